@@ -16,7 +16,10 @@ struct arena {
 	size_t total; /* bytes obtained from the system */
 };
 
-#define ARENA_INIT { .head = NULL, .total = 0 }
+#define ARENA_INIT                                                                                 \
+	{                                                                                          \
+		.head = NULL, .total = 0                                                           \
+	}
 
 void arena_fini(struct arena *a);
 #define autoarena CLEANUP(arena_fini)

@@ -18,7 +18,10 @@ struct buf {
 	size_t cap;
 };
 
-#define BUF_INIT { .data = NULL, .len = 0, .cap = 0 }
+#define BUF_INIT                                                                                   \
+	{                                                                                          \
+		.data = NULL, .len = 0, .cap = 0                                                   \
+	}
 
 void buf_fini(struct buf *b);
 #define autobuf CLEANUP(buf_fini)
@@ -29,7 +32,7 @@ void buf_add(struct buf *b, const void *data, size_t len);
 void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTFLIKE(2, 3);
-void buf_drop(struct buf *b, size_t n); /* removes n bytes at the front */
+void buf_drop(struct buf *b, size_t n);	  /* removes n bytes at the front */
 const char *buf_str(const struct buf *b); /* never NULL */
 char *buf_take(struct buf *b);		  /* caller frees; the buffer is empty then; never NULL */
 

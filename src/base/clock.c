@@ -149,8 +149,8 @@ static void
 fraction(char *out, size_t size, int64_t value, int64_t unit, const char *name)
 {
 	int digits = unit == NS_PER_SEC ? 9 : unit == NS_PER_MS ? 6 : 3;
-	int n = snprintf(out, size, "%lld.%0*lld", (long long)(value / unit), digits,
-	    (long long)(value % unit));
+	int n = snprintf(
+	    out, size, "%lld.%0*lld", (long long)(value / unit), digits, (long long)(value % unit));
 
 	while (out[n - 1] == '0')
 		n--;

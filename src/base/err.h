@@ -18,11 +18,11 @@
 
 enum err_kind {
 	ERR_NONE = 0,
-	ERR_INPUT,	 /* what was asked for is malformed or not allowed: the asker must change it */
-	ERR_ABSENT,	 /* the named object does not exist */
-	ERR_EXISTS,	 /* the named object exists already */
-	ERR_BUSY,	 /* locked, running, in use: may succeed later */
-	ERR_RIGHTS,	 /* not permitted */
+	ERR_INPUT,  /* what was asked for is malformed or not allowed: the asker must change it */
+	ERR_ABSENT, /* the named object does not exist */
+	ERR_EXISTS, /* the named object exists already */
+	ERR_BUSY,   /* locked, running, in use: may succeed later */
+	ERR_RIGHTS, /* not permitted */
 	ERR_UNSUPPORTED, /* this machine or this build cannot do it */
 	ERR_FULL,	 /* no space, no address, no port, no memory left */
 	ERR_REMOTE,	 /* another program or host failed or refused */
@@ -38,7 +38,10 @@ struct err {
 	char text[1024];
 };
 
-#define ERR_INIT { .kind = ERR_NONE, .sys = 0, .text = "" }
+#define ERR_INIT                                                                                   \
+	{                                                                                          \
+		.kind = ERR_NONE, .sys = 0, .text = ""                                             \
+	}
 
 /* All return -1, so that they can be returned directly. err_sys() takes errno, adds strerror() and
  * derives the kind from it; err_ctx() puts "context: " in front of the text. Text that does not
@@ -48,7 +51,8 @@ int err_sys(struct err *e, const char *fmt, ...) PRINTFLIKE(2, 3);
 int err_ctx(struct err *e, const char *fmt, ...) PRINTFLIKE(2, 3);
 
 enum err_kind err_kind_of_errno(int sys);
-/* "input", "absent" … and back; an unknown name gives ERR_SYS. For sending errors between processes. */
+/* "input", "absent" … and back; an unknown name gives ERR_SYS. For sending errors between
+ * processes. */
 const char *err_kind_name(enum err_kind kind);
 enum err_kind err_kind_named(const char *name);
 

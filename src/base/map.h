@@ -23,7 +23,10 @@ struct map {
 	size_t used; /* live and deleted */
 };
 
-#define MAP_INIT { .at = NULL, .cap = 0, .n = 0, .used = 0 }
+#define MAP_INIT                                                                                   \
+	{                                                                                          \
+		.at = NULL, .cap = 0, .n = 0, .used = 0                                            \
+	}
 
 void map_fini(struct map *m);
 void *map_get(const struct map *m, const char *key); /* NULL: absent */

@@ -17,7 +17,7 @@
 #define NELEM(a)	      (sizeof(a) / sizeof((a)[0]))
 
 /* The struct of type `type` that holds `ptr` as its member `member`. */
-#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 void own_free(void *pointer_to_pointer);
 void own_close(int *fd);

@@ -17,7 +17,10 @@
 		type *at;                                                                          \
 		size_t n, cap;                                                                     \
 	}
-#define VEC_INIT { .at = NULL, .n = 0, .cap = 0 }
+#define VEC_INIT                                                                                   \
+	{                                                                                          \
+		.at = NULL, .n = 0, .cap = 0                                                       \
+	}
 #define VEC_GROW(v)                                                                                \
 	((v)->n < (v)->cap ? (void)0                                                               \
 			   : (void)((v)->cap = (v)->cap ? (v)->cap * 2 : 8,                        \

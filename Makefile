@@ -1,0 +1,57 @@
+# The two commands: `make demo` and `make test`. Everything else is Meson's.
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+BUILD    ?= build-release
+TESTBUILD ?= build-test
+PYTHON   ?= python3
+
+.PHONY: all build install uninstall demo test bench freebsd deps deps-test format clean help
+
+all: build
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make build      release build in $(BUILD)
+build: deps
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --buildtype=release --prefix=$(PREFIX) \
+	    --libexecdir=libexec --sysconfdir=etc -Dstrip=true >/dev/null
+	@meson configure $(BUILD) --prefix=$(PREFIX) >/dev/null
+	@ninja -C $(BUILD)
+
+## make install    installs below PREFIX (DESTDIR is honoured)
+install: build
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet
+
+## make uninstall  removes what install put there
+uninstall:
+	@test ! -f $(BUILD)/build.ninja || ninja -C $(BUILD) uninstall >/dev/null
+
+## make demo       from a fresh machine to nginx behind the ingress
+demo:
+	@PREFIX=$(PREFIX) sh examples/demo.sh
+
+## make test       lint, unit, fault and end-to-end tests with sanitizers
+test: deps-test
+	@$(PYTHON) tests/run.py --build $(TESTBUILD)
+
+## make bench      the benchmarks of docs/performance.md
+bench: build
+	@sh tests/bench/run-all.sh
+
+## make freebsd    compiles every portable file for FreeBSD
+freebsd:
+	@$(PYTHON) tests/lint/freebsd.py
+
+deps:
+	@sh packaging/deps.sh build
+
+deps-test:
+	@sh packaging/deps.sh build test
+
+## make format     clang-format over the tree
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf $(BUILD) $(TESTBUILD)

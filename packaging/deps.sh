@@ -1,0 +1,49 @@
+#!/bin/sh
+# Installs what is needed from Debian's packages: deps.sh build|test|run ... ; says what it does,
+# does nothing (and needs no network) when all is there.
+set -eu
+
+build="meson ninja-build pkg-config gcc libc6-dev libevent-dev libssl-dev libjansson-dev libsqlite3-dev
+ libarchive-dev libcurl4-openssl-dev libmnl-dev libnftnl-dev libseccomp-dev libcap-dev libwslay-dev python3 haproxy"
+run="nginx-light curl"
+test="clang clang-format clang-tidy llvm libclang-rt-14-dev libcmocka-dev python3-pytest python3-requests
+ nginx-light wrk dnsutils mandoc iproute2 nftables busybox-static curl iputils-ping xz-utils e2fsprogs"
+
+want=""
+for set in "$@"; do
+	case $set in
+	build) want="$want $build" ;;
+	run) want="$want $run" ;;
+	test) want="$want $test" ;;
+	*) echo "deps.sh: unknown set $set (build, run, test)" >&2; exit 2 ;;
+	esac
+done
+
+missing=""
+for p in $want; do
+	case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null || true) in
+	"install ok installed") ;;
+	*) missing="$missing $p" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ]; then
+	echo "these Debian packages are needed; as root: apt-get install$missing" >&2
+	exit 1
+fi
+echo "installing from Debian's packages:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# A package that brings a daemon must not start it here: Potter starts what it needs itself.
+policy=/usr/sbin/policy-rc.d
+made=""
+if [ ! -e $policy ]; then
+	printf '#!/bin/sh\nexit 101\n' > $policy
+	chmod 755 $policy
+	made=1
+fi
+trap '[ -z "$made" ] || rm -f $policy' EXIT
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1 || {
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
