@@ -1,0 +1,471 @@
+/*
+ * pot.h: how a container comes and goes on one machine: libpot.
+ *
+ * Everything `pot` does is here, without a daemon, a cluster or a shell. The library leaves to others:
+ * files of images (folder image), words on a terminal (folder cli). It may be called from any process
+ * that has the rights (root for all that changes state); calls for different pots may run at the same
+ * time in any number of processes: one lock per pot, one for the allocation of addresses and ports.
+ *
+ * Strings inside a struct that has an arena belong to that arena. Strings given in options are
+ * borrowed for the call. Lists of strings end with NULL where no count stands beside them.
+ * Memory is in bytes, ports are 1–65535, intervals carry their unit in the name.
+ */
+#ifndef POT_POT_H
+#define POT_POT_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/ids.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct host; /* platform/host.h */
+
+#define POT_VERSION_COMPAT "0.16.0" /* the pot whose files and verbs these are */
+
+enum { POT_NAME_MAX = 128 };
+
+struct pot_strs {
+	char **at; /* at[n] is NULL */
+	size_t n;
+};
+
+/* ---- the framework's configuration (pot.default.conf, pot.conf) ---- */
+
+struct pot_config {
+	char *zfs_root, *fs_root, *cache, *tmp, *group;
+	char *extif;	   /* "": the interface of the default route */
+	char *extra_extif; /* blank-separated */
+	char *extif_addr;
+	char *network, *netmask, *gateway;  /* "10.192.0.0/10", "255.192.0.0", "10.192.0.1" */
+	char *network6, *gateway6;	    /* own keys: "fdf1:192::/64", "fdf1:192::1" */
+	char *network_stack;		    /* "ipv4", "ipv6" or "dual" */
+	char *dns_name, *dns_ip;
+	char *signature_pubkey, *log_facility;
+	char *run_dir, *cgroup, *bridge, *nft_table, *dataset_backend; /* own keys */
+	unsigned hostname_max;
+	unsigned port_min, port_max; /* own keys: where dynamic host ports come from */
+	bool isolate_vnet_pots;
+	bool image_hooks;	/* own key POT_IMAGE_HOOKS: hooks of an imported image may run */
+	bool image_host_mounts; /* own key POT_IMAGE_HOST_MOUNTS: an image may name host directories */
+};
+
+/* One key of the framework configuration as it stands now, for `pot config` and the manual. */
+struct pot_config_key {
+	const char *key;     /* "POT_FS_ROOT" */
+	const char *value;   /* default */
+	const char *meaning; /* one line */
+};
+const struct pot_config_key *pot_config_keys(size_t *n);
+/* The value of one key ("POT_FS_ROOT"), rendered into the arena; NULL: no such key. */
+const char *pot_config_get(const struct pot_config *, const char *key, struct arena *);
+
+/* Reads plain KEY=value lines; quotes around a value are tolerated, comments and blank lines
+ * skipped; a value that would need a shell is refused as "file:line". Unknown POT_ keys are kept out
+ * and reported through `say`. */
+int pot_config_parse(struct pot_config *, struct arena *, const char *file, const char *text,
+    size_t len, struct err *);
+
+/* ---- the environment of every call ---- */
+
+enum pot_say_level { POT_SAY_ERROR, POT_SAY_INFO, POT_SAY_DEBUG };
+typedef void pot_say_fn(void *ctx, enum pot_say_level, const char *text);
+
+struct pot_env {
+	struct pot_config conf;
+	struct host *host;	   /* owned when pot_env_open() made it */
+	const struct pot_keep_ops *keep; /* how pots are kept; the native one unless a test says else */
+	pot_say_fn *say;	   /* what people may want to know on the way; may be NULL */
+	void *say_ctx;
+	char prefix[1024];	   /* "/usr/local" */
+	char libexec[1024];	   /* where pot-keeper and pot-runner are */
+	char etc[1024];		   /* "<prefix>/etc/pot" */
+	struct arena mem;
+	bool own_host;
+};
+
+/* Finds the configuration beside the executable (or by POT_CONF while real and effective user
+ * agree), and the machine's operations. Needs no rights; does not need `pot init` to have run. */
+int pot_env_open(struct pot_env **out, struct err *);
+/* For tests and for a runner that was told its configuration: host is borrowed. */
+int pot_env_with(const struct pot_config *, struct host *, struct pot_env **out, struct err *);
+void pot_env_close(struct pot_env *);
+static inline void
+pot_env_closep(struct pot_env **env)
+{
+	pot_env_close(*env);
+}
+#define autopotenv CLEANUP(pot_env_closep)
+/* ERR_ABSENT with the way out ("run pot init") unless pot init has run. */
+int pot_env_ready(struct pot_env *, struct err *);
+
+/* ---- names ---- */
+
+/* [A-Za-z0-9][A-Za-z0-9_-]*, not all digits, at most POT_NAME_MAX. ERR_INPUT says what is wrong. */
+int pot_name_check(const char *name, struct err *);
+/* Bases, fscomps, tags: as above, dots and digits allowed. `what` goes into the message. */
+int pot_word_check(const char *what, const char *word, struct err *);
+/* "jails/<pot>"'s directory: <fs_root>/jails/<pot>; arena memory. */
+char *pot_dir(const struct pot_env *, const char *name, struct arena *);
+char *pot_image_name(const char *name, const char *tag, struct arena *); /* "<name>_<tag>", dots → _ */
+
+/* ---- what a pot is: conf/pot.conf ---- */
+
+enum pot_type { POT_SINGLE, POT_MULTI };
+enum pot_net { POT_NET_INHERIT, POT_NET_ALIAS, POT_NET_PUBLIC, POT_NET_PRIVATE };
+enum pot_stack { POT_STACK_UNSET, POT_STACK_IPV4, POT_STACK_IPV6, POT_STACK_DUAL };
+enum pot_dns { POT_DNS_INHERIT, POT_DNS_POT, POT_DNS_CUSTOM, POT_DNS_OFF };
+
+const char *pot_type_text(enum pot_type);   /* "single" */
+const char *pot_net_text(enum pot_net);	    /* "public-bridge" */
+const char *pot_stack_text(enum pot_stack); /* "ipv4"; unset: "" */
+const char *pot_dns_text(enum pot_dns);
+int pot_net_named(const char *, enum pot_net *, struct err *);
+int pot_stack_named(const char *, enum pot_stack *, struct err *);
+
+struct pot_port {
+	bool udp;
+	uint16_t pot_port;
+	uint16_t host_port; /* 0: chosen at start */
+};
+/* "[tcp:|udp:]potport[:hostport]" */
+int pot_port_parse(const char *, struct pot_port *, struct err *);
+char *pot_port_text(const struct pot_port *, struct arena *);
+
+enum pot_attr_type { POT_ATTR_BOOL, POT_ATTR_UINT, POT_ATTR_SYSV, POT_ATTR_STRING };
+struct pot_attr {
+	const char *name; /* "persistent" */
+	enum pot_attr_type type;
+	const char *def;     /* as reference behaviour: "YES", "10", "" */
+	bool jail;	     /* a jail attribute (else the framework's) */
+	bool read_only;	     /* only the framework sets it */
+	bool at_creation;    /* written by create */
+	bool has_effect;     /* on this system; else kept and reported */
+	const char *meaning; /* one line */
+};
+const struct pot_attr *pot_attrs(size_t *n);
+const struct pot_attr *pot_attr_named(const char *name); /* NULL: unknown */
+
+/* All of pot.conf, checked. */
+struct pot_spec {
+	char *name;
+	enum pot_type type;
+	unsigned level;
+	char *base, *potbase, *cmd, *hostname, *osrelease; /* never NULL */
+	struct pot_strs argv; /* pot.cmd.argv.<n>: the command as an exact list; else empty */
+	enum pot_net net;
+	enum pot_stack stack; /* as stored; UNSET: the framework's */
+	enum pot_dns dns;
+	bool vnet;
+	char *ip, *ip6, *bridge; /* "" when none */
+	struct pot_strs depend, env /* VAR=value */, hosts /* "ip name" */;
+	struct pot_port *ports;
+	size_t n_ports;
+	unsigned rss_cpus;	   /* 0: no limit */
+	uint64_t rss_memory_bytes; /* 0: no limit */
+	char **attr;		   /* by position in pot_attrs(); NULL: not set */
+	bool outdated;		   /* holds keys of old versions (ip4, pot.export.static.ports) */
+	bool imported;		   /* pot.image: came as an image; its hooks are not run by themselves */
+};
+/* ERR_ABSENT: no such pot. ERR_CORRUPT: it is there and cannot be used, with the reason. */
+int pot_spec_load(struct pot_env *, const char *name, struct arena *, struct pot_spec **out,
+    struct err *);
+int pot_spec_parse(const char *name, const char *text, size_t len, struct arena *,
+    struct pot_spec **out, struct err *);
+const char *pot_spec_attr(const struct pot_spec *, const char *name); /* its default when unset */
+bool pot_spec_yes(const struct pot_spec *, const char *attr);
+enum pot_stack pot_spec_stack(const struct pot_env *, const struct pot_spec *);
+
+/* The setters. Each replaces pot.conf durably under the pot's lock; unknown keys and the order of lines
+ * are kept. NULL (or an empty list) unsets. They take effect at the next start. */
+int pot_set_cmd(struct pot_env *, const char *name, const char *cmd, const char *const *argv, struct err *);
+int pot_set_env(struct pot_env *, const char *name, const char *const *env, struct err *);
+int pot_set_hosts(struct pot_env *, const char *name, const char *const *name_ip, struct err *); /* "name:ip" */
+int pot_set_ports(struct pot_env *, const char *name, const char *const *ports, struct err *);
+int pot_set_attr(struct pot_env *, const char *name, const char *attr, const char *value, struct err *);
+/* NULL leaves one as it is, "" removes it. cpus: natural; memory: digits and b, k, m, g. */
+int pot_set_rss(struct pot_env *, const char *name, const char *cpus, const char *memory, struct err *);
+int pot_add_dep(struct pot_env *, const char *name, const char *needs, struct err *);
+
+/* ---- the machine ---- */
+
+struct pot_init_options {
+	bool quiet;
+};
+/* Datasets, directories, bridge-independent checks. Twice is harmless. */
+int pot_init(struct pot_env *, const struct pot_init_options *, struct err *);
+/* Refused while pots run, unless force stops them. Removes datasets, bridge, rules, run files, and nothing else. */
+int pot_deinit(struct pot_env *, bool force, struct err *);
+int pot_vnet_start(struct pot_env *, struct err *); /* bridge, addresses, forwarding, NAT; twice is harmless */
+int pot_vnet_stop(struct pot_env *, struct err *);  /* refused while a bridge pot runs */
+bool pot_vnet_up(struct pot_env *);
+
+/* ---- coming and going ---- */
+
+struct pot_net_options {
+	const char *net;   /* NULL: inherit (create), the source's (clone) */
+	const char *stack; /* NULL: framework's (create), the source's (clone) */
+	const char *const *ip; /* NULL or "auto": chosen; IPv4 and/or IPv6 */
+	const char *bridge;
+	const char *dns;	/* "inherit", "pot", "off", "custom:<file>"; NULL: inherit or the source's */
+};
+
+struct pot_create_options {
+	const char *name;
+	const char *type;     /* NULL or "single"; others are refused by name */
+	const char *base;     /* -b */
+	const char *potbase;  /* -P */
+	struct pot_net_options net;
+	const char *const *flavours;
+	bool keep; /* leave a half-made pot when creation fails */
+	bool empty; /* neither -b nor -P: an empty root that somebody fills next */
+};
+int pot_create(struct pot_env *, const struct pot_create_options *, struct err *);
+
+struct pot_clone_options {
+	const char *name, *source;
+	const char *snapshot; /* NULL: the newest */
+	bool take_snapshot;   /* -F: take one where none exists */
+	struct pot_net_options net;
+	const char *const *flavours;
+	bool keep;
+};
+int pot_clone(struct pot_env *, const struct pot_clone_options *, struct err *);
+
+struct pot_destroy_options {
+	bool force;	/* stop a running one, accept a corrupted one */
+	bool recursive; /* also pots made from it */
+};
+int pot_destroy(struct pot_env *, const char *name, const struct pot_destroy_options *, struct err *);
+int pot_destroy_base(struct pot_env *, const char *base, bool recursive, struct err *);
+
+struct pot_prune_options {
+	bool dry_run, grace;
+};
+int pot_prune(struct pot_env *, const struct pot_prune_options *, struct arena *, struct pot_strs *gone,
+    struct err *);
+
+/* Receiving an image: its files arrive in a pot that nobody can use before the commit. */
+struct pot_receive {
+	char name[POT_NAME_MAX + 1];
+	char *conf_dir; /* put pot.conf, fscomp.conf and the rest of conf/ here */
+	char *root_dir; /* and the root's files here */
+	struct arena mem;
+	int lock;
+};
+int pot_receive_begin(struct pot_env *, const char *name, struct pot_receive *, struct err *);
+/* Checks and adapts conf/ (host name, network, hooks and host paths unless allowed), takes the first
+ * snapshot; on failure all is removed again. */
+int pot_receive_commit(struct pot_env *, struct pot_receive *, const struct pot_net_options *, struct err *);
+void pot_receive_abort(struct pot_env *, struct pot_receive *);
+
+/* A base: bases/<name>. Filled by the caller in root_dir, then committed (and frozen by a snapshot). */
+int pot_base_begin(struct pot_env *, const char *base, struct pot_receive *, struct err *);
+int pot_base_commit(struct pot_env *, struct pot_receive *, const char *osrelease, struct err *);
+void pot_base_abort(struct pot_env *, struct pot_receive *);
+
+struct pot_prepare_options {
+	const char *name;      /* -n, else <image>_<tag> */
+	const char *image, *tag;
+	const char *alloc;     /* -a */
+	const char *cmd;       /* -c */
+	const char *const *argv; /* exact list in place of cmd */
+	const char *const *ports;
+	struct pot_net_options net;
+};
+/* After the image is there: clone, command, attributes, ports. new_name: where to write its name. */
+int pot_prepare(struct pot_env *, const struct pot_prepare_options *, char new_name[POT_NAME_MAX + 1],
+    struct err *);
+
+/* ---- running ---- */
+
+enum pot_stdio { POT_STDIO_INHERIT, POT_STDIO_NULL, POT_STDIO_FILES };
+
+struct pot_bind {
+	const char *source; /* absolute host path */
+	const char *target; /* absolute, inside */
+	bool read_only;
+};
+
+struct pot_start_options {
+	bool detach; /* return when the command runs; else wait for its end and clear up */
+	enum pot_stdio stdio;
+	int fds[3]; /* INHERIT: standard input, output, error; all 0 means 0, 1, 2 */
+	/* FILES: <dir>/<prefix>.stdout.<n> and .stderr.<n>, rotated */
+	const char *log_dir, *log_prefix;
+	unsigned log_max_files;
+	uint64_t log_max_bytes; /* of one file */
+	const char *const *argv; /* in place of the pot's command */
+	const char *const *env;	 /* VAR=value, after the pot's own */
+	const struct pot_bind *binds;
+	size_t n_binds;
+	const char *user, *workdir; /* inside; NULL: root, / */
+	int stop_signal;	    /* 0: SIGTERM */
+	int64_t stop_timeout_ms;    /* 0: the attribute stop_timeout; kept for whoever stops */
+	uint64_t memory_bytes;	    /* 0: pot.rss.memory */
+	unsigned cpu_shares;	    /* 0: none */
+	const char *const *hosts;   /* more "ip name" lines for /etc/hosts */
+	bool snapshot;		    /* take one first */
+};
+
+/* How a run ended. */
+struct pot_exit {
+	bool already; /* it ran before this call; nothing was done */
+	bool ended;   /* the command has ended: code, signal and oom count */
+	bool stays;   /* persistent: the pot is still up */
+	int code;     /* 0–255 */
+	int signal;   /* 0: none */
+	bool oom;
+	char run_id[RUN_ID_TEXT];
+	pid_t init_pid;
+};
+int pot_start(struct pot_env *, const char *name, const struct pot_start_options *, struct pot_exit *,
+    struct err *);
+
+struct pot_stop_options {
+	int signal;	    /* 0: what the start said */
+	int64_t timeout_ms; /* < 0: what the start said; 0: kill at once */
+};
+/* ERR_ABSENT: no such pot. Stopping a stopped one clears up what is left of it. opt may be NULL. */
+int pot_stop(struct pot_env *, const char *name, const struct pot_stop_options *, struct err *);
+/* The last steps of a run, walked by the finish program of its keeper; nothing if it is another's. */
+int pot_finish(struct pot_env *, const char *name, const char *run_id, struct err *);
+
+struct pot_exec_options {
+	const char *const *argv; /* at least one */
+	const char *const *env;	 /* VAR=value */
+	const char *user;	 /* inside; NULL: root */
+	const char *workdir;	 /* NULL: the user's home */
+	bool pot_env;		 /* also see the pot's own set-env variables */
+	bool tty;		 /* fds are a terminal's: make it the controlling one */
+	bool detach;
+	int fds[3]; /* all 0 means 0, 1, 2 */
+};
+/* Waits unless detach; status: 0–255, 128+n for a signal. pid (may be NULL) is the process seen from here. */
+int pot_exec(struct pot_env *, const char *name, const struct pot_exec_options *, int *status, pid_t *pid,
+    struct err *);
+int pot_signal(struct pot_env *, const char *name, int signal, struct err *); /* to the main command */
+
+/* ---- files ---- */
+
+struct pot_copy_in_options {
+	const char *source, *dest;
+	bool force_running, make_parent;
+};
+int pot_copy_in(struct pot_env *, const char *name, const struct pot_copy_in_options *, struct err *);
+
+struct pot_mount_in_options {
+	const char *fscomp, *dir, *dataset; /* one of them */
+	const char *target;
+	bool read_only, remount;
+};
+int pot_mount_in(struct pot_env *, const char *name, const struct pot_mount_in_options *, struct err *);
+int pot_mount_out(struct pot_env *, const char *name, const char *target, struct err *);
+
+/* ---- snapshots ---- */
+
+int pot_snapshot(struct pot_env *, const char *name, bool replace_oldest, struct err *);
+int pot_revert(struct pot_env *, const char *name, struct err *);
+
+/* ---- looking ---- */
+
+enum pot_running { POT_STOPPED, POT_RUNNING, POT_STARTING, POT_STOPPING, POT_UNKNOWN };
+const char *pot_running_text(enum pot_running);
+
+struct pot_map { /* a port that is open on the host */
+	bool udp;
+	uint16_t pot_port, host_port;
+};
+
+struct pot_state {
+	enum pot_running running;
+	char run_id[RUN_ID_TEXT];
+	pid_t init_pid, keeper_pid; /* 0: none */
+	int64_t started_ns;	    /* wall clock */
+	struct pot_map *maps;
+	size_t n_maps;
+	char link[16]; /* host side of its pair, "" when none */
+};
+int pot_state(struct pot_env *, const char *name, struct arena *, struct pot_state *, struct err *);
+
+struct pot_row {
+	char *name;
+	struct pot_spec *spec; /* NULL: cannot be used, see why */
+	char *why;
+	struct pot_state state;
+	char *path; /* its root as seen on the host */
+};
+/* Sorted by name. */
+int pot_list(struct pot_env *, bool only_running, struct arena *, struct pot_row **, size_t *n, struct err *);
+/* Sorted names of what lies in a part of the tree. */
+enum pot_kind { POT_KIND_POT, POT_KIND_BASE, POT_KIND_FSCOMP, POT_KIND_FLAVOUR, POT_KIND_BRIDGE };
+int pot_names(struct pot_env *, enum pot_kind, struct arena *, struct pot_strs *, struct err *);
+
+struct pot_fscomp { /* a line of conf/fscomp.conf */
+	char *source;	/* dataset name or absolute directory */
+	char *target;	/* inside the pot */
+	bool read_only, remount;
+};
+struct pot_info {
+	struct pot_spec *spec;
+	struct pot_state state;
+	struct pot_fscomp *mounts;
+	size_t n_mounts;
+	struct pot_strs snapshots; /* oldest first */
+	struct pot_strs datasets;  /* "jails/web/m", relative to the root */
+	char *path;
+};
+int pot_info(struct pot_env *, const char *name, struct arena *, struct pot_info *, struct err *);
+/* `info -E`: what the pot learns about itself, "_POT_NAME=web". */
+int pot_self_env(struct pot_env *, const struct pot_spec *, const struct pot_state *, struct arena *,
+    struct pot_strs *, struct err *);
+
+struct pot_usage {
+	uint64_t disk_bytes;
+	bool running; /* the rest is only known then */
+	uint64_t rss_bytes, cache_bytes, swap_bytes, memory_limit_bytes /* 0: none */;
+	uint64_t cpu_ns; /* since the start */
+	unsigned pids;
+	char *cpus; /* allocated ones, "0,1"; "" when all */
+};
+int pot_usage(struct pot_env *, const char *name, bool disk, struct arena *, struct pot_usage *, struct err *);
+/* conf/.last_run_stats as JSON text, "{}" when it never ran. */
+int pot_last_run(struct pot_env *, const char *name, struct arena *, char **json, struct err *);
+
+struct pot_pair {
+	char *link, *pot, *ip, *ip6;
+};
+struct pot_net_view {
+	char *bridge, *gateway, *network, *gateway6, *network6;
+	bool up;
+	struct pot_pair *pairs;
+	size_t n_pairs;
+	struct {
+		char *pot, *ip;
+		bool udp;
+		uint16_t host_port, pot_port;
+	} *maps;
+	size_t n_maps;
+};
+int pot_net_view(struct pot_env *, struct arena *, struct pot_net_view *, struct err *);
+
+/* The lowest free address of the pots' network (family 4 or 6); taken ones are what pot.confs say. */
+int pot_address_next(struct pot_env *, int family, char *out, size_t size, struct err *);
+/* Free, inside the network, well written; family of it in *family. */
+int pot_address_check(struct pot_env *, const char *ip, int *family, struct err *);
+
+/* ---- putting right ---- */
+
+struct pot_finding {
+	char *what; /* "cgroup web.0123456789ab" */
+	char *why;  /* "no run owns it" */
+	bool mended;
+	char *error; /* why it could not be mended, or NULL */
+};
+/* Looks for what no live run owns: halves of creations and removals, runs whose keeper is gone, cgroups, links, rules.
+ * With mend they are put right. Live pots are never touched; "cannot tell" is never "not running". */
+int pot_doctor(struct pot_env *, bool mend, struct arena *, struct pot_finding **, size_t *n, struct err *);
+
+#endif
