@@ -1,0 +1,126 @@
+/*
+ * isolate.h: a process tree with a machine of its own: namespaces on Linux, jails on FreeBSD.
+ *
+ * create() is called by pot-keeper. It makes a new process, the pot's init, which joins its
+ * cgroups, puts its root together inside its own mount namespace, waits for go(), starts the
+ * command with the rights that the spec leaves it, and from then on reaps, forwards signals and
+ * tells the keeper how the command ended. If the keeper dies, init and with it the whole pot dies.
+ * enter() runs another command inside; pot and pot-runner call it.
+ *
+ * With ISOLATE_NONE the same is done without any namespace or root: a supervised host process.
+ *
+ * All strings of the specs are borrowed. Lists of strings end with NULL; a NULL list is empty.
+ */
+#ifndef PLATFORM_ISOLATE_H
+#define PLATFORM_ISOLATE_H
+
+#include "base/err.h"
+#include "platform/mount.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+	ISOLATE_NONE = 0,
+	ISOLATE_PID = 1,
+	ISOLATE_MOUNT = 2,
+	ISOLATE_HOSTNAME = 4,
+	ISOLATE_IPC = 8,
+	ISOLATE_CGROUP = 16,
+	ISOLATE_NET = 32,
+	ISOLATE_ALL = 63
+};
+
+/* What a command may do: bits 1 << CAP_…; ISOLATE_CAPS_DEFAULT is the set usual for containers. */
+#define ISOLATE_CAPS_DEFAULT 0x00000000a80425fbULL
+#define ISOLATE_CAPS_KEEP    UINT64_MAX /* leave all as they are (ISOLATE_NONE as root) */
+
+struct isolate_process {
+	const char *const *argv; /* without '/' in the first: searched in the PATH of env. A file
+				  * without "#!" runs by the pot's /bin/sh */
+	const char *const *env;	 /* "NAME=value"; PATH, HOME, USER are added when they are missing */
+	const char *cwd;	 /* NULL: "/" (login: the user's home) */
+	const char *user;	 /* NULL: root. Name, uid, or either with ":group"; names are looked
+				  * up in the pot's own /etc/passwd and /etc/group */
+	bool login;		 /* the user's home and shell; argv NULL: the login shell itself */
+	uint64_t caps;		 /* bounding set; held by a command that runs as root */
+	bool new_privileges;	 /* true: set-user-id programs keep their meaning */
+	bool no_filter;		 /* true: without the default system call filter */
+	uint64_t max_files;	 /* RLIMIT_NOFILE; 0: as inherited */
+};
+
+/* A file written beneath the pot's root before its command starts. */
+struct isolate_file {
+	const char *path;
+	unsigned mode;
+	const char *content;
+	size_t len;
+	bool only_if_parent; /* the directory it lies in is not made; without it the file is left out */
+};
+
+struct isolate_spec {
+	unsigned what; /* ISOLATE_… */
+	const char *hostname;
+	struct mount_root root;
+	const struct mount_item *mounts; /* in order, after /proc, /dev, /sys */
+	size_t n_mounts;
+	const struct isolate_file *files; /* after the mounts */
+	size_t n_files;
+	const char *const *cgroups; /* directories to join, v1 or v2, as the limits made them */
+	struct isolate_process process;
+	bool persist; /* init stays when the command has ended */
+};
+
+/* The keeper's side of a running isolate. */
+struct isolate {
+	pid_t pid;     /* of init, as the host sees it */
+	int handle;    /* readable when init ends */
+	int channel;   /* readable when event() has something */
+};
+
+enum isolate_event_kind {
+	ISOLATE_READY,	 /* the root stands; go() may follow (it may also come earlier) */
+	ISOLATE_STARTED, /* the command runs */
+	ISOLATE_FAILED,	 /* failure says why; init ends */
+	ISOLATE_ENDED	 /* the command ended: code, signal */
+};
+struct isolate_event {
+	enum isolate_event_kind kind;
+	int code;   /* exit code; 128 + signal when a signal ended it */
+	int signal; /* 0: none */
+	struct err failure;
+};
+
+struct isolate_enter {
+	pid_t pid;	/* init of the pot … */
+	uint64_t start; /* … and when it started (proc.h) */
+	const char *const *cgroups;
+	struct isolate_process process;
+	int stdio[3]; /* -1: /dev/null; ignored with tty */
+	bool tty;     /* a pseudo terminal of the pot: *pty is its master */
+	unsigned short rows, cols;
+};
+
+struct isolate_ops {
+	const char *name; /* "namespaces" */
+	int (*probe)(struct err *);
+	/* stdio: the command's, borrowed. Returns as soon as init's pid is known. */
+	int (*create)(const struct isolate_spec *, const int stdio[3], struct isolate *, struct err *);
+	int (*go)(struct isolate *, struct err *);
+	int (*event)(struct isolate *, struct isolate_event *, struct err *); /* 1; 0: init closed */
+	/* To the command. stop: the pot is to end: a persistent pot's other processes get it as well,
+	 * and init ends with the last of them. */
+	int (*signal)(struct isolate *, int sig, bool stop, struct err *);
+	int (*kill)(struct isolate *, const char *const *cgroups, struct err *); /* everything, at once */
+	void (*close)(struct isolate *);
+	/* How often the kernel killed for want of memory in these cgroups; -1: cannot tell. */
+	int64_t (*oom_kills)(const char *const *cgroups);
+	/* Starts a command inside; *child is a child of the caller. *pty is -1 without tty. */
+	int (*enter)(const struct isolate_enter *, pid_t *child, int *pty, struct err *);
+	/* Sends a signal to the command of a running pot, by way of its init. */
+	int (*forward)(pid_t init, uint64_t start, int sig, struct err *);
+};
+extern const struct isolate_ops isolate_native;
+
+#endif

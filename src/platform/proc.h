@@ -1,0 +1,45 @@
+/*
+ * proc.h: processes that cannot be mistaken for others.
+ *
+ * A pid is reused; a pid together with the time it started is not (within one boot, which has an
+ * identity of its own). "Cannot tell" is -1, never "gone".
+ */
+#ifndef PLATFORM_PROC_H
+#define PLATFORM_PROC_H
+
+#include "base/err.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { PROC_BOOT_ID_TEXT = 40 };
+
+struct proc_ops {
+	const char *name;
+	/* When it started, in the kernel's own unit since boot; a process that has ended and only waits
+	 * to be reaped is gone. ERR_ABSENT: gone. */
+	int (*start_time)(pid_t pid, uint64_t *start, struct err *);
+	int (*alive)(pid_t pid, uint64_t start, struct err *); /* 1: yes; 0: gone; -1: cannot tell */
+	/* A descriptor for exactly this process, readable when it ends. ERR_ABSENT: gone. */
+	int (*open)(pid_t pid, uint64_t start, struct err *);
+	int (*signal)(int handle, int sig, struct err *); /* ERR_ABSENT: gone */
+	/* 1: it ended; 0: timeout_ms passed before (-1 waits without end). */
+	int (*wait)(int handle, int timeout_ms, struct err *);
+	int (*boot_id)(char out[PROC_BOOT_ID_TEXT], struct err *);
+};
+extern const struct proc_ops proc_native;
+
+/* Orphans below this process become its children. */
+int proc_subreaper(struct err *e);
+/* SIGKILL (or another signal) to this process when its parent ends; ERR_ABSENT when the parent is
+ * not `parent` any more. */
+int proc_die_with_parent(pid_t parent, int sig, struct err *e);
+/* What ps(1) shows as the command's name, at most 15 bytes. */
+void proc_title(const char *name);
+/* Closes every descriptor from `first` upwards. */
+void proc_close_from(int first);
+/* Signal names: "TERM", "SIGTERM", "term", "15". -1 with ERR_INPUT when unknown. */
+int proc_signal_named(const char *name, struct err *e);
+const char *proc_signal_name(int sig); /* "TERM"; "?" when unknown */
+
+#endif
