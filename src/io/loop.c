@@ -27,6 +27,19 @@ struct loop {
 	VEC(struct loop_child *) children;
 };
 
+static struct timeval
+timeval_of_ms(int64_t ms)
+{
+	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+}
+
+/* Ends a bounded wait. */
+static void
+on_alarm(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd, (void)what, (void)ctx;
+}
+
 struct loop *
 loop_new(void)
 {
@@ -85,13 +98,6 @@ loop_base(struct loop *l)
 	return l->base;
 }
 
-/* Ends a bounded wait. */
-static void
-on_alarm(evutil_socket_t fd, short what, void *ctx)
-{
-	(void)fd, (void)what, (void)ctx;
-}
-
 void
 loop_turn(struct loop *l, int64_t max_ms)
 {
@@ -99,8 +105,10 @@ loop_turn(struct loop *l, int64_t max_ms)
 	l->turning = true;
 	if (l->later.n > 0)
 		max_ms = 0;
-	if (max_ms > 0)
-		evtimer_add(l->alarm, &(struct timeval){ .tv_sec = max_ms / 1000, .tv_usec = max_ms % 1000 * 1000 });
+	if (max_ms > 0) {
+		struct timeval tv = timeval_of_ms(max_ms);
+		evtimer_add(l->alarm, &tv);
+	}
 	event_base_loop(l->base, EVLOOP_ONCE | (max_ms == 0 ? EVLOOP_NONBLOCK : EVLOOP_NO_EXIT_ON_EMPTY));
 	if (max_ms > 0)
 		evtimer_del(l->alarm);
@@ -154,12 +162,6 @@ struct loop_timer {
 	loop_fn *fn;
 	void *ctx;
 };
-
-static struct timeval
-timeval_of_ms(int64_t ms)
-{
-	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-}
 
 static void
 on_timer(evutil_socket_t fd, short what, void *ctx)
