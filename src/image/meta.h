@@ -1,0 +1,35 @@
+/*
+ * meta.h: the small files beside an image, and the names of images.
+ *
+ * Pure: bytes in, values out. All three parsers read what strangers wrote.
+ */
+#ifndef IMAGE_META_H
+#define IMAGE_META_H
+
+#include "base/err.h"
+#include "codec/skein.h"
+
+#include <stddef.h>
+
+enum { META_NAME = 128, META_FILE_MAX = 4096 };
+
+/* A meta file: the image that this one was derived from, or empty strings when it stands alone. */
+struct meta {
+	char origin[META_NAME];
+	char tag[META_NAME];
+	char snapshot[META_NAME];
+};
+
+/* One line: `-` or `<origin>:<tag>@<snapshot>`; an empty file means `-`, as registries without the
+ * file have it. */
+int meta_parse(const char *data, size_t len, struct meta *out, struct err *e);
+
+/* A digest file: 256 hex digits and a newline (which may be missing). */
+int digest_parse(const char *data, size_t len, uint8_t out[SKEIN_DIGEST], struct err *e);
+
+/* Names of pots: a letter or digit, then letters, digits, `_`, `-`; not only digits. Tags may hold
+ * dots as well. `what` names the thing in the error: "pot name". */
+int name_check_pot(const char *what, const char *name, struct err *e);
+int name_check_tag(const char *what, const char *tag, struct err *e);
+
+#endif
