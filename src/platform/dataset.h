@@ -1,0 +1,101 @@
+/*
+ * dataset.h: directory trees with snapshots, rollback and clones, as ZFS has them.
+ *
+ * Names are paths relative to the root, without a leading slash: "jails/web", "jails/web/m",
+ * "bases/12", "fscomp/www". Components are letters, digits and "._-", not starting with a dot.
+ * A snapshot is named by its dataset and a text of the same characters ("1700000000").
+ *
+ * Two kinds, since not every backend can do with one:
+ *   DATASET_PLAIN    an ordinary directory <fs_root>/<name>, readable by path at any time, may be
+ *                    mounted by many at once (a pot's conf/, fscomp). Snapshots of it may be
+ * copies. DATASET_LAYERED  content is reached through root() alone; <fs_root>/<name> is its mount
+ * point, to be used inside a pot's own mount namespace. One writer at a time.
+ *
+ * Each call is atomic against crashes: afterwards the dataset, snapshot or property is there or it
+ * is not; what was half made is removed by sweep(). The caller holds the pot's lock; calls about
+ * different datasets may run in parallel, also from one origin. Snapshot, rollback and destroy
+ * must not be called while a pot runs on the dataset: the caller refuses that.
+ */
+#ifndef PLATFORM_DATASET_H
+#define PLATFORM_DATASET_H
+
+#include "platform/host.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum dataset_kind { DATASET_PLAIN, DATASET_LAYERED };
+
+/* How to reach the content. Either `plain` alone (a directory to use or to bind), or an overlay:
+ * lower (topmost first), upper, work, all relative to `base` so that option strings stay short:
+ * mount them from within that directory. All owned; release with dataset_root_fini(). */
+struct dataset_root {
+	char *plain;
+	char *base;
+	struct names lower;
+	char *upper;
+	char *work;
+};
+
+#define DATASET_ROOT_INIT                                                                          \
+	{                                                                                          \
+		.plain = NULL, .base = NULL, .lower = NAMES_INIT, .upper = NULL, .work = NULL      \
+	}
+
+void dataset_root_fini(struct dataset_root *r);
+#define autodataset_root CLEANUP(dataset_root_fini)
+
+struct dataset_ops {
+	const char *name; /* "overlay", for people */
+	/* Can this machine do it? */
+	int (*probe)(struct host *, struct err *);
+	/* Prepares the root (makes <fs_root> when needed); removes it when no dataset is left. */
+	int (*root_create)(struct host *, struct err *);
+	int (*root_destroy)(struct host *, struct err *);
+
+	/* ERR_EXISTS when the name is taken. Missing parents are made as ordinary directories. */
+	int (*create)(struct host *, const char *name, enum dataset_kind, struct err *);
+	/* With everything below it and all snapshots when recursive, else ERR_BUSY if it has
+	 * datasets below. Clones are never harmed. Absent is fine. */
+	int (*destroy)(struct host *, const char *name, bool recursive, struct err *);
+	/* With everything below. ERR_ABSENT, ERR_EXISTS. */
+	int (*rename)(struct host *, const char *from, const char *to, struct err *);
+	/* 1 yes, 0 no. */
+	int (*exists)(struct host *, const char *name, struct err *);
+	/* All names below `prefix` ("jails/" or ""), sorted. */
+	int (*list)(struct host *, const char *prefix, struct names *out, struct err *);
+
+	/* ERR_EXISTS when the name is taken. On disk when it returns. */
+	int (*snapshot)(struct host *, const char *name, const char *snap, struct err *);
+	/* Oldest first (order of creation). ERR_ABSENT for an unknown dataset. */
+	int (*snapshots)(struct host *, const char *name, struct names *out, struct err *);
+	/* Content becomes that of the snapshot; newer snapshots of this dataset are dropped. */
+	int (*rollback)(struct host *, const char *name, const char *snap, struct err *);
+	int (*snapshot_destroy)(struct host *, const char *name, const char *snap, struct err *);
+	/* A new dataset with the snapshot's content, whose origin() is it. Cheap for LAYERED. */
+	int (*clone)(
+	    struct host *, const char *name, const char *snap, const char *to, struct err *);
+	/* The same without an origin: an independent copy. */
+	int (*copy)(
+	    struct host *, const char *name, const char *snap, const char *to, struct err *);
+
+	/* "dataset@snapshot" to be freed, or NULL: it has none (or that was destroyed). */
+	int (*origin)(struct host *, const char *name, char **out, struct err *);
+	/* Bytes on disk that belong to this dataset alone. */
+	int (*used_bytes)(struct host *, const char *name, uint64_t *out, struct err *);
+	/* User properties (":pot.tag"). get: *out is NULL when unset, else to be freed. set: a
+	 * NULL value unsets. Keys have no blanks, values no newline. */
+	int (*property_get)(
+	    struct host *, const char *name, const char *key, char **out, struct err *);
+	int (*property_set)(
+	    struct host *, const char *name, const char *key, const char *value, struct err *);
+
+	int (*root)(struct host *, const char *name, struct dataset_root *out, struct err *);
+	/* Removes what interrupted calls left; waits for nobody. Number of things removed. */
+	int (*sweep)(struct host *, struct err *);
+};
+
+/* Checks a dataset's name or a snapshot's; ERR_INPUT says what is wrong. */
+int dataset_check_name(const char *name, struct err *e);
+
+#endif

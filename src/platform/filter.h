@@ -1,0 +1,67 @@
+/*
+ * filter.h: address translation for the pot network, and exported ports.
+ *
+ * One table of our own (host.roots.table); rules of others are neither read nor changed.
+ * A connection to any of the host's own addresses and an exported port reaches the pot: from
+ * outside, from the host itself (127.0.0.1 included), from other pots and from the pot itself.
+ */
+#ifndef PLATFORM_FILTER_H
+#define PLATFORM_FILTER_H
+
+#include "base/ids.h"
+#include "base/ip.h"
+#include "platform/host.h"
+
+struct filter_net {
+	const char *bridge;	 /* interface name */
+	struct ipnet net4, net6; /* what is masqueraded; family 0: that family is not used */
+	const char *external;	 /* masquerade only what leaves here; NULL: any but the bridge */
+};
+
+struct filter_port {
+	int proto; /* IPPROTO_TCP or IPPROTO_UDP */
+	uint16_t host_port;
+	struct ip to; /* the pot's address: this family is exported */
+	uint16_t pot_port;
+};
+
+struct filter_entry {
+	char run[RUN_ID_TEXT];
+	struct filter_port port;
+};
+
+struct filter_entries {
+	struct filter_entry *at;
+	size_t n;
+};
+
+#define FILTER_ENTRIES_INIT                                                                        \
+	{                                                                                          \
+		.at = NULL, .n = 0                                                                 \
+	}
+
+void filter_entries_fini(struct filter_entries *l);
+#define autofilter_entries CLEANUP(filter_entries_fini)
+
+struct filter_ops {
+	const char *name;
+	int (*probe)(struct host *, struct err *);
+
+	/* Makes the table, or brings its rules to what is asked; exported ports stay. In one
+	 * transaction. */
+	int (*setup)(struct host *, const struct filter_net *, struct err *);
+	/* 1 when the table is there, 0 when not. */
+	int (*ready)(struct host *, struct err *);
+	/* The table goes with everything in it. */
+	int (*teardown)(struct host *, struct err *);
+
+	/* All of them or none, in one transaction, tagged with the run id. ERR_EXISTS names the
+	 * first host port that another run holds; ERR_ABSENT when setup was not called. */
+	int (*ports_add)(
+	    struct host *, const char *run, const struct filter_port *, size_t n, struct err *);
+	int (*ports_remove)(struct host *, const char *run, struct err *);
+	/* Everything exported; empty without a table. */
+	int (*ports)(struct host *, struct filter_entries *out, struct err *);
+};
+
+#endif

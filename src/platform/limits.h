@@ -1,0 +1,76 @@
+/*
+ * limits.h: what one run may use, and what it uses: cgroups v2 or v1 on Linux, rctl and cpuset on
+ * FreeBSD.
+ *
+ * A run is named "<pot>.<run id>" (one path component). Groups are <mount>/<roots.cgroup>/<run>.
+ */
+#ifndef PLATFORM_LIMITS_H
+#define PLATFORM_LIMITS_H
+
+#include "platform/host.h"
+
+#include <stdint.h>
+
+/* Zero or NULL: no such limit. */
+struct limits {
+	uint64_t memory_bytes;	    /* more is refused: the kernel kills in the group */
+	unsigned cpu_count;	    /* this many CPUs, the least used ones; all when >= online */
+	const char *cpuset;	    /* or these: "0-1,3" */
+	uint64_t cpu_shares;	    /* weight against others under contention, 1024 is usual */
+	uint64_t cpu_quota_percent; /* of one CPU: 150 is one and a half */
+	uint64_t pids;		    /* processes and threads */
+};
+
+struct usage {
+	uint64_t memory_bytes;	   /* charged in all: rss and cache */
+	uint64_t memory_max_bytes; /* highest so far, 0: not known */
+	uint64_t rss_bytes;
+	uint64_t cache_bytes;
+	uint64_t swap_bytes;
+	uint64_t cpu_ns; /* user and system */
+	uint64_t cpu_user_ns;
+	uint64_t cpu_system_ns;
+	uint64_t throttled_periods;
+	uint64_t throttled_ns;
+	uint64_t pids;
+	uint64_t oom_kills;
+};
+
+/* How a process gets in at birth. The child writes "0" into each of `tasks` itself; `directory`
+ * (or NULL) is for CLONE_INTO_CGROUP, or its cgroup.procs. Owned; limits_join_fini(). */
+struct limits_join {
+	char *directory;
+	struct names tasks;
+};
+
+#define LIMITS_JOIN_INIT                                                                           \
+	{                                                                                          \
+		.directory = NULL, .tasks = NAMES_INIT                                             \
+	}
+
+void limits_join_fini(struct limits_join *j);
+#define autolimits_join CLEANUP(limits_join_fini)
+
+struct limits_ops {
+	const char *name; /* "cgroup v2", "cgroup v1", "rctl" */
+	int (*probe)(struct host *, struct err *);
+
+	/* Makes the groups and sets the limits; on failure nothing is left. A limit for which the
+	 * machine has no controller is ERR_UNSUPPORTED by name. */
+	int (*create)(struct host *, const char *run, const struct limits *, struct err *);
+	/* Changes the limits of a live run. */
+	int (*update)(struct host *, const char *run, const struct limits *, struct err *);
+	int (*join)(struct host *, const char *run, struct limits_join *out, struct err *);
+	/* ERR_ABSENT when there is no such group. */
+	int (*usage)(struct host *, const char *run, struct usage *out, struct err *);
+	/* Process ids in the group, as this process sees them. *out is to be freed. */
+	int (*pids)(struct host *, const char *run, int **out, size_t *n, struct err *);
+	/* SIGKILL to everything in the group, also to what is being forked. */
+	int (*kill)(struct host *, const char *run, struct err *);
+	/* ERR_BUSY when something lives in it. Absent is fine. */
+	int (*remove)(struct host *, const char *run, struct err *);
+	/* The names of all runs that have a group, sorted. */
+	int (*list)(struct host *, struct names *out, struct err *);
+};
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * netif.h: bridges, the pairs that join pots to them, addresses and routes.
+ *
+ * Host-side names of pairs are "p" and the run id (13 characters), never used again. A pair's host
+ * side carries the pot's name as its alias. The pair goes away with the pot's network namespace;
+ * link_remove() is for what is left behind.
+ */
+#ifndef PLATFORM_NETIF_H
+#define PLATFORM_NETIF_H
+
+#include "base/ip.h"
+#include "platform/host.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+enum { NETIF_NAME = 16, NETIF_ALIAS = 256 }; /* with the terminating NUL */
+
+struct netif_pair {
+	const char *name;   /* host side */
+	const char *alias;  /* the pot's name; NULL: none */
+	const char *bridge; /* joined by the host side */
+	pid_t pid;	    /* the inside is put into this process's network namespace … */
+	int netns;	    /* … or into this one when >= 0 */
+	bool isolated;	    /* other isolated members of the bridge cannot talk to it */
+};
+
+/* How the pot's side is set up. Addresses with family 0 are left out. */
+struct netif_inside {
+	const char *name; /* NULL: "eth0" */
+	struct ipnet addr4;
+	struct ip gateway4;
+	struct ipnet addr6; /* usable at once: no duplicate address detection */
+	struct ip gateway6;
+	bool mac_set;
+	uint8_t mac[6];
+};
+
+struct netif_link {
+	char name[NETIF_NAME];
+	char alias[NETIF_ALIAS]; /* "" when none */
+	char kind[NETIF_NAME];	 /* "bridge", "veth", "" … */
+	char master[NETIF_NAME]; /* the bridge it belongs to, or "" */
+	unsigned index;
+	bool up;
+	uint8_t mac[6];
+};
+
+struct netif_links {
+	struct netif_link *at;
+	size_t n;
+};
+
+#define NETIF_LINKS_INIT                                                                           \
+	{                                                                                          \
+		.at = NULL, .n = 0                                                                 \
+	}
+
+void netif_links_fini(struct netif_links *l);
+#define autonetif_links CLEANUP(netif_links_fini)
+
+struct netif_bridge {
+	unsigned index;
+	bool up;
+	struct ipnet *addrs; /* owned; without link-local ones */
+	size_t addrs_n;
+	struct netif_links members;
+};
+
+#define NETIF_BRIDGE_INIT                                                                          \
+	{                                                                                          \
+		.addrs = NULL                                                                      \
+	}
+
+void netif_bridge_fini(struct netif_bridge *b);
+#define autonetif_bridge CLEANUP(netif_bridge_fini)
+
+struct netif_ops {
+	const char *name;
+	int (*probe)(struct host *, struct err *);
+
+	/* Makes the bridge when absent, adds the addresses that it lacks, sets it up. Addresses it
+	 * has beyond these stay. ERR_EXISTS when the name belongs to something else. */
+	int (*bridge_ensure)(
+	    struct host *, const char *name, const struct ipnet *addrs, size_t n, struct err *);
+	int (*bridge_remove)(struct host *, const char *name, struct err *);
+	/* ERR_ABSENT when there is none. */
+	int (*bridge_info)(struct host *, const char *name, struct netif_bridge *out, struct err *);
+
+	/* Makes the pair, puts one end on the bridge and the other inside, sets the inside up:
+	 * loopback, address, default routes. On failure nothing of it is left. */
+	int (*pair_up)(
+	    struct host *, const struct netif_pair *, const struct netif_inside *, struct err *);
+	/* Loopback alone, for a pot with its own network but no interface. */
+	int (*loopback_up)(struct host *, pid_t pid, int netns, struct err *);
+	int (*link_remove)(struct host *, const char *name, struct err *);
+	/* Links whose name starts with `prefix`. */
+	int (*links)(struct host *, const char *prefix, struct netif_links *out, struct err *);
+
+	/* Lets the machine pass packets between interfaces, both families. */
+	int (*forwarding_enable)(struct host *, struct err *);
+	/* The interface of the default route of AF_INET or AF_INET6; ERR_ABSENT when there is none.
+	 */
+	int (*external)(struct host *, int family, char out[NETIF_NAME], struct err *);
+};
+
+#endif
