@@ -26,12 +26,10 @@
 
 enum dataset_kind { DATASET_PLAIN, DATASET_LAYERED };
 
-/* How to reach the content. Either `plain` alone (a directory to use or to bind), or an overlay:
- * lower (topmost first), upper, work, all relative to `base` so that option strings stay short:
- * mount them from within that directory. All owned; release with dataset_root_fini(). */
+/* How to reach the content: either `plain` alone (a directory to use or to bind), or layers: lower
+ * (topmost first), upper, work. Absolute paths, all owned; release with dataset_root_fini(). */
 struct dataset_root {
 	char *plain;
-	char *base;
 	struct names lower;
 	char *upper;
 	char *work;
@@ -39,7 +37,7 @@ struct dataset_root {
 
 #define DATASET_ROOT_INIT                                                                          \
 	{                                                                                          \
-		.plain = NULL, .base = NULL, .lower = NAMES_INIT, .upper = NULL, .work = NULL      \
+		.plain = NULL, .lower = NAMES_INIT, .upper = NULL, .work = NULL                    \
 	}
 
 void dataset_root_fini(struct dataset_root *r);

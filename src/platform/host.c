@@ -43,7 +43,6 @@ void
 dataset_root_fini(struct dataset_root *r)
 {
 	free(r->plain);
-	free(r->base);
 	names_fini(&r->lower);
 	free(r->upper);
 	free(r->work);
@@ -102,12 +101,4 @@ filter_entries_fini(struct filter_entries *l)
 {
 	free(l->at);
 	*l = (struct filter_entries)FILTER_ENTRIES_INIT;
-}
-
-void
-limits_join_fini(struct limits_join *j)
-{
-	free(j->directory);
-	names_fini(&j->tasks);
-	*j = (struct limits_join)LIMITS_JOIN_INIT;
 }

@@ -36,21 +36,6 @@ struct usage {
 	uint64_t oom_kills;
 };
 
-/* How a process gets in at birth. The child writes "0" into each of `tasks` itself; `directory`
- * (or NULL) is for CLONE_INTO_CGROUP, or its cgroup.procs. Owned; limits_join_fini(). */
-struct limits_join {
-	char *directory;
-	struct names tasks;
-};
-
-#define LIMITS_JOIN_INIT                                                                           \
-	{                                                                                          \
-		.directory = NULL, .tasks = NAMES_INIT                                             \
-	}
-
-void limits_join_fini(struct limits_join *j);
-#define autolimits_join CLEANUP(limits_join_fini)
-
 struct limits_ops {
 	const char *name; /* "cgroup v2", "cgroup v1", "rctl" */
 	int (*probe)(struct host *, struct err *);
@@ -60,7 +45,8 @@ struct limits_ops {
 	int (*create)(struct host *, const char *run, const struct limits *, struct err *);
 	/* Changes the limits of a live run. */
 	int (*update)(struct host *, const char *run, const struct limits *, struct err *);
-	int (*join)(struct host *, const char *run, struct limits_join *out, struct err *);
+	/* The directories a process joins at birth (isolate_spec.cgroups), absolute. */
+	int (*join)(struct host *, const char *run, struct names *out, struct err *);
 	/* ERR_ABSENT when there is no such group. */
 	int (*usage)(struct host *, const char *run, struct usage *out, struct err *);
 	/* Process ids in the group, as this process sees them. *out is to be freed. */
