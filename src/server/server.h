@@ -76,17 +76,17 @@ struct server_register {
 };
 int server_job_register(
     struct server *s, const struct server_register *r, server_done *done, void *ctx, struct err *e);
-int server_job_deregister(struct server *s, const char *namespace_, const char *id, bool purge,
+int server_job_deregister(struct server *s, const char *namespace, const char *id, bool purge,
     server_done *done, void *ctx, struct err *e);
-int server_job_evaluate(struct server *s, const char *namespace_, const char *id,
+int server_job_evaluate(struct server *s, const char *namespace, const char *id,
     bool force_reschedule, server_done *done, void *ctx, struct err *e);
 /* enforce_prior: -1 for no check */
-int server_job_revert(struct server *s, const char *namespace_, const char *id, int64_t version,
+int server_job_revert(struct server *s, const char *namespace, const char *id, int64_t version,
     int64_t enforce_prior, server_done *done, void *ctx, struct err *e);
-int server_job_stable(struct server *s, const char *namespace_, const char *id, int64_t version,
+int server_job_stable(struct server *s, const char *namespace, const char *id, int64_t version,
     bool stable, server_done *done, void *ctx, struct err *e);
 /* count < 0: only a note; group must exist */
-int server_job_scale(struct server *s, const char *namespace_, const char *id, const char *group,
+int server_job_scale(struct server *s, const char *namespace, const char *id, const char *group,
     int64_t count, server_done *done, void *ctx, struct err *e);
 
 /* Dry run, at once: writes the reply of /v1/job/:id/plan. */
@@ -140,7 +140,7 @@ int server_deployment_health(struct server *s, const char *id, const struct strs
 int server_system_gc(struct server *s, server_done *done, void *ctx, struct err *e);
 /* Writes {Matches, Truncations, Index…}; context "all" or one of jobs, allocs, nodes, evals,
  * deployment. 20 per context. */
-int server_search(struct server *s, const char *namespace_, const char *prefix, const char *context,
+int server_search(struct server *s, const char *namespace, const char *prefix, const char *context,
     struct jsonw *w, struct err *e);
 
 #endif

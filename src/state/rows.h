@@ -16,7 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct job;
+struct job;	  /* job/job.h, as are: */
+struct resources; /* CPU, MemoryMB, DiskMB, Networks as Nomad had them before 0.9; the CLI reads it */
+struct network;
+struct port;
 
 /* ---- resources ---- */
 
@@ -49,10 +52,6 @@ struct node_reserved {
 	struct memory_resources *memory;
 	struct disk_resources *disk;
 	struct node_reserved_networks *networks;
-};
-struct legacy_resources { /* what Nomad called Resources before 0.9; the CLI still reads it */
-	int64_t cpu, cores, memory_mb, memory_max_mb, disk_mb, iops;
-	struct objs networks; /* struct network */
 };
 
 /* ---- nodes ---- */
@@ -93,7 +92,7 @@ struct node {
 	struct strmap attributes, meta, links;
 	struct node_resources *node_resources;
 	struct node_reserved *reserved_resources;
-	struct legacy_resources *resources, *reserved; /* filled from the two above by apply */
+	struct resources *resources, *reserved; /* legacy (job/job.h); filled from the two above by apply */
 	const char *computed_class;		       /* filled by apply: "v1:<number>" */
 	struct objmap drivers;			       /* struct driver_info */
 	struct objmap host_volumes;		       /* struct host_volume */
@@ -112,21 +111,15 @@ struct node {
 
 /* ---- allocations ---- */
 
-struct allocated_cpu_memory;
 struct allocated_task {
 	struct cpu_resources *cpu;
 	struct memory_resources *memory;
 	struct objs networks; /* struct network: legacy task network with its ports given */
 };
-struct allocated_port {
-	const char *label;
-	int64_t value, to;
-	const char *host_ip;
-};
 struct allocated_shared {
 	int64_t disk_mb;
 	struct objs networks; /* struct network */
-	struct objs ports;    /* struct allocated_port: all ports of the group's network */
+	struct objs ports;    /* struct port, with host_ip: all ports of the group's network */
 };
 struct allocated_resources {
 	struct objmap tasks; /* struct allocated_task */
@@ -190,14 +183,14 @@ struct alloc_metric {
 };
 
 struct alloc {
-	const char *id, *eval_id, *name, *namespace_, *node_id, *node_name, *job_id, *task_group;
+	const char *id, *eval_id, *name, *namespace, *node_id, *node_name, *job_id, *task_group;
 	const struct job *job; /* the version that it runs; owned by the row that owns us */
 	int64_t job_version;   /* of *job, also where Job is left out */
 	const char *job_type;
 	struct allocated_resources *allocated_resources;
-	struct legacy_resources *resources;	 /* legacy totals */
-	struct objmap task_resources;		 /* legacy, struct legacy_resources */
-	struct legacy_resources *shared_resources; /* legacy */
+	struct resources *resources;	 /* legacy totals (job/job.h) */
+	struct objmap task_resources;		 /* legacy, struct resources */
+	struct resources *shared_resources; /* legacy */
 	struct alloc_metric *metrics;
 	const char *desired_status; /* run | stop | evict */
 	const char *desired_description;
@@ -229,7 +222,7 @@ bool alloc_terminal(const struct alloc *a);	   /* either */
 /* ---- evaluations, deployments, summaries ---- */
 
 struct eval {
-	const char *id, *namespace_, *type, *triggered_by, *job_id, *node_id, *deployment_id;
+	const char *id, *namespace, *type, *triggered_by, *job_id, *node_id, *deployment_id;
 	int64_t priority, job_modify_index, node_modify_index;
 	const char *status; /* pending | blocked | complete | failed | canceled */
 	const char *status_description;
@@ -253,7 +246,7 @@ struct deployment_group {
 	int64_t require_progress_by; /* time */
 };
 struct deployment {
-	const char *id, *namespace_, *job_id;
+	const char *id, *namespace, *job_id;
 	int64_t job_version, job_modify_index, job_spec_modify_index, job_create_index;
 	bool is_multiregion;
 	struct objmap task_groups; /* struct deployment_group */
@@ -271,7 +264,7 @@ struct children_summary {
 	int64_t pending, running, dead;
 };
 struct job_summary {
-	const char *job_id, *namespace_;
+	const char *job_id, *namespace;
 	struct objmap summary; /* struct group_summary by group */
 	struct children_summary *children;
 	int64_t create_index, modify_index;
@@ -279,7 +272,7 @@ struct job_summary {
 
 /* ---- services ---- */
 
-struct service_check {
+struct check_state {
 	const char *check_id, *name, *type;
 	const char *status; /* passing | warning | critical */
 	const char *output;
@@ -287,14 +280,14 @@ struct service_check {
 };
 struct service_row {
 	const char *id; /* _nomad-task-<alloc>-group-<group>-<service>-<label> */
-	const char *service_name, *namespace_, *node_id, *node_name, *datacenter, *job_id, *alloc_id,
+	const char *service_name, *namespace, *node_id, *node_name, *datacenter, *job_id, *alloc_id,
 	    *task_group;
 	struct strs tags;
 	const char *address; /* IPv4 or IPv6, without brackets */
 	int64_t port;
 	struct strmap meta;
 	const char *status; /* worst of the checks; passing without checks */
-	struct objs checks; /* struct service_check */
+	struct objs checks; /* struct check_state */
 	int64_t create_index, modify_index;
 };
 

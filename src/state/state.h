@@ -37,11 +37,11 @@ uint64_t state_table_index(const struct state *s, enum state_table t);
 
 /* ---- one row; NULL: absent ---- */
 
-const struct job *state_job(const struct state *s, const char *namespace_, const char *id);
+const struct job *state_job(const struct state *s, const char *namespace, const char *id);
 const struct job *state_job_version(
-    const struct state *s, const char *namespace_, const char *id, int64_t version);
+    const struct state *s, const char *namespace, const char *id, int64_t version);
 const struct job_summary *state_job_summary(
-    const struct state *s, const char *namespace_, const char *id);
+    const struct state *s, const char *namespace, const char *id);
 const struct node *state_node(const struct state *s, const char *id);
 const struct alloc *state_alloc(const struct state *s, const char *id);
 const struct eval *state_eval(const struct state *s, const char *id);
@@ -49,7 +49,7 @@ const struct deployment *state_deployment(const struct state *s, const char *id)
 const struct service_row *state_service(const struct state *s, const char *id);
 /* The newest deployment of a job (by create index). */
 const struct deployment *state_job_deployment(
-    const struct state *s, const char *namespace_, const char *id);
+    const struct state *s, const char *namespace, const char *id);
 
 /* ---- lists ---- */
 
@@ -68,10 +68,10 @@ void rows_fini(struct rows *r);
 
 /* prefix: of the id, NULL or "" for all; hyphens count only for jobs and services. */
 struct rows state_list(const struct state *s, enum state_table t, const char *prefix);
-struct rows state_job_versions(const struct state *s, const char *namespace_, const char *id);
-struct rows state_job_allocs(const struct state *s, const char *namespace_, const char *id);
-struct rows state_job_evals(const struct state *s, const char *namespace_, const char *id);
-struct rows state_job_deployments(const struct state *s, const char *namespace_, const char *id);
+struct rows state_job_versions(const struct state *s, const char *namespace, const char *id);
+struct rows state_job_allocs(const struct state *s, const char *namespace, const char *id);
+struct rows state_job_evals(const struct state *s, const char *namespace, const char *id);
+struct rows state_job_deployments(const struct state *s, const char *namespace, const char *id);
 struct rows state_node_allocs(const struct state *s, const char *node_id);
 struct rows state_eval_allocs(const struct state *s, const char *eval_id);
 struct rows state_deployment_allocs(const struct state *s, const char *deployment_id);
