@@ -1,0 +1,99 @@
+/*
+ * tool.h: the work of pot-image, inside that program.
+ *
+ * Every act either succeeds or leaves nothing of what it began. All of them look, at least once per
+ * block of data, whether they should stop: a signal arrived, or nobody listens any more.
+ */
+#ifndef IMAGE_TOOL_H
+#define IMAGE_TOOL_H
+
+#include "base/err.h"
+#include "image/report.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tool {
+	struct report report;
+	uint64_t max_bytes;   /* that an archive may unpack to */
+	uint64_t max_entries; /* that it may hold */
+};
+
+enum { TOOL_MAX_ENTRIES = 8 * 1000 * 1000 };
+#define TOOL_MAX_BYTES (1ULL << 40)
+
+/* SIGTERM, SIGINT and SIGHUP from now on only ask tool_check() to fail. SIGPIPE is ignored. */
+void tool_catch_signals(void);
+/* -1 when the work should stop. */
+int tool_check(struct tool *t, struct err *e);
+
+/* ---- directories (tree.c) ---- */
+/* An empty directory to fill: made when absent (*made says so), ERR_EXISTS when something is in it. */
+int tree_claim(const char *dir, bool *made, struct err *e);
+/* Removes what is in the directory, and itself when `itself`. Never follows a link. Best effort. */
+void tree_clear(const char *dir, bool itself);
+
+/* ---- the acts ---- */
+struct unpack {
+	const char *from;     /* path, http(s):// or file:// URL */
+	const char *conf_dir; /* where conf/ goes; NULL: the whole archive is a root */
+	const char *root_dir;
+	const char *cache; /* where a URL is downloaded to meanwhile; NULL: beside root_dir */
+};
+int unpack(struct tool *t, const struct unpack *what, struct err *e);
+
+struct pack {
+	const char *conf_dir, *root_dir, *out_dir, *pot, *tag;
+	int level;
+	bool replace;
+};
+int pack(struct tool *t, const struct pack *what, struct err *e);
+
+int copy_tree(struct tool *t, const char *from, const char *to, struct err *e);
+
+struct fetch {
+	const char *url, *pot, *tag, *cache;
+};
+int fetch(struct tool *t, const struct fetch *what, struct err *e);
+int suite_make(struct tool *t, const char *suite, const char *mirror, const char *root_dir,
+    struct err *e);
+
+/* ---- downloads (download.c) ---- */
+/* Bytes as they arrive; -1 with *e stops the download. */
+typedef int download_sink(void *ctx, const void *data, size_t len, struct err *e);
+/* url: http://, https://, file://, or a path. ERR_ABSENT: the other side says that there is no such
+ * file. ERR_CORRUPT: it ended early. `what` names it in progress; NULL: no progress. */
+int download(struct tool *t, const char *url, const char *what, download_sink *sink, void *ctx,
+    struct err *e);
+
+/* ---- walking a directory tree as archive entries (walk.c) ---- */
+struct archive_entry;
+/* fd gives the file's content, or -1 when the entry has none; closed by the walk. */
+typedef int walk_fn(void *ctx, struct archive_entry *entry, int fd, struct err *e);
+/* Entries are named below `prefix` ("" for none). Sockets and device nodes are left out with a note
+ * (nodes beneath dev/ silently: every pot gets a /dev of its own). Sorted by name, one file system. */
+int walk(struct tool *t, const char *root, const char *prefix, walk_fn *fn, void *ctx, struct err *e);
+
+/* ---- an archive's entries put beneath directories (place.c) ---- */
+struct place_to {
+	const char *prefix; /* "conf", "m", or "" for all */
+	const char *dir;
+};
+struct place;
+int place_open(struct tool *t, const char *archive_name, const struct place_to *to, size_t n,
+    struct place **out, struct err *e);
+/* Checks the entry's names against leaving the directory, and writes its head. Returns 1 when its
+ * data should follow, 0 when it was left out. */
+int place_entry(struct place *p, struct archive_entry *entry, struct err *e);
+int place_data(struct place *p, const void *data, size_t len, int64_t offset, struct err *e);
+/* Sets times and modes of directories. */
+int place_finish(struct place *p, struct err *e);
+void place_free(struct place *p);
+
+struct archive;
+/* libarchive's last error as ours. */
+int archive_err(struct archive *a, enum err_kind otherwise, const char *what, struct err *e);
+/* Removes extended attributes that must not pass between machines (trusted.*, and what overlay keeps). */
+void xattrs_clean(struct archive_entry *entry);
+
+#endif
