@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -72,7 +73,8 @@ read_failed(struct archive *a, const char *name, struct err *e)
 {
 	int sys = archive_errno(a);
 
-	archive_err(a, ERR_CORRUPT, name, e);
+	archive_err(a, ERR_CORRUPT, "it is cut short or damaged", e);
+	err_ctx(e, "%s", name);
 	if (sys == EIO || sys == EACCES || sys == ENOENT)
 		e->kind = err_kind_of_errno(sys);
 	return -1;
