@@ -76,6 +76,8 @@ void http_on_close(struct http_req *r, loop_fn *fn, void *ctx); /* see above; NU
 void http_set(struct http_req *r, const char *header, const char *value);
 void http_setf(struct http_req *r, const char *header, const char *fmt, ...) PRINTFLIKE(3, 4);
 void http_reply(struct http_req *r, int status, const char *type, const void *data, size_t len);
+/* The same, taking over the buffer's memory instead of copying. */
+void http_reply_buf(struct http_req *r, int status, const char *type, struct buf *body);
 void http_reply_text(struct http_req *r, int status, const char *fmt, ...) PRINTFLIKE(3, 4); /* text/plain */
 /* Sends `len` bytes of the file from `offset`, without copying; fd is owned from now. */
 void http_reply_file(struct http_req *r, int status, const char *type, int fd, int64_t offset, int64_t len);
@@ -106,6 +108,7 @@ bool http_wants_upgrade(const struct http_req *r); /* are the WebSocket headers 
 struct ws *http_upgrade(struct http_req *r, const struct ws_ops *ops, void *ctx);
 void ws_send(struct ws *w, const char *data, size_t len); /* a text message */
 size_t ws_pending(const struct ws *w);
+void ws_pause(struct ws *w, bool pause); /* stops reading, so that the sender is slowed down */
 void ws_close(struct ws *w, int code, const char *reason); /* reason is cut at 123 bytes; closed() follows */
 
 /* Client ------------------------------------------------------------------------------------- */
