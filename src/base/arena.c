@@ -111,3 +111,16 @@ arena_memdup(struct arena *a, const void *p, size_t size)
 		memcpy(q, p, size);
 	return q;
 }
+
+void *
+arena_grown(struct arena *a, void *old, size_t n, size_t size)
+{
+	void *at = old;
+
+	if ((n & (n - 1)) == 0) {
+		at = arena_alloc(a, (n == 0 ? 1 : 2 * n) * size);
+		if (n > 0)
+			memcpy(at, old, n * size);
+	}
+	return at;
+}

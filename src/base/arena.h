@@ -31,6 +31,10 @@ char *arena_printf(struct arena *a, const char *fmt, ...) PRINTFLIKE(2, 3);
 char *arena_vprintf(struct arena *a, const char *fmt, va_list ap);
 void *arena_memdup(struct arena *a, const void *p, size_t size);
 
+/* Room for one more behind the n elements of an array that only this function grew: capacities are
+ * powers of two, so n says when one is used up. The result replaces `old`. */
+void *arena_grown(struct arena *a, void *old, size_t n, size_t size);
+
 #define arena_new(a, type)	((type *)arena_alloc((a), sizeof(type)))
 #define arena_array(a, n, type) ((type *)arena_alloc((a), (n) * sizeof(type)))
 

@@ -181,12 +181,14 @@ bool field_equal(const struct field *f, const void *a, const void *b);
 /* Sets the default where nothing was given, in obj alone (not in what it points to). */
 void model_defaults(const struct model *m, void *obj);
 
-/* Small builders, all copying into the arena. */
+/* Small builders, all copying into the arena. They grow lists that they, model_from_json() or
+ * model_copy() made; a list whose array was made by hand is copied first. */
 void strs_add(struct strs *l, struct arena *a, const char *s);
 bool strs_has(const struct strs *l, const char *s);
 void ints_add(struct ints *l, struct arena *a, int64_t n);
 void strmap_set(struct strmap *m, struct arena *a, const char *key, const char *value);
-const char *strmap_get(const struct strmap *m, const char *key); /* NULL: absent */
+const char *strmap_get(const struct strmap *m, const char *key);	      /* NULL: absent */
+struct strs *strsmap_at(struct strsmap *m, struct arena *a, const char *key); /* made if absent */
 void intmap_set(struct intmap *m, struct arena *a, const char *key, int64_t value);
 int64_t *intmap_get(const struct intmap *m, const char *key); /* NULL: absent */
 void floatmap_set(struct floatmap *m, struct arena *a, const char *key, double value);
