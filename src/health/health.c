@@ -117,7 +117,8 @@ probe_result(struct health_probe *p, enum health_status result, const char *fmt,
 	enum health_status before = p->status;
 	p->status = status_after(p, result);
 	bool news = p->status != before ||
-	    (p->status != HEALTH_PASSING && !str_eq(buf_str(&p->output), buf_str(&p->told)));
+	    (p->status == result && result != HEALTH_PASSING &&
+		!str_eq(buf_str(&p->output), buf_str(&p->told)));
 	if (!news)
 		return;
 	buf_reset(&p->told);

@@ -65,7 +65,7 @@ struct health_spec {
 
 struct health_probe;
 
-/* The status changed, or (while not passing) a regular run ended with another output. `output` is
+/* The status changed, or (while not passing) a regular run ended with another output than last told. `output` is
  * valid during the call only. */
 typedef void health_cb(void *arg, struct health_probe *probe, enum health_status status,
     const char *output);

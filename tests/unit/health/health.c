@@ -62,26 +62,38 @@ bound_socket(int *port)
 }
 
 struct canned {
-	const char *answer[3]; /* of the first, second … request; the last repeats */
-	int served, fd;
+	const char *answer[3]; /* of the first, second … request; the last given repeats */
+	int served, conn;
 	char request[600];
+	struct loop *loop;
+	struct loop_watch *watch;
 };
+
+static void
+answer(void *ctx, int fd, unsigned what)
+{
+	struct canned *c = ctx;
+	int i = c->served < 2 ? c->served : 2;
+
+	(void)what;
+	ssize_t n = read(fd, c->request, sizeof(c->request) - 1);
+	c->request[n > 0 ? n : 0] = '\0';
+	while (c->answer[i] == NULL)
+		i--;
+	assert_int_equal(write(fd, c->answer[i], strlen(c->answer[i])), strlen(c->answer[i]));
+	c->served++;
+	loop_watch_free(&c->watch);
+	close(fd);
+}
 
 static void
 serve(void *ctx, int fd, unsigned what)
 {
 	struct canned *c = ctx;
-	const char *answer = c->answer[c->served < 2 ? c->served : 2];
 
 	(void)what;
 	int conn = accept(fd, NULL, NULL);
-	ssize_t n = read(conn, c->request, sizeof(c->request) - 1); /* the prober has sent it all */
-	c->request[n > 0 ? n : 0] = '\0';
-	for (int i = c->served; answer == NULL; i--)
-		answer = c->answer[i];
-	assert_int_equal(write(conn, answer, strlen(answer)), strlen(answer));
-	c->served++;
-	close(conn);
+	c->watch = loop_watch(c->loop, conn, LOOP_READ, answer, c);
 }
 
 static struct health_spec
@@ -154,6 +166,7 @@ run_http(struct canned *c, struct health_spec *spec, struct seen *s)
 	int port, fd = bound_socket(&port);
 
 	listen(fd, 5);
+	c->loop = l;
 	spec->port = port;
 	spec->interval_ns = 30 * NS_PER_MS;
 	struct loop_watch *w = loop_watch(l, fd, LOOP_READ, serve, c);
