@@ -1,0 +1,124 @@
+#include "platform/proc.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/param.h>
+#include <sys/procctl.h>
+#include <sys/sysctl.h>
+#include <sys/time.h>
+#include <sys/user.h>
+#include <unistd.h>
+
+static int
+proc_start_time(pid_t pid, uint64_t *start, struct err *e)
+{
+	int mib[4] = { CTL_KERN, KERN_PROC, KERN_PROC_PID, pid };
+	struct kinfo_proc info;
+	size_t len = sizeof(info);
+
+	if (sysctl(mib, 4, &info, &len, NULL, 0) < 0 && errno != ESRCH)
+		return err_sys(e, "look at process %d", pid);
+	if (len != sizeof(info) || info.ki_stat == SZOMB)
+		return err_new(e, ERR_ABSENT, "process %d does not exist", pid);
+	*start = (uint64_t)info.ki_start.tv_sec * 1000000U + (uint64_t)info.ki_start.tv_usec;
+	return 0;
+}
+
+static int
+proc_alive(pid_t pid, uint64_t start, struct err *e)
+{
+	uint64_t now;
+	struct err why;
+
+	if (pid <= 0)
+		return 0;
+	if (proc_start_time(pid, &now, &why) == 0)
+		return now == start;
+	if (why.kind == ERR_ABSENT)
+		return 0;
+	*e = why;
+	return -1;
+}
+
+static int
+not_yet(struct err *e)
+{
+	return err_new(e, ERR_UNSUPPORTED, "handles of processes are not there yet on this system");
+}
+
+static int
+proc_open(pid_t pid, uint64_t start, struct err *e)
+{
+	(void)pid;
+	(void)start;
+	return not_yet(e);
+}
+
+static int
+proc_signal(int handle, int sig, struct err *e)
+{
+	(void)handle;
+	(void)sig;
+	return not_yet(e);
+}
+
+static int
+proc_wait(int handle, int timeout_ms, struct err *e)
+{
+	(void)handle;
+	(void)timeout_ms;
+	return not_yet(e);
+}
+
+static int
+proc_boot_id(char out[PROC_BOOT_ID_TEXT], struct err *e)
+{
+	struct timeval boot;
+	size_t len = sizeof(boot);
+
+	if (sysctlbyname("kern.boottime", &boot, &len, NULL, 0) < 0)
+		return err_sys(e, "read kern.boottime");
+	snprintf(out, PROC_BOOT_ID_TEXT, "%lld.%06ld", (long long)boot.tv_sec, (long)boot.tv_usec);
+	return 0;
+}
+
+const struct proc_ops proc_native = {
+	.name = "sysctl",
+	.start_time = proc_start_time,
+	.alive = proc_alive,
+	.open = proc_open,
+	.signal = proc_signal,
+	.wait = proc_wait,
+	.boot_id = proc_boot_id,
+};
+
+int
+proc_subreaper(struct err *e)
+{
+	return procctl(P_PID, 0, PROC_REAP_ACQUIRE, NULL) < 0 && errno != EBUSY ? err_sys(e, "become a reaper") : 0;
+}
+
+int
+proc_die_with_parent(pid_t parent, int sig, struct err *e)
+{
+	if (procctl(P_PID, 0, PROC_PDEATHSIG_CTL, &sig) < 0)
+		return err_sys(e, "ask for the signal of the parent's end");
+	if (getppid() != parent)
+		return err_new(e, ERR_ABSENT, "the parent has ended");
+	return 0;
+}
+
+void
+proc_title(const char *name)
+{
+	setproctitle("%s", name);
+}
+
+void
+proc_close_from(int first)
+{
+	closefrom(first);
+}

@@ -1,0 +1,168 @@
+#include "platform/proc.h"
+
+#include "base/own.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Field 22 of proc_pid_stat(5); the command in field 2 may hold blanks and brackets. */
+static int
+parse_stat(const char *text, char *state, uint64_t *start)
+{
+	const char *p = strrchr(text, ')');
+
+	if (p == NULL || p[1] != ' ' || p[2] == '\0')
+		return -1;
+	*state = p[2];
+	p += 2;
+	for (int field = 3; field < 22; field++) {
+		p = strchr(p, ' ');
+		if (p == NULL)
+			return -1;
+		p++;
+	}
+	char *end;
+	*start = strtoull(p, &end, 10);
+	return end == p ? -1 : 0;
+}
+
+static int
+proc_start_time(pid_t pid, uint64_t *start, struct err *e)
+{
+	char path[32], text[1024], state = '?';
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return err_new(e, ERR_ABSENT, "process %d does not exist", pid);
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	if (n < 0 && errno == ESRCH)
+		return err_new(e, ERR_ABSENT, "process %d does not exist", pid);
+	if (n < 0)
+		return err_sys(e, "read %s", path);
+	text[n] = '\0';
+	uint64_t value;
+	if (parse_stat(text, &state, &value) < 0)
+		return err_new(e, ERR_CORRUPT, "%s: not understood", path);
+	if (state == 'Z' || state == 'X')
+		return err_new(e, ERR_ABSENT, "process %d has ended", pid);
+	*start = value;
+	return 0;
+}
+
+static int
+proc_alive(pid_t pid, uint64_t start, struct err *e)
+{
+	uint64_t now;
+	struct err why;
+
+	if (pid <= 0)
+		return 0;
+	if (proc_start_time(pid, &now, &why) == 0)
+		return now == start;
+	if (why.kind == ERR_ABSENT)
+		return 0;
+	*e = why;
+	return -1;
+}
+
+static int
+proc_open(pid_t pid, uint64_t start, struct err *e)
+{
+	autofd int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd < 0)
+		return err_sys(e, "open process %d", pid);
+	/* only now, with the descriptor held, does the start time prove whose it is */
+	int alive = proc_alive(pid, start, e);
+	if (alive == 0)
+		return err_new(e, ERR_ABSENT, "process %d has ended", pid);
+	return alive < 0 ? -1 : take_fd(&fd);
+}
+
+static int
+proc_signal(int handle, int sig, struct err *e)
+{
+	if (syscall(SYS_pidfd_send_signal, handle, sig, NULL, 0) < 0)
+		return err_sys(e, "send signal %s", proc_signal_name(sig));
+	return 0;
+}
+
+static int
+proc_wait(int handle, int timeout_ms, struct err *e)
+{
+	struct pollfd p = { .fd = handle, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&p, 1, timeout_ms);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? err_sys(e, "wait for a process") : n > 0;
+}
+
+static int
+proc_boot_id(char out[PROC_BOOT_ID_TEXT], struct err *e)
+{
+	static const char path[] = "/proc/sys/kernel/random/boot_id";
+	autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	ssize_t n = read(fd, out, PROC_BOOT_ID_TEXT - 1);
+	if (n < 0)
+		return err_sys(e, "read %s", path);
+	while (n > 0 && out[n - 1] == '\n')
+		n--;
+	out[n] = '\0';
+	return 0;
+}
+
+const struct proc_ops proc_native = {
+	.name = "procfs",
+	.start_time = proc_start_time,
+	.alive = proc_alive,
+	.open = proc_open,
+	.signal = proc_signal,
+	.wait = proc_wait,
+	.boot_id = proc_boot_id,
+};
+
+int
+proc_subreaper(struct err *e)
+{
+	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ? err_sys(e, "become a subreaper") : 0;
+}
+
+int
+proc_die_with_parent(pid_t parent, int sig, struct err *e)
+{
+	if (prctl(PR_SET_PDEATHSIG, sig, 0, 0, 0) < 0)
+		return err_sys(e, "ask for the signal of the parent's end");
+	if (getppid() != parent)
+		return err_new(e, ERR_ABSENT, "the parent has ended");
+	return 0;
+}
+
+void
+proc_title(const char *name)
+{
+	(void)prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+void
+proc_close_from(int first)
+{
+	(void)syscall(SYS_close_range, (unsigned)first, ~0U, 0);
+}
