@@ -30,6 +30,7 @@ struct client_exec_spec {
 struct client_exec_ops {
 	void (*started)(void *ctx);
 	void (*output)(void *ctx, bool is_stderr, const char *data, size_t len); /* len 0: that stream ended */
+	void (*taken)(void *ctx); /* exec_pending() has fallen to 0 */
 	void (*exited)(void *ctx, int exit_code); /* 128 + signal when killed */
 	void (*failed)(void *ctx, const struct err *e);
 };
@@ -64,6 +65,7 @@ struct client_api {
 	    void *ctx, struct err *);
 	void (*exec_stdin)(struct client_exec *, const char *data, size_t len); /* len 0: end of input */
 	size_t (*exec_pending)(struct client_exec *);	/* input not yet taken by the command */
+	void (*exec_pause)(struct client_exec *, bool pause); /* of its output: the asker is slow */
 	void (*exec_resize)(struct client_exec *, unsigned rows, unsigned columns);
 	void (*exec_close)(struct client_exec *); /* kills what still runs; no callback follows */
 

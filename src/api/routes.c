@@ -1,0 +1,128 @@
+#include "api/call.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+
+#include <string.h>
+
+/* Matching ------------------------------------------------------------------------------------- */
+
+/* Does the path fit? *arg: what ':' or '*' stands for, "" without one. */
+static bool
+match(struct http_req *r, const char *pattern, const char **arg)
+{
+	size_t n, before = 0, parts = http_parts(r);
+	char **p = str_split(http_arena(r), pattern + 1, '/', &n);
+
+	while (before < n && strcmp(p[before], "*") != 0 && strcmp(p[before], ":") != 0)
+		before++;
+	size_t after = before < n ? n - before - 1 : 0;
+	bool many = before < n && strcmp(p[before], "*") == 0;
+	if (before == n ? parts != n : many ? parts < n : parts != n)
+		return false;
+	for (size_t i = 0; i < before; i++)
+		if (strcmp(p[i], http_part(r, i)) != 0)
+			return false;
+	for (size_t i = 0; i < after; i++)
+		if (strcmp(p[n - after + i], http_part(r, parts - after + i)) != 0)
+			return false;
+	*arg = "";
+	for (size_t i = before; before < n && i < parts - after; i++)
+		*arg = i == before ? http_part(r, i) : arena_printf(http_arena(r), "%s/%s", *arg, http_part(r, i));
+	return true;
+}
+
+static bool
+method_fits(const struct http_req *r, const char *methods)
+{
+	if (strcmp(methods, "GET") == 0)
+		return http_is_get(r);
+	if (strcmp(methods, "PUT") == 0)
+		return http_is_put(r);
+	return strcmp(methods, "ANY") == 0 || strcmp(methods, http_method(r)) == 0;
+}
+
+/* The row for this request; NULL: *known tells whether the path exists with other methods. */
+static const struct route *
+find(struct http_req *r, const char **arg, bool *known)
+{
+	const char *first = NULL; /* a path belongs to the first pattern it fits */
+
+	for (size_t t = 0; api_tables[t] != NULL; t++)
+		for (const struct route *row = api_tables[t]; row->pattern != NULL; row++) {
+			if (first != NULL ? strcmp(row->pattern, first) != 0 : !match(r, row->pattern, arg))
+				continue;
+			first = row->pattern;
+			if (method_fits(r, row->methods))
+				return row;
+		}
+	*known = first != NULL;
+	return NULL;
+}
+
+/* The handler ---------------------------------------------------------------------------------- */
+
+void
+api_handle(struct http_req *r, void *ctx)
+{
+	struct api *a = ctx;
+	const char *arg;
+	bool known;
+	const struct route *route = find(r, &arg, &known);
+
+	http_set(r, "Vary", "Accept-Encoding");
+	if (route == NULL) {
+		if (known)
+			http_reply_text(r, 405, "Invalid method");
+		else
+			http_reply(r, 404, NULL, "", 0);
+		return;
+	}
+	struct call *c = arena_new(http_arena(r), struct call);
+	const char *ns = http_query(r, "namespace"), *region = http_query(r, "region");
+	*c = (struct call){ .api = a, .req = r, .mem = http_arena(r), .route = route, .arg = arg,
+		.ns = ns != NULL && *ns != '\0' ? ns : "default" };
+	if (a->c.server != NULL)
+		c->state = server_state(a->c.server);
+	if (region != NULL && *region != '\0' && strcmp(region, a->c.region) != 0)
+		call_fail(c, 500, "No path to region");
+	else if (c->state == NULL && !route->local)
+		call_fail(c, 500, "No cluster leader");
+	else if (route->look != NULL)
+		call_read(c);
+	else
+		route->run(c);
+}
+
+static void
+each_second(void *ctx)
+{
+	monitor_tick(ctx);
+}
+
+struct api *
+api_new(const struct api_config *config)
+{
+	struct api *a = xcalloc(1, sizeof(*a));
+	struct api_config *c = &a->c;
+	const char **copies[] = { &c->name, &c->region, &c->datacenter, &c->node_class, &c->bind_address, &c->registry_dir };
+
+	*c = *config;
+	for (size_t i = 0; i < NELEM(copies); i++)
+		*copies[i] = *copies[i] != NULL ? arena_strdup(&a->mem, *copies[i]) : NULL;
+	a->started_ns = clock_mono_ns();
+	a->second = loop_timer(c->loop, -1, 1000, each_second, a);
+	return a;
+}
+
+void
+api_free(struct api *a)
+{
+	if (a == NULL)
+		return;
+	monitor_end(a);
+	loop_timer_free(&a->second);
+	VEC_FINI(&a->monitors);
+	arena_fini(&a->mem);
+	free(a);
+}
