@@ -24,7 +24,6 @@ struct api {
 	struct api_config c;
 	struct arena mem;
 	int64_t started_ns;
-	struct loop_timer *second; /* heartbeats of streams */
 	VEC(struct monitor *) monitors;
 };
 
@@ -48,7 +47,10 @@ struct route {
 	void (*run)(struct call *c);
 	bool local; /* needs no server on this agent */
 };
-extern const struct route *const api_tables[]; /* ended by NULL; each ended by a row without pattern */
+/* One table per file; each ended by a row without pattern. */
+extern const struct route job_routes[], row_routes[], internal_routes[], agent_routes[], client_routes[], fs_routes[],
+    stream_routes[], monitor_routes[], exec_routes[], metrics_routes[], registry_routes[], ui_routes[];
+extern const struct route *const api_tables[]; /* all of them, ended by NULL */
 
 struct call {
 	struct api *api;
@@ -127,8 +129,6 @@ extern const struct list alloc_list, eval_list, deployment_list, service_list;
 /* /v1/client/…: finds the node's client for the allocation; NULL: answered. */
 const struct client_api *call_client(struct call *c, const char *alloc_id);
 
-/* Streams: called each second, and for each line of the log. */
-void monitor_tick(struct api *a);
-void monitor_end(struct api *a);
+void monitor_end(struct api *a); /* forgets all who listen to the log */
 
 #endif

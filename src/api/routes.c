@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+const struct route *const api_tables[] = { job_routes, row_routes, internal_routes, agent_routes, client_routes, fs_routes,
+	stream_routes, monitor_routes, exec_routes, metrics_routes, registry_routes, ui_routes, NULL };
+
 /* Matching ------------------------------------------------------------------------------------- */
 
 /* Does the path fit? *arg: what ':' or '*' stands for, "" without one. */
@@ -94,12 +97,6 @@ api_handle(struct http_req *r, void *ctx)
 		route->run(c);
 }
 
-static void
-each_second(void *ctx)
-{
-	monitor_tick(ctx);
-}
-
 struct api *
 api_new(const struct api_config *config)
 {
@@ -111,7 +108,6 @@ api_new(const struct api_config *config)
 	for (size_t i = 0; i < NELEM(copies); i++)
 		*copies[i] = *copies[i] != NULL ? arena_strdup(&a->mem, *copies[i]) : NULL;
 	a->started_ns = clock_mono_ns();
-	a->second = loop_timer(c->loop, -1, 1000, each_second, a);
 	return a;
 }
 
@@ -121,7 +117,6 @@ api_free(struct api *a)
 	if (a == NULL)
 		return;
 	monitor_end(a);
-	loop_timer_free(&a->second);
 	VEC_FINI(&a->monitors);
 	arena_fini(&a->mem);
 	free(a);

@@ -4,7 +4,7 @@
  * The client fills the table and hands it to api/ when both run in one process. All calls are made
  * on the loop and must not block; file access that may be slow is the client's to put on a worker.
  * "Later" results come through the callback, exactly once, also when the allocation goes away; they
- * may come before the call returns. Errors: ERR_ABSENT unknown allocation, task or file (404),
+ * may come before the call returns (but for exec's). Errors: ERR_ABSENT unknown allocation, task or file (404),
  * ERR_INPUT (400), ERR_RIGHTS a path outside the allocation or in secrets/ (403), others 500.
  */
 #ifndef CLIENT_CLIENT_API_H
@@ -60,7 +60,7 @@ struct client_api {
 	 * *running tells whether a follower may still expect output. */
 	int (*log_task)(struct client *, const char *alloc_id, const char *task, bool *running, struct err *);
 
-	/* NULL: *e, and nothing is called. */
+	/* NULL: *e, and nothing is called. The ops are never called before this has returned. */
 	struct client_exec *(*exec)(struct client *, const struct client_exec_spec *, const struct client_exec_ops *,
 	    void *ctx, struct err *);
 	void (*exec_stdin)(struct client_exec *, const char *data, size_t len); /* len 0: end of input */
