@@ -1,0 +1,15 @@
+/*
+ * overlay.h: the dataset backend that needs nothing but directories: layers for overlayfs.
+ *
+ * The on-disk format is docs/formats/overlay-datasets.md. Inside this folder: meta (one dataset's
+ * description), tree (removing, copying, counting trees), store (where things lie), layer (layers
+ * and who refers to them), overlay (the operations).
+ */
+#ifndef PLATFORM_OVERLAY_OVERLAY_H
+#define PLATFORM_OVERLAY_OVERLAY_H
+
+#include "platform/dataset.h"
+
+extern const struct dataset_ops dataset_overlay;
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * set.h: one dataset, opened: found by its name, described, locked when it is to change.
+ */
+#ifndef PLATFORM_OVERLAY_SET_H
+#define PLATFORM_OVERLAY_SET_H
+
+#include "platform/overlay/store.h"
+
+struct set {
+	struct store s;
+	char id[RUN_ID_TEXT];
+	int lock;
+	struct meta m;
+};
+
+#define SET_INIT                                                                                   \
+	{                                                                                          \
+		.s = STORE_INIT, .lock = -1, .m = META_INIT                                        \
+	}
+
+/* ERR_ABSENT. A replacement of its content that was interrupted is finished first. */
+int set_open(struct host *h, struct set *set, const char *name, enum store_lock how, struct err *e);
+void set_close(struct set *set);
+#define autoset CLEANUP(set_close)
+
+int set_absent(const char *name, struct err *e); /* the error for it */
+int set_save(struct set *set, bool durable, struct err *e);
+/* Lets go of the layers of `before` that the description names no more. */
+int set_drop_layers(struct set *set, const struct names *before, struct err *e);
+
+/* ---- plain datasets ---- */
+/* A descriptor of its directory. */
+int set_content(struct set *set, const char *name, struct err *e);
+/* Content becomes that of layer m.fill. The directory itself stays, and so do the datasets below
+ * it. Begun again from the start when it was interrupted. */
+int set_fill(struct set *set, const char *name, struct err *e);
+
+/* dataset_ops.sweep */
+int overlay_sweep(struct host *h, struct err *e);
+
+#endif

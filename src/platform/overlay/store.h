@@ -1,0 +1,86 @@
+/*
+ * store.h: where datasets and layers lie below <fs_root>/.overlay, and how they change safely.
+ *
+ *	sets/<name, '/' written as '%'>	link to the dataset's id: that it exists
+ *	data/<id>/meta			what is known about it (meta.h)
+ *	l/<layer>/fs, work, refs/<id>	a layer, and the datasets that refer to it
+ *	trash/				on its way out; anybody may empty it
+ *	rename				a rename that was begun
+ *	lock				held shared by what changes something, exclusively by sweep
+ *and rename
+ *
+ * Everything but sets/ may exist without meaning: a dataset begins with its link and ends with it.
+ */
+#ifndef PLATFORM_OVERLAY_STORE_H
+#define PLATFORM_OVERLAY_STORE_H
+
+#include "base/ids.h"
+#include "platform/overlay/meta.h"
+
+struct store {
+	const char *fs_root;   /* borrowed */
+	int fs;		       /* fs_root */
+	int top;	       /* fs_root/.overlay */
+	int lock;	       /* -1: not held */
+	char bin[RUN_ID_TEXT]; /* this call's directory below trash/; "" until something is moved
+				  there */
+};
+
+#define STORE_INIT                                                                                 \
+	{                                                                                          \
+		.fs = -1, .top = -1, .lock = -1, .bin = ""                                         \
+	}
+
+enum store_lock { STORE_READ, STORE_CHANGE, STORE_ALONE };
+
+/* ERR_ABSENT with the way out when the root was not made. A rename that was interrupted is finished
+ * first. */
+int store_open(struct store *s, const char *fs_root, enum store_lock how, struct err *e);
+int store_create(const char *fs_root, struct err *e);
+/* 1 locked alone, 0 somebody is at work. */
+int store_try_alone(struct store *s, struct err *e);
+void store_close(struct store *s);
+#define autostore CLEANUP(store_close)
+
+/* ---- names ---- */
+/* 1 and the id, or 0. */
+int set_find(const struct store *s, const char *name, char id[RUN_ID_TEXT], struct err *e);
+int set_link(const struct store *s, const char *name, const char *id, struct err *e);
+int set_unlink(const struct store *s, const char *name, struct err *e);
+int set_rename(const struct store *s, const char *from, const char *to, struct err *e);
+/* Names starting with prefix, sorted; ids beside them when not NULL. */
+int sets_list(const struct store *s, const char *prefix, struct names *names, struct err *e);
+/* The datasets below one: their paths relative to it. */
+int sets_below(const struct store *s, const char *name, struct names *relative, struct err *e);
+/* The name of an id, to be freed; NULL: none has it. */
+int set_named(const struct store *s, const char *id, char **name, struct err *e);
+
+/* ---- descriptions ---- */
+/* A descriptor that holds the dataset's own lock. */
+int data_lock(const struct store *s, const char *id, struct err *e);
+int data_create(const struct store *s, char id[RUN_ID_TEXT], struct err *e);
+int data_load(const struct store *s, const char *id, struct meta *m, struct err *e);
+/* Replaces it; on disk when it returns with `durable`, else soon. */
+int data_save(
+    const struct store *s, const char *id, const struct meta *m, bool durable, struct err *e);
+
+/* ---- layers ---- */
+/* A new empty layer that the dataset refers to. */
+int layer_create(const struct store *s, const char *dataset, char id[RUN_ID_TEXT], struct err *e);
+int layer_open(const struct store *s, const char *layer, struct err *e); /* its fs/ */
+/* One more dataset that refers to it; ERR_BUSY: it is just being removed. */
+int layer_ref(const struct store *s, const char *layer, const char *dataset, struct err *e);
+/* One less; the last one takes the layer to the trash. Absent is fine. */
+int layer_unref(struct store *s, const char *layer, const char *dataset, struct err *e);
+int layer_refs(const struct store *s, const char *layer, struct names *datasets, struct err *e);
+char *layer_path(const struct store *s, const char *layer, const char *sub); /* absolute */
+
+/* ---- trash ---- */
+/* Moves it away at once; absent is fine. */
+int trash_move(struct store *s, int dir_fd, const char *path, struct err *e);
+/* Removes what this call moved there, or all that lies there. */
+int trash_empty(struct store *s, bool all, struct err *e);
+int dir_names(int dir_fd, const char *path, struct names *out, struct err *e);
+int mkdir_parents(int dir_fd, const char *path, struct err *e);
+
+#endif

@@ -1,0 +1,523 @@
+#include "platform/overlay/overlay.h"
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "platform/overlay/set.h"
+#include "platform/overlay/tree.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "own_net.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+static const struct dataset_ops *const ds = &dataset_overlay;
+static struct host host;
+static struct err err;
+static char dir[] = "/tmp/potter-overlay-XXXXXX";
+
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		if ((call) < 0)                                                                    \
+			fail_msg("%s: %s", #call, err.text);                                       \
+	} while (0)
+#define FAILS(call, why)                                                                           \
+	do {                                                                                       \
+		assert_int_equal(call, -1);                                                        \
+		if (err.kind != (why))                                                             \
+			fail_msg("%s: %s: %s", #call, err_kind_name(err.kind), err.text);          \
+	} while (0)
+
+static char *
+path(const char *fmt, ...)
+{
+	static char out[4][1024];
+	static int turn;
+	char *p = out[turn++ % 4];
+	int n = snprintf(p, 1024, "%s/", dir);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(p + n, 1024 - (size_t)n, fmt, ap);
+	va_end(ap);
+	return p;
+}
+
+static void
+put(const char *file, const char *text)
+{
+	autofd int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0 || fd_write_all(fd, text, strlen(text), &err) < 0)
+		fail_msg("%s: %s", file, strerror(errno));
+}
+
+static void
+has(const char *file, const char *text)
+{
+	autobuf struct buf b = BUF_INIT;
+
+	OK(buf_read_file(&b, file, 4096, &err));
+	assert_string_equal(buf_str(&b), text);
+}
+
+static bool
+is_there(const char *file)
+{
+	return access(file, F_OK) == 0;
+}
+
+/* The dataset's content, mounted as a pot would, at a directory of the test's own. */
+static const char *
+mounted(const char *name)
+{
+	static char where[1100];
+	autodataset_root struct dataset_root r = DATASET_ROOT_INIT;
+	autobuf struct buf lower = BUF_INIT;
+	autofree char *options = NULL;
+
+	OK(ds->root(&host, name, &r, &err));
+	snprintf(where, sizeof(where), "%s/mnt", dir);
+	if (mkdir(where, 0755) < 0)
+		assert_int_equal(errno, EEXIST);
+	if (r.plain != NULL) {
+		assert_int_equal(mount(r.plain, where, NULL, MS_BIND, NULL), 0);
+		return where;
+	}
+	for (size_t i = 0; i < r.lower.n; i++)
+		buf_addf(&lower, "%s%s", i ? ":" : "", r.lower.at[i]);
+	options = r.upper != NULL ? xasprintf("lowerdir=%s,upperdir=%s,workdir=%s", buf_str(&lower),
+					r.upper, r.work)
+				  : xasprintf("lowerdir=%s", buf_str(&lower));
+	if (mount("overlay", where, "overlay", 0, options) < 0)
+		fail_msg("mount %s: %s", options, strerror(errno));
+	return where;
+}
+
+static void
+unmount(void)
+{
+	assert_int_equal(umount2(path("mnt"), 0), 0);
+}
+
+static void
+in_dataset_put(const char *name, const char *file, const char *text)
+{
+	char full[1200];
+
+	snprintf(full, sizeof(full), "%s/%s", mounted(name), file);
+	put(full, text);
+	unmount();
+}
+
+static void
+in_dataset_has(const char *name, const char *file, const char *text)
+{
+	char full[1200];
+
+	snprintf(full, sizeof(full), "%s/%s", mounted(name), file);
+	if (text == NULL)
+		assert_false(is_there(full));
+	else
+		has(full, text);
+	unmount();
+}
+
+static size_t
+entries(const char *where)
+{
+	autonames struct names n = NAMES_INIT;
+
+	OK(dir_names(AT_FDCWD, where, &n, &err));
+	return n.n;
+}
+
+static int
+fresh(void **state)
+{
+	(void)state;
+	if (ds->root_create(&host, &err) < 0)
+		fail_msg("%s", err.text);
+	return 0;
+}
+
+/* Whatever a test made is destroyed, and then nothing at all may be left on disk. */
+static int
+clean(void **state)
+{
+	autonames struct names all = NAMES_INIT;
+
+	(void)state;
+	OK(ds->list(&host, "", &all, &err));
+	for (size_t i = all.n; i-- > 0;)
+		OK(ds->destroy(&host, all.at[i], true, &err));
+	assert_int_equal(entries(path("pots/.overlay/l")), 0);
+	assert_int_equal(entries(path("pots/.overlay/data")), 0);
+	assert_int_equal(entries(path("pots/.overlay/sets")), 0);
+	assert_int_equal(entries(path("pots/.overlay/trash")), 0);
+	assert_int_equal(ds->sweep(&host, &err), 0);
+	return 0;
+}
+
+static void
+datasets_are_made_found_and_destroyed(void **state)
+{
+	autonames struct names all = NAMES_INIT;
+
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
+	FAILS(ds->create(&host, "jails/web", DATASET_PLAIN, &err), ERR_EXISTS);
+	assert_int_equal(ds->exists(&host, "jails/web", &err), 1);
+	assert_int_equal(ds->exists(&host, "jails/we", &err), 0);
+	assert_true(is_there(path("pots/jails/web/m")));
+	OK(ds->list(&host, "jails/", &all, &err));
+	assert_int_equal(all.n, 2);
+	assert_string_equal(all.at[1], "jails/web/m");
+	FAILS(ds->destroy(&host, "jails/web", false, &err), ERR_BUSY);
+	OK(ds->destroy(&host, "jails/web", true, &err));
+	OK(ds->destroy(&host, "jails/web", true, &err));
+	assert_int_equal(ds->exists(&host, "jails/web", &err), 0);
+	assert_false(is_there(path("pots/jails/web")));
+}
+
+static void
+names_that_lead_elsewhere_are_refused(void **state)
+{
+	static const char *const bad[] = { "", "/jails", "jails//web", "jails/../x", "a/",
+		".overlay", "a b", "a%b" };
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(bad); i++)
+		FAILS(ds->create(&host, bad[i], DATASET_PLAIN, &err), ERR_INPUT);
+}
+
+static void
+a_layered_dataset_goes_back_to_its_snapshots(void **state)
+{
+	autonames struct names snaps = NAMES_INIT;
+
+	(void)state;
+	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
+	in_dataset_put("bases/12", "f", "one");
+	OK(ds->snapshot(&host, "bases/12", "1000", &err));
+	FAILS(ds->snapshot(&host, "bases/12", "1000", &err), ERR_EXISTS);
+	in_dataset_put("bases/12", "f", "two");
+	in_dataset_put("bases/12", "g", "new");
+	OK(ds->snapshot(&host, "bases/12", "1001", &err));
+	in_dataset_put("bases/12", "f", "three");
+
+	in_dataset_has("bases/12", "f", "three");
+	in_dataset_has("bases/12@1001", "f", "two");
+	in_dataset_has("bases/12@1000", "f", "one");
+	in_dataset_has("bases/12@1000", "g", NULL);
+
+	OK(ds->rollback(&host, "bases/12", "1001", &err));
+	in_dataset_has("bases/12", "f", "two");
+	OK(ds->rollback(&host, "bases/12", "1000", &err));
+	in_dataset_has("bases/12", "f", "one");
+	in_dataset_has("bases/12", "g", NULL);
+	OK(ds->snapshots(&host, "bases/12", &snaps, &err));
+	assert_int_equal(snaps.n, 1);
+	FAILS(ds->rollback(&host, "bases/12", "1001", &err), ERR_ABSENT);
+}
+
+static void
+a_plain_dataset_goes_back_without_its_children(void **state)
+{
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
+	in_dataset_put("jails/web/m", "inside", "kept");
+	assert_int_equal(mkdir(path("pots/jails/web/conf"), 0750), 0);
+	put(path("pots/jails/web/conf/pot.conf"), "old");
+	assert_int_equal(
+	    link(path("pots/jails/web/conf/pot.conf"), path("pots/jails/web/conf/twin")), 0);
+	assert_int_equal(symlink("pot.conf", path("pots/jails/web/conf/link")), 0);
+	OK(ds->snapshot(&host, "jails/web", "1000", &err));
+	put(path("pots/jails/web/conf/pot.conf"), "new");
+	put(path("pots/jails/web/conf/more"), "new");
+	OK(ds->rollback(&host, "jails/web", "1000", &err));
+	has(path("pots/jails/web/conf/pot.conf"), "old");
+	has(path("pots/jails/web/conf/link"), "old");
+	assert_false(is_there(path("pots/jails/web/conf/more")));
+	struct stat st;
+
+	assert_int_equal(stat(path("pots/jails/web/conf/twin"), &st), 0);
+	assert_int_equal(st.st_nlink, 2);
+	assert_int_equal(stat(path("pots/jails/web/conf"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0750);
+	in_dataset_has("jails/web/m", "inside", "kept");
+}
+
+static void
+a_clone_shares_what_it_did_not_change(void **state)
+{
+	autofree char *origin = NULL, *none = NULL;
+	uint64_t bytes;
+
+	(void)state;
+	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
+	in_dataset_put("bases/12", "f", "base");
+	OK(ds->snapshot(&host, "bases/12", "1000", &err));
+	OK(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err));
+	OK(ds->copy(&host, "bases/12", "1000", "jails/b/m", &err));
+	FAILS(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err), ERR_EXISTS);
+	FAILS(ds->clone(&host, "bases/12", "999", "jails/c/m", &err), ERR_ABSENT);
+	in_dataset_put("jails/a/m", "f", "mine");
+	in_dataset_has("jails/a/m", "f", "mine");
+	in_dataset_has("jails/b/m", "f", "base");
+	in_dataset_has("bases/12", "f", "base");
+	OK(ds->origin(&host, "jails/a/m", &origin, &err));
+	assert_string_equal(origin, "bases/12@1000");
+	OK(ds->origin(&host, "jails/b/m", &none, &err));
+	assert_null(none);
+	OK(ds->used_bytes(&host, "jails/a/m", &bytes, &err));
+	assert_true(bytes >= 512 && bytes < 100000);
+}
+
+static void
+clones_live_on_without_their_origin(void **state)
+{
+	autofree char *origin = NULL;
+
+	(void)state;
+	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
+	in_dataset_put("bases/12", "f", "base");
+	OK(ds->snapshot(&host, "bases/12", "1000", &err));
+	OK(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err));
+	OK(ds->rename(&host, "bases/12", "bases/13", &err));
+	OK(ds->origin(&host, "jails/a/m", &origin, &err));
+	assert_string_equal(origin, "bases/13@1000");
+	OK(ds->destroy(&host, "bases/13", true, &err));
+	in_dataset_has("jails/a/m", "f", "base");
+}
+
+static void
+clones_of_plain_datasets_are_copies(void **state)
+{
+	(void)state;
+	OK(ds->create(&host, "fscomp/www", DATASET_PLAIN, &err));
+	put(path("pots/fscomp/www/f"), "one");
+	OK(ds->snapshot(&host, "fscomp/www", "1000", &err));
+	put(path("pots/fscomp/www/f"), "two");
+	OK(ds->clone(&host, "fscomp/www", "1000", "fscomp/copy", &err));
+	has(path("pots/fscomp/copy/f"), "one");
+	OK(ds->snapshot_destroy(&host, "fscomp/www", "1000", &err));
+	OK(ds->snapshot_destroy(&host, "fscomp/www", "1000", &err));
+	has(path("pots/fscomp/copy/f"), "one");
+}
+
+static void
+a_rename_takes_everything_below_along(void **state)
+{
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
+	OK(ds->create(&host, "jails/other", DATASET_PLAIN, &err));
+	put(path("pots/jails/web/f"), "mine");
+	in_dataset_put("jails/web/m", "f", "inside");
+	FAILS(ds->rename(&host, "jails/web", "jails/other", &err), ERR_EXISTS);
+	FAILS(ds->rename(&host, "jails/web", "jails/web/x", &err), ERR_INPUT);
+	FAILS(ds->rename(&host, "jails/none", "jails/x", &err), ERR_ABSENT);
+	OK(ds->rename(&host, "jails/web", "jails/shop", &err));
+	has(path("pots/jails/shop/f"), "mine");
+	in_dataset_has("jails/shop/m", "f", "inside");
+	assert_int_equal(ds->exists(&host, "jails/web", &err), 0);
+	assert_int_equal(ds->exists(&host, "jails/web/m", &err), 0);
+}
+
+static void
+an_interrupted_rename_is_finished_by_the_next_call(void **state)
+{
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
+	put(path("pots/jails/web/f"), "mine");
+	/* stopped after the directory moved */
+	put(path("pots/.overlay/rename"), "jails/web\njails/shop\n");
+	assert_int_equal(rename(path("pots/jails/web"), path("pots/jails/shop")), 0);
+	assert_int_equal(ds->exists(&host, "jails/shop/m", &err), 1);
+	has(path("pots/jails/shop/f"), "mine");
+	assert_int_equal(ds->exists(&host, "jails/web", &err), 0);
+	assert_false(is_there(path("pots/.overlay/rename")));
+}
+
+static void
+an_interrupted_rollback_is_finished_by_the_next_call(void **state)
+{
+	autodataset_root struct dataset_root r = DATASET_ROOT_INIT;
+	struct set set = SET_INIT;
+
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	put(path("pots/jails/web/f"), "old");
+	OK(ds->snapshot(&host, "jails/web", "1000", &err));
+	put(path("pots/jails/web/f"), "new");
+	OK(set_open(&host, &set, "jails/web", STORE_CHANGE, &err));
+	set.m.fill = xstrdup(set.m.snapshots[0].chain.at[0]);
+	OK(set_save(&set, true, &err));
+	set_close(&set);
+	OK(ds->root(&host, "jails/web", &r, &err));
+	has(path("pots/jails/web/f"), "old");
+}
+
+static void
+a_sweep_removes_what_nothing_leads_to(void **state)
+{
+	struct store s = STORE_INIT;
+	char id[RUN_ID_TEXT], layer[RUN_ID_TEXT];
+
+	(void)state;
+	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
+	in_dataset_put("jails/web/m", "f", "kept");
+	OK(store_open(&s, host.roots.fs_root, STORE_CHANGE, &err));
+	/* a create that stopped before its name was made, … */
+	OK(data_create(&s, id, &err));
+	OK(layer_create(&s, id, layer, &err));
+	/* … a destroy that stopped after the name was gone, and one amid deletion */
+	assert_int_equal(mkdir(path("pots/.overlay/trash/x"), 0700), 0);
+	put(path("pots/.overlay/trash/x/f"), "x");
+	/* while somebody is at work it stays away */
+	assert_int_equal(ds->sweep(&host, &err), 0);
+	assert_int_equal(entries(path("pots/.overlay/l")), 2);
+	store_close(&s);
+	assert_int_equal(ds->sweep(&host, &err), 2);
+	assert_int_equal(entries(path("pots/.overlay/l")), 1);
+	assert_int_equal(entries(path("pots/.overlay/trash")), 0);
+	in_dataset_has("jails/web/m", "f", "kept");
+}
+
+static void
+properties_are_kept_until_unset(void **state)
+{
+	autofree char *value = NULL, *none = NULL;
+
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	OK(ds->property_set(&host, "jails/web", ":pot.tag", "1.0 final", &err));
+	OK(ds->property_get(&host, "jails/web", ":pot.tag", &value, &err));
+	assert_string_equal(value, "1.0 final");
+	OK(ds->property_set(&host, "jails/web", ":pot.tag", NULL, &err));
+	OK(ds->property_get(&host, "jails/web", ":pot.tag", &none, &err));
+	assert_null(none);
+	FAILS(ds->property_set(&host, "jails/web", "a b", "x", &err), ERR_INPUT);
+	FAILS(ds->property_set(&host, "jails/web", "a", "x\ny", &err), ERR_INPUT);
+}
+
+static void
+a_damaged_description_is_told_and_can_be_destroyed(void **state)
+{
+	autonames struct names snaps = NAMES_INIT;
+	struct store s = STORE_INIT;
+	char id[RUN_ID_TEXT];
+
+	(void)state;
+	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
+	OK(store_open(&s, host.roots.fs_root, STORE_READ, &err));
+	OK(set_find(&s, "jails/web/m", id, &err));
+	store_close(&s);
+	put(path("pots/.overlay/data/%s/meta", id),
+	    "overlay-dataset 1\nkind layered\nupper ../../x\nend\n");
+	FAILS(ds->snapshots(&host, "jails/web/m", &snaps, &err), ERR_CORRUPT);
+	assert_non_null(strstr(err.text, "jails/web/m"));
+	FAILS(ds->sweep(&host, &err), ERR_CORRUPT);
+	OK(ds->destroy(&host, "jails/web/m", true, &err));
+	assert_int_equal(ds->sweep(&host, &err), 1);
+}
+
+static void
+the_root_goes_only_when_it_is_empty(void **state)
+{
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	FAILS(ds->root_destroy(&host, &err), ERR_BUSY);
+	OK(ds->destroy(&host, "jails/web", false, &err));
+	OK(ds->root_destroy(&host, &err));
+	OK(ds->root_destroy(&host, &err));
+	FAILS(ds->create(&host, "jails/web", DATASET_PLAIN, &err), ERR_ABSENT);
+	assert_non_null(strstr(err.text, "pot init"));
+	OK(ds->root_create(&host, &err));
+}
+
+static void
+many_at_once_do_not_disturb_each_other(void **state)
+{
+	enum { WORKERS = 8, ROUNDS = 10 };
+	pid_t pids[WORKERS];
+
+	(void)state;
+	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
+	in_dataset_put("bases/12", "f", "base");
+	OK(ds->snapshot(&host, "bases/12", "1000", &err));
+	for (int w = 0; w < WORKERS; w++) {
+		pids[w] = fork();
+		if (pids[w] != 0)
+			continue;
+		for (int i = 0; i < ROUNDS; i++) {
+			char name[32];
+
+			snprintf(name, sizeof(name), "jails/p%d-%d", w, i);
+			if (ds->create(&host, name, DATASET_PLAIN, &err) < 0 ||
+			    ds->destroy(&host, name, true, &err) < 0 ||
+			    ds->clone(&host, "bases/12", "1000", name, &err) < 0 ||
+			    ds->snapshot(&host, name, "1", &err) < 0 ||
+			    (i % 3 == 0 && ds->sweep(&host, &err) < 0) ||
+			    (i % 2 == 0 && ds->destroy(&host, name, true, &err) < 0)) {
+				fprintf(stderr, "%s\n", err.text);
+				_exit(1);
+			}
+		}
+		_exit(0);
+	}
+	for (int w = 0; w < WORKERS; w++) {
+		int status;
+
+		waitpid(pids[w], &status, 0);
+		assert_int_equal(status, 0);
+	}
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, fresh, clean)
+	const struct CMUnitTest tests[] = {
+		T(datasets_are_made_found_and_destroyed),
+		T(names_that_lead_elsewhere_are_refused),
+		T(a_layered_dataset_goes_back_to_its_snapshots),
+		T(a_plain_dataset_goes_back_without_its_children),
+		T(a_clone_shares_what_it_did_not_change),
+		T(clones_live_on_without_their_origin),
+		T(clones_of_plain_datasets_are_copies),
+		T(a_rename_takes_everything_below_along),
+		T(an_interrupted_rename_is_finished_by_the_next_call),
+		T(an_interrupted_rollback_is_finished_by_the_next_call),
+		T(a_sweep_removes_what_nothing_leads_to),
+		T(properties_are_kept_until_unset),
+		T(a_damaged_description_is_told_and_can_be_destroyed),
+		T(the_root_goes_only_when_it_is_empty),
+		T(many_at_once_do_not_disturb_each_other),
+	};
+	char root[64];
+	int failed;
+
+	own_net_enter();
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	snprintf(root, sizeof(root), "%s/pots", dir);
+	host.roots.fs_root = root;
+	failed = cmocka_run_group_tests_name("overlay", tests, NULL, NULL);
+	autofd int top = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (top < 0 || tree_empty(top, &err) < 0 || rmdir(dir) < 0)
+		return 1;
+	return failed;
+}
