@@ -1,0 +1,60 @@
+/*
+ * minipot.h: a cluster of one, set up and taken away by one command.
+ *
+ * `init` says each thing that it changes, keeps a backup of every file that was there before, and
+ * writes all of it to a ledger (ledger.h); `destroy` takes back what the ledger holds. `start` and
+ * `stop` use systemd where it runs, else start the agent's monitor themselves.
+ */
+#ifndef CLI_MINIPOT_H
+#define CLI_MINIPOT_H
+
+#include "cli/ledger.h"
+
+#include <stdbool.h>
+
+/* Where things lie; all but prefix are fixed, as the units and scripts name them too. */
+#define MINIPOT_DATA	 "/var/lib/potter"
+#define MINIPOT_REGISTRY MINIPOT_DATA "/registry"
+#define MINIPOT_LEDGER	 MINIPOT_DATA "/minipot.ledger"
+#define MINIPOT_RUN	 "/run/potter"
+#define MINIPOT_PIDFILE	 MINIPOT_RUN "/potter.pid"
+#define MINIPOT_LOGS	 "/var/log/potter"
+#define MINIPOT_LOG	 MINIPOT_LOGS "/potter.log"
+#define MINIPOT_USER	 "potter"
+#define MINIPOT_UNIT	 "minipot.service"
+#define MINIPOT_UNITS	 "/etc/systemd/system"
+
+struct minipot {
+	const char *prefix;  /* "/usr/local" */
+	char *config;	     /* <prefix>/etc/minipot/agent.hcl */
+	const char *address; /* -i, or NULL: listen on the loopback */
+	bool verbose, json;
+	struct ledger ledger;
+	struct arena mem;
+};
+
+/* Each returns the exit status of the command: 0 done, 1 failed (and has said why). */
+int minipot_init(struct minipot *m);
+int minipot_start(struct minipot *m);
+int minipot_status(struct minipot *m);
+int minipot_stop(struct minipot *m);
+int minipot_destroy(struct minipot *m);
+
+/* ---- shared by the verbs ---- */
+
+/* "===> text" on standard output, as pot says things. */
+void minipot_say(const char *fmt, ...) PRINTFLIKE(1, 2);
+/* "###> text" on standard error; gives 1. */
+int minipot_fail(const struct err *e);
+/* Runs a program by its argument vector (a name without a slash is looked up in PATH) and waits.
+ * Its output goes to ours unless quiet. ERR_ABSENT: no such program; ERR_REMOTE: it failed. */
+int minipot_run(const char *const *argv, bool quiet, struct err *e);
+/* Is systemd the service manager here, and running? */
+bool minipot_systemd(void);
+/* The pid of the running monitor by the pid file, checked to be alive; 0: none. */
+int minipot_pid(void);
+/* Stops the agent and waits for its end; fine when it does not run. */
+int minipot_stop_agent(const struct minipot *m, struct err *e);
+char *minipot_program(const struct minipot *m, const char *name, struct arena *a);
+
+#endif

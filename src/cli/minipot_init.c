@@ -1,0 +1,225 @@
+/* minipot init: users, directories, pot's framework, the agent's configuration, the service. */
+#include "cli/minipot.h"
+
+#include "base/buf.h"
+#include "store/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_MAX = 1 << 20 };
+
+static int
+make_group(struct minipot *m, const char *name, struct err *e)
+{
+	const char *const argv[] = { "groupadd", "--system", name, NULL };
+
+	if (getgrnam(name) != NULL)
+		return 0;
+	minipot_say("Creating the group %s", name);
+	if (ledger_add(&m->ledger, LEDGER_GROUP, name, e) < 0)
+		return -1;
+	return minipot_run(argv, true, e);
+}
+
+static int
+make_user(struct minipot *m, struct err *e)
+{
+	const char *const argv[] = { "useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
+		MINIPOT_DATA, "--shell", "/usr/sbin/nologin", MINIPOT_USER, NULL };
+
+	if (getpwnam(MINIPOT_USER) != NULL)
+		return 0;
+	minipot_say("Creating the user %s, as which the agent runs", MINIPOT_USER);
+	if (ledger_add(&m->ledger, LEDGER_USER, MINIPOT_USER, e) < 0)
+		return -1;
+	return minipot_run(argv, true, e);
+}
+
+static int
+make_dir(struct minipot *m, const char *path, bool of_agent, mode_t mode, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		if (ledger_add(&m->ledger, LEDGER_DIR, path, e) < 0)
+			return -1;
+		minipot_say("Creating the directory %s", path);
+		if (mkdir(path, mode) < 0)
+			return err_sys(e, "make %s", path);
+	}
+	const struct passwd *pw = of_agent ? getpwnam(MINIPOT_USER) : NULL;
+	if (of_agent && pw == NULL)
+		return err_new(e, ERR_ABSENT, "there is no user %s", MINIPOT_USER);
+	if (pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) < 0)
+		return err_sys(e, "give %s to %s", path, MINIPOT_USER);
+	if (chmod(path, mode) < 0)
+		return err_sys(e, "chmod %s", path);
+	return 0;
+}
+
+/* The ledger itself lies in the data directory, so that one is made first. */
+static int
+make_data_dir(struct minipot *m, struct err *e)
+{
+	bool made = mkdir(MINIPOT_DATA, 0755) == 0;
+
+	if (!made && errno != EEXIST)
+		return err_sys(e, "make %s", MINIPOT_DATA);
+	if (made) {
+		minipot_say("Creating the directory %s", MINIPOT_DATA);
+		return ledger_add(&m->ledger, LEDGER_DIR, MINIPOT_DATA, e);
+	}
+	return 0;
+}
+
+/* A file that was there and is not ours is kept as <path>.bkp-minipot. */
+static int
+keep_backup(struct minipot *m, const char *path, const char *old, size_t len, int dir, const char *name, struct err *e)
+{
+	autofree char *backup = xasprintf("%s.bkp-minipot", name);
+
+	if (ledger_has(&m->ledger, LEDGER_FILE, path) || ledger_has(&m->ledger, LEDGER_BACKUP, path))
+		return 0;
+	minipot_say("Creating a backup of your %s: %s.bkp-minipot", path, path);
+	if (ledger_add(&m->ledger, LEDGER_BACKUP, path, e) < 0)
+		return -1;
+	return file_replace(dir, backup, old, len, 0644, e);
+}
+
+static int
+write_file(struct minipot *m, const char *path, const char *text, struct err *e)
+{
+	autobuf struct buf old = BUF_INIT;
+	const char *slash = strrchr(path, '/');
+	autofree char *dir_path = xstrndup(path, (size_t)(slash - path));
+	autofd int dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return err_sys(e, "open %s", dir_path);
+	if (access(path, F_OK) == 0) {
+		if (buf_read_file(&old, path, FILE_MAX, e) < 0)
+			return -1;
+		if (strcmp(buf_str(&old), text) == 0)
+			return 0;
+		if (keep_backup(m, path, buf_str(&old), old.len, dir, slash + 1, e) < 0)
+			return -1;
+	} else if (ledger_add(&m->ledger, LEDGER_FILE, path, e) < 0)
+		return -1;
+	minipot_say("Writing %s", path);
+	return file_replace(dir, slash + 1, text, strlen(text), 0644, e);
+}
+
+static int
+write_config(struct minipot *m, struct err *e)
+{
+	autobuf struct buf text = BUF_INIT;
+	autofree char *dir = xasprintf("%s/etc/minipot", m->prefix);
+	const char *address = m->address != NULL ? m->address : "127.0.0.1";
+
+	if (make_dir(m, dir, false, 0755, e) < 0)
+		return -1;
+	buf_addf(&text,
+	    "# Made by minipot init. `minipot init -i ADDRESS` writes it anew and keeps a backup.\n"
+	    "datacenter = \"minipot\"\n"
+	    "data_dir   = \"%s\"\n"
+	    "bind_addr  = \"%s\"\n"
+	    "log_level  = \"INFO\"\n"
+	    "\n"
+	    "server {\n"
+	    "  enabled          = true\n"
+	    "  bootstrap_expect = 1\n"
+	    "}\n"
+	    "\n"
+	    "client {\n"
+	    "  enabled = true\n"
+	    "}\n"
+	    "\n"
+	    "plugin \"raw_exec\" {\n"
+	    "  config {\n"
+	    "    enabled = false\n"
+	    "  }\n"
+	    "}\n",
+	    MINIPOT_DATA, address);
+	return write_file(m, m->config, buf_str(&text), e);
+}
+
+static int
+write_unit(struct minipot *m, struct err *e)
+{
+	autobuf struct buf text = BUF_INIT;
+	const char *const reload[] = { "systemctl", "daemon-reload", NULL };
+	const char *const enable[] = { "systemctl", "enable", "--quiet", MINIPOT_UNIT, NULL };
+
+	if (!minipot_systemd())
+		return 0;
+	buf_addf(&text,
+	    "[Unit]\n"
+	    "Description=Potter: a cluster of one\n"
+	    "Documentation=man:minipot(8) man:potter(8)\n"
+	    "After=network.target local-fs.target\n"
+	    "\n"
+	    "[Service]\n"
+	    "Type=notify\n"
+	    "NotifyAccess=all\n"
+	    "ExecStartPre=%s/bin/pot vnet-start\n"
+	    "ExecStart=%s/bin/potter agent -config %s\n"
+	    "ExecReload=/bin/kill -HUP $MAINPID\n"
+	    "# Pots and the ingress go on while the agent is replaced.\n"
+	    "KillMode=process\n"
+	    "Restart=always\n"
+	    "Delegate=yes\n"
+	    "\n"
+	    "[Install]\n"
+	    "WantedBy=multi-user.target\n",
+	    m->prefix, m->prefix, m->config);
+	if (write_file(m, MINIPOT_UNITS "/" MINIPOT_UNIT, buf_str(&text), e) < 0 || minipot_run(reload, true, e) < 0 ||
+	    ledger_add(&m->ledger, LEDGER_UNIT, MINIPOT_UNIT, e) < 0)
+		return -1;
+	return minipot_run(enable, true, e);
+}
+
+static int
+init_pot(struct minipot *m, struct err *e)
+{
+	autofree char *pot = xasprintf("%s/bin/pot", m->prefix);
+	const char *const probe[] = { pot, "ls", "-q", NULL };
+	const char *const init[] = { pot, "init", NULL };
+
+	if (minipot_run(probe, true, e) == 0)
+		return 0;
+	minipot_say("Initialising pot");
+	if (ledger_add(&m->ledger, LEDGER_POT, "init", e) < 0)
+		return -1;
+	return minipot_run(init, !m->verbose, e);
+}
+
+static int
+all_steps(struct minipot *m, struct err *e)
+{
+	if (make_data_dir(m, e) < 0 || make_group(m, "pot", e) < 0 || make_user(m, e) < 0)
+		return -1;
+	if (make_dir(m, MINIPOT_DATA, true, 0755, e) < 0 || make_dir(m, MINIPOT_REGISTRY, true, 0755, e) < 0 ||
+	    make_dir(m, MINIPOT_LOGS, true, 0755, e) < 0)
+		return -1;
+	return init_pot(m, e) < 0 || write_config(m, e) < 0 || write_unit(m, e) < 0 ? -1 : 0;
+}
+
+int
+minipot_init(struct minipot *m)
+{
+	struct err e = ERR_INIT;
+
+	if (all_steps(m, &e) < 0) {
+		err_ctx(&e, "init");
+		return minipot_fail(&e);
+	}
+	minipot_say("Ready: minipot start");
+	return 0;
+}

@@ -1,0 +1,313 @@
+/* minipot start, stop, status: the service of the node, with systemd and without it. */
+#include "cli/minipot.h"
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "codec/json.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum {
+	START_MS = 30000, /* until the agent says that it is ready */
+	STOP_MS = 60000,  /* stopping includes the pots of the jobs */
+};
+
+void
+minipot_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("===> ", stdout);
+	vprintf(fmt, ap);
+	putchar('\n');
+	va_end(ap);
+	fflush(stdout);
+}
+
+int
+minipot_fail(const struct err *e)
+{
+	fprintf(stderr, "###> minipot: %s\n", e->text);
+	return 1;
+}
+
+int
+minipot_run(const char *const *argv, bool quiet, struct err *e)
+{
+	posix_spawn_file_actions_t files;
+	pid_t pid;
+	int status;
+
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	if (quiet)
+		posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+	int rc = posix_spawnp(&pid, argv[0], &files, NULL, (char *const *)argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	if (rc != 0) {
+		errno = rc;
+		return err_sys(e, "run %s", argv[0]);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return err_sys(e, "wait for %s", argv[0]);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	return err_new(e, ERR_REMOTE, "%s %s failed (%s %d)", argv[0], argv[1] != NULL ? argv[1] : "",
+	    WIFEXITED(status) ? "exit status" : "signal",
+	    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+}
+
+bool
+minipot_systemd(void)
+{
+	return access("/run/systemd/system", F_OK) == 0;
+}
+
+int
+minipot_pid(void)
+{
+	autobuf struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
+	uint64_t pid;
+
+	if (buf_read_file(&text, MINIPOT_PIDFILE, 64, &e) < 0)
+		return 0;
+	while (text.len > 0 && text.data[text.len - 1] == '\n')
+		text.data[--text.len] = '\0';
+	if (!str_u64(buf_str(&text), 1 << 30, &pid) || pid < 2 || kill((pid_t)pid, 0) < 0)
+		return 0;
+	/* A stale file may name a stranger: the monitor holds a lock on it as long as it lives. */
+	autofd int fd = open(MINIPOT_PIDFILE, O_RDWR | O_CLOEXEC);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+		return 0;
+	return (int)pid;
+}
+
+/* ---- start ---- */
+
+/* The agent writes one line to this pipe: "ready", or why it cannot start. */
+static int
+wait_ready(int fd, struct err *e)
+{
+	autobuf struct buf text = BUF_INIT;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	for (;;) {
+		int n = poll(&p, 1, START_MS);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			return err_new(e, ERR_TIMEOUT, "the agent was not ready within %d s; see " MINIPOT_LOG,
+			    START_MS / 1000);
+		char part[512];
+		ssize_t got = read(fd, part, sizeof(part));
+		if (got <= 0)
+			return err_new(e, ERR_REMOTE, "the agent ended before it was ready; see " MINIPOT_LOG);
+		buf_add(&text, part, (size_t)got);
+		if (strchr(buf_str(&text), '\n') == NULL)
+			continue;
+		if (str_starts(buf_str(&text), "ready"))
+			return 0;
+		return err_new(e, ERR_REMOTE, "%.*s", (int)strcspn(buf_str(&text), "\n"), buf_str(&text));
+	}
+}
+
+static int
+spawn_agent(const struct minipot *m, int ready, struct err *e)
+{
+	autofree char *potter = xasprintf("%s/bin/potter", m->prefix);
+	const char *const argv[] = { potter, "agent", "-config", m->config, "-pid-file", MINIPOT_PIDFILE, "-log-file",
+		MINIPOT_LOG, NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	char fd_text[16];
+	pid_t pid;
+
+	snprintf(fd_text, sizeof(fd_text), "%d", ready);
+	setenv("POTTER_READY_FD", fd_text, 1);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&files, 1, MINIPOT_LOG, O_WRONLY | O_CREAT | O_APPEND, 0644);
+	posix_spawn_file_actions_adddup2(&files, 1, 2);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID);
+	int rc = posix_spawn(&pid, argv[0], &files, &attr, (char *const *)argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attr);
+	unsetenv("POTTER_READY_FD");
+	if (rc != 0) {
+		errno = rc;
+		return err_sys(e, "start %s", potter);
+	}
+	return 0;
+}
+
+static int
+start_by_hand(const struct minipot *m, struct err *e)
+{
+	int p[2];
+
+	if (mkdir(MINIPOT_RUN, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, "make " MINIPOT_RUN);
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(e, "pipe");
+	autofd int reader = p[0];
+	int writer = dup(p[1]); /* without close-on-exec: for the agent */
+	close(p[1]);
+	if (writer < 0)
+		return err_sys(e, "pipe");
+	int result = spawn_agent(m, writer, e);
+	close(writer);
+	return result < 0 ? -1 : wait_ready(reader, e);
+}
+
+static int
+start(const struct minipot *m, struct err *e)
+{
+	autofree char *pot = xasprintf("%s/bin/pot", m->prefix);
+	const char *const vnet[] = { pot, "vnet-start", NULL };
+	const char *const unit[] = { "systemctl", "start", MINIPOT_UNIT, NULL };
+
+	if (access(m->config, R_OK) < 0)
+		return err_new(e, ERR_ABSENT, "%s is not there: run minipot init first", m->config);
+	if (minipot_run(vnet, !m->verbose, e) < 0)
+		return -1;
+	minipot_say("Starting the agent");
+	return minipot_systemd() ? minipot_run(unit, false, e) : start_by_hand(m, e);
+}
+
+int
+minipot_start(struct minipot *m)
+{
+	struct err e = ERR_INIT;
+
+	if (minipot_pid() != 0) {
+		minipot_say("Already running (pid %d)", minipot_pid());
+		return 0;
+	}
+	if (start(m, &e) < 0) {
+		err_ctx(&e, "start");
+		return minipot_fail(&e);
+	}
+	minipot_say("Running: API and UI on port 4646, catalog on 8500, DNS on 8600, ingress on 8080, dashboard on 9002");
+	return 0;
+}
+
+/* ---- stop ---- */
+
+static int
+stop_by_hand(int pid, struct err *e)
+{
+	autofd int fd = open(MINIPOT_PIDFILE, O_RDWR | O_CLOEXEC);
+
+	/* SIGINT: the pots of the jobs and the ingress stop too; they come back at the next start. */
+	if (kill(pid, SIGINT) < 0)
+		return errno == ESRCH ? 0 : err_sys(e, "signal the agent (pid %d)", pid);
+	/* The monitor holds the lock of the pid file until all has stopped. */
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct sigaction act = { .sa_handler = SIG_DFL };
+	sigaction(SIGALRM, &act, NULL);
+	alarm(STOP_MS / 1000);
+	int rc = fd < 0 ? 0 : fcntl(fd, F_SETLKW, &lock);
+	alarm(0);
+	return rc < 0 ? err_sys(e, "wait for the agent (pid %d) to stop", pid) : 0;
+}
+
+int
+minipot_stop_agent(const struct minipot *m, struct err *e)
+{
+	const char *const unit[] = { "systemctl", "kill", "--kill-whom=main", "--signal=SIGINT", MINIPOT_UNIT, NULL };
+	const char *const off[] = { "systemctl", "stop", MINIPOT_UNIT, NULL };
+	int pid = minipot_pid();
+
+	(void)m;
+	if (minipot_systemd()) {
+		(void)minipot_run(unit, true, e);
+		return minipot_run(off, true, e);
+	}
+	return pid == 0 ? 0 : stop_by_hand(pid, e);
+}
+
+int
+minipot_stop(struct minipot *m)
+{
+	struct err e = ERR_INIT;
+
+	if (!minipot_systemd() && minipot_pid() == 0) {
+		minipot_say("Not running");
+		return 0;
+	}
+	minipot_say("Stopping the agent, the ingress and the pots of the jobs");
+	if (minipot_stop_agent(m, &e) < 0) {
+		err_ctx(&e, "stop");
+		return minipot_fail(&e);
+	}
+	minipot_say("Stopped");
+	return 0;
+}
+
+/* ---- status ---- */
+
+/* Does anybody accept connections there? */
+static bool
+listens(const struct minipot *m, int port)
+{
+	const char *address = m->address != NULL ? m->address : "127.0.0.1";
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+
+	if (inet_pton(AF_INET, address, &to.sin_addr) != 1)
+		return false;
+	autofd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0;
+}
+
+int
+minipot_status(struct minipot *m)
+{
+	static const struct {
+		const char *name;
+		int port;
+	} part[] = { { "api", 4646 }, { "catalog", 8500 }, { "ingress", 8080 }, { "dashboard", 9002 } };
+	int pid = minipot_pid();
+	bool all = pid != 0;
+
+	for (size_t i = 0; i < NELEM(part); i++)
+		all = all && listens(m, part[i].port);
+	if (m->json) {
+		autobuf struct buf text = BUF_INIT;
+		struct jsonw w = JSONW_INDENT(&text, 2);
+		jsonw_object(&w);
+		jsonw_kint(&w, "pid", pid);
+		for (size_t i = 0; i < NELEM(part); i++)
+			jsonw_kbool(&w, part[i].name, listens(m, part[i].port));
+		jsonw_end_object(&w);
+		puts(buf_str(&text));
+		return all ? 0 : 1;
+	}
+	if (pid != 0)
+		printf("%-10s running (pid %d)\n", "agent", pid);
+	else
+		printf("%-10s stopped\n", "agent");
+	for (size_t i = 0; i < NELEM(part); i++)
+		printf("%-10s %s (port %d)\n", part[i].name, listens(m, part[i].port) ? "listening" : "not listening",
+		    part[i].port);
+	return all ? 0 : 1;
+}
