@@ -1,8 +1,5 @@
 #include "client/allocdir.h"
 
-#include "base/str.h"
-#include "platform/mount.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -104,32 +101,4 @@ allocdir_remove(const char *root, const char *alloc_id, struct err *e)
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "open %s", root);
 	return remove_tree(fd, alloc_id, 0, e);
-}
-
-/* secrets/ and private/ directly below a task are not for the API. */
-static bool
-is_hidden(const char *path)
-{
-	autoarena struct arena a = ARENA_INIT;
-	size_t n;
-	char **part = str_split(&a, path, '/', &n);
-	const char *second = NULL;
-
-	for (size_t i = 0, seen = 0; i < n; i++)
-		if (part[i][0] != '\0' && strcmp(part[i], ".") != 0 && ++seen == 2)
-			second = part[i];
-	return second != NULL && (strcmp(second, "secrets") == 0 || strcmp(second, "private") == 0);
-}
-
-int
-allocdir_open(const char *root, const char *alloc_id, const char *path, int flags, struct err *e)
-{
-	if (strstr(path, "..") != NULL || is_hidden(path))
-		return err_new(e, ERR_RIGHTS, "Reading %s is not allowed", path);
-	autofd int fd = open_alloc(root, alloc_id, e);
-	if (fd < 0)
-		return -1;
-	while (*path == '/')
-		path++;
-	return open_beneath(fd, *path != '\0' ? path : ".", flags, 0, e);
 }

@@ -16,8 +16,4 @@ int allocdir_make_task(const char *root, const char *alloc_id, const char *task,
 /* Removes the whole directory, never following a link out of it; absent is fine. */
 int allocdir_remove(const char *root, const char *alloc_id, struct err *e);
 
-/* Opens a path of an API caller beneath the allocation's directory; one that leads out, also by a
- * symbolic link, is refused (ERR_RIGHTS), and so are secrets and private. Returns a descriptor. */
-int allocdir_open(const char *root, const char *alloc_id, const char *path, int flags, struct err *e);
-
 #endif
