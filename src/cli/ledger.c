@@ -38,12 +38,14 @@ parse_line(struct ledger *l, const char *file, size_t number, const char *text, 
 {
 	for (int kind = 0; kind < LEDGER_KINDS; kind++) {
 		size_t len = strlen(kind_names[kind]);
-		if (strncmp(text, kind_names[kind], len) == 0 && text[len] == ' ' && text[len + 1] != '\0') {
+		if (strncmp(text, kind_names[kind], len) == 0 && text[len] == ' ' &&
+		    text[len + 1] != '\0') {
 			append(l, (enum ledger_kind)kind, text + len + 1);
 			return 0;
 		}
 	}
-	return err_new(e, ERR_CORRUPT, "%s:%zu: \"%s\" is not a line of minipot's ledger", file, number, text);
+	return err_new(
+	    e, ERR_CORRUPT, "%s:%zu: \"%s\" is not a line of minipot's ledger", file, number, text);
 }
 
 int
@@ -110,7 +112,8 @@ int
 ledger_add(struct ledger *l, enum ledger_kind kind, const char *name, struct err *e)
 {
 	if (strchr(name, '\n') != NULL)
-		return err_new(e, ERR_INPUT, "a name with a line break cannot be kept in %s", l->path);
+		return err_new(
+		    e, ERR_INPUT, "a name with a line break cannot be kept in %s", l->path);
 	if (ledger_has(l, kind, name))
 		return 0;
 	append(l, kind, name);

@@ -1,6 +1,6 @@
 /*
- * ledger.h: what `minipot init` changed on this machine, so that `minipot destroy` takes back exactly
- * that and nothing else.
+ * ledger.h: what `minipot init` changed on this machine, so that `minipot destroy` takes back
+ * exactly that and nothing else.
  *
  * A text file, one line per thing in the order in which they were made: "<kind> <name>". A line is
  * written, durably, before the thing is made; destroy walks the lines backwards and accepts that a
@@ -38,9 +38,13 @@ struct ledger {
 	struct arena mem;
 };
 
-#define LEDGER_INIT { .path = NULL, .line = NULL, .n = 0, .mem = ARENA_INIT }
+#define LEDGER_INIT                                                                                \
+	{                                                                                          \
+		.path = NULL, .line = NULL, .n = 0, .mem = ARENA_INIT                              \
+	}
 
-/* path is absolute, its directory exists when something is added. A file that does not exist is an empty ledger. ERR_CORRUPT names file and line. */
+/* path is absolute, its directory exists when something is added. A file that does not exist is an
+ * empty ledger. ERR_CORRUPT names file and line. */
 int ledger_open(struct ledger *l, const char *path, struct err *e);
 void ledger_fini(struct ledger *l);
 bool ledger_has(const struct ledger *l, enum ledger_kind kind, const char *name);

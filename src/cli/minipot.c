@@ -3,6 +3,7 @@
 #include "cli/minipot_main.h"
 
 #include "base/str.h"
+#include "pot/pot.h"
 
 #include <arpa/inet.h>
 #include <getopt.h>
@@ -17,7 +18,8 @@ static const struct verb {
 	bool root; /* needs it */
 	const char *usage, *what;
 } verbs[] = {
-	{ "init", minipot_init, true, "[-v] [-i ADDRESS]", "set this machine up; twice is harmless" },
+	{ "init", minipot_init, true, "[-v] [-i ADDRESS]",
+	    "set this machine up; twice is harmless" },
 	{ "start", minipot_start, true, "[-v]", "start the agent, the ingress and the jobs" },
 	{ "status", minipot_status, false, "[--json]", "what runs; exit status 0 when all does" },
 	{ "stop", minipot_stop, true, "[-v]", "stop them; the jobs come back at the next start" },
@@ -29,8 +31,10 @@ usage(FILE *out)
 {
 	fprintf(out, "usage: minipot COMMAND [options]\n\n");
 	for (size_t i = 0; i < NELEM(verbs); i++)
-		fprintf(out, "  minipot %-8s %-18s %s\n", verbs[i].name, verbs[i].usage, verbs[i].what);
-	fprintf(out, "\nminipot-init and minipot-start are the same as minipot init and minipot start.\n");
+		fprintf(
+		    out, "  minipot %-8s %-18s %s\n", verbs[i].name, verbs[i].usage, verbs[i].what);
+	fprintf(out,
+	    "\nminipot-init and minipot-start are the same as minipot init and minipot start.\n");
 }
 
 static const struct verb *
@@ -44,16 +48,16 @@ find(const char *name)
 		names[i] = verbs[i].name;
 	}
 	const char *near = str_nearest(name, names, NELEM(names));
-	fprintf(stderr, "###> minipot: there is no command \"%s\"%s%s%s\n", name, near ? "; did you mean " : "",
-	    near ? near : "", near ? "?" : "");
+	fprintf(stderr, "###> minipot: there is no command \"%s\"%s%s%s\n", name,
+	    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 	return NULL;
 }
 
 static int
 options(struct minipot *m, const struct verb *v, int argc, char **argv)
 {
-	static const struct option longs[] = { { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 } };
+	static const struct option longs[] = { { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	unsigned char binary[16];
 	int c;
 
@@ -70,8 +74,10 @@ options(struct minipot *m, const struct verb *v, int argc, char **argv)
 			m->json = true;
 			break;
 		case 'i':
-			if (inet_pton(AF_INET, optarg, binary) != 1 && inet_pton(AF_INET6, optarg, binary) != 1) {
-				fprintf(stderr, "###> minipot: -i %s: not an IPv4 or IPv6 address\n", optarg);
+			if (inet_pton(AF_INET, optarg, binary) != 1 &&
+			    inet_pton(AF_INET6, optarg, binary) != 1) {
+				fprintf(stderr,
+				    "###> minipot: -i %s: not an IPv4 or IPv6 address\n", optarg);
 				return 1;
 			}
 			m->address = optarg;
@@ -91,16 +97,11 @@ static int
 with_prefix(struct minipot *m, const struct verb *v)
 {
 	struct err e = ERR_INIT;
-	char exe[1024];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	autopotenv struct pot_env *env = NULL;
 
-	exe[n > 0 ? n : 0] = '\0';
-	for (int up = 0; up < 2; up++) {
-		char *slash = strrchr(exe, '/');
-		if (slash != NULL)
-			*slash = '\0';
-	}
-	m->prefix = exe[0] == '/' ? exe : PREFIX;
+	if (pot_env_open(&env, &e) < 0)
+		return minipot_fail(&e);
+	m->prefix = env->prefix;
 	m->config = arena_printf(&m->mem, "%s/etc/minipot/agent.hcl", m->prefix);
 	if (v->root && ledger_open(&m->ledger, MINIPOT_LEDGER, &e) < 0)
 		return minipot_fail(&e);

@@ -134,7 +134,8 @@ undo(const struct minipot *m, const struct ledger_line *line, struct err *e)
 	return 0;
 }
 
-/* Where the framework was there before us, only the pots of the cluster's jobs go: they are prunable. */
+/* Where the framework was there before us, only the pots of the cluster's jobs go: they are
+ * prunable. */
 static int
 remove_pots(const struct minipot *m, struct err *e)
 {

@@ -31,8 +31,8 @@ make_group(struct minipot *m, const char *name, struct err *e)
 static int
 make_user(struct minipot *m, struct err *e)
 {
-	const char *const argv[] = { "useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
-		MINIPOT_DATA, "--shell", "/usr/sbin/nologin", MINIPOT_USER, NULL };
+	const char *const argv[] = { "useradd", "--system", "--user-group", "--no-create-home",
+		"--home-dir", MINIPOT_DATA, "--shell", "/usr/sbin/nologin", MINIPOT_USER, NULL };
 
 	if (getpwnam(MINIPOT_USER) != NULL)
 		return 0;
@@ -81,11 +81,13 @@ make_data_dir(struct minipot *m, struct err *e)
 
 /* A file that was there and is not ours is kept as <path>.bkp-minipot. */
 static int
-keep_backup(struct minipot *m, const char *path, const char *old, size_t len, int dir, const char *name, struct err *e)
+keep_backup(struct minipot *m, const char *path, const char *old, size_t len, int dir,
+    const char *name, struct err *e)
 {
 	autofree char *backup = xasprintf("%s.bkp-minipot", name);
 
-	if (ledger_has(&m->ledger, LEDGER_FILE, path) || ledger_has(&m->ledger, LEDGER_BACKUP, path))
+	if (ledger_has(&m->ledger, LEDGER_FILE, path) ||
+	    ledger_has(&m->ledger, LEDGER_BACKUP, path))
 		return 0;
 	minipot_say("Creating a backup of your %s: %s.bkp-minipot", path, path);
 	if (ledger_add(&m->ledger, LEDGER_BACKUP, path, e) < 0)
@@ -179,7 +181,8 @@ write_unit(struct minipot *m, struct err *e)
 	    "[Install]\n"
 	    "WantedBy=multi-user.target\n",
 	    m->prefix, m->prefix, m->config);
-	if (write_file(m, MINIPOT_UNITS "/" MINIPOT_UNIT, buf_str(&text), e) < 0 || minipot_run(reload, true, e) < 0 ||
+	if (write_file(m, MINIPOT_UNITS "/" MINIPOT_UNIT, buf_str(&text), e) < 0 ||
+	    minipot_run(reload, true, e) < 0 ||
 	    ledger_add(&m->ledger, LEDGER_UNIT, MINIPOT_UNIT, e) < 0)
 		return -1;
 	return minipot_run(enable, true, e);
@@ -205,7 +208,8 @@ all_steps(struct minipot *m, struct err *e)
 {
 	if (make_data_dir(m, e) < 0 || make_group(m, "pot", e) < 0 || make_user(m, e) < 0)
 		return -1;
-	if (make_dir(m, MINIPOT_DATA, true, 0755, e) < 0 || make_dir(m, MINIPOT_REGISTRY, true, 0755, e) < 0 ||
+	if (make_dir(m, MINIPOT_DATA, true, 0755, e) < 0 ||
+	    make_dir(m, MINIPOT_REGISTRY, true, 0755, e) < 0 ||
 	    make_dir(m, MINIPOT_LOGS, true, 0755, e) < 0)
 		return -1;
 	return init_pot(m, e) < 0 || write_config(m, e) < 0 || write_unit(m, e) < 0 ? -1 : 0;

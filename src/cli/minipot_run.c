@@ -69,8 +69,8 @@ minipot_run(const char *const *argv, bool quiet, struct err *e)
 			return err_sys(e, "wait for %s", argv[0]);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	return err_new(e, ERR_REMOTE, "%s %s failed (%s %d)", argv[0], argv[1] != NULL ? argv[1] : "",
-	    WIFEXITED(status) ? "exit status" : "signal",
+	return err_new(e, ERR_REMOTE, "%s %s failed (%s %d)", argv[0],
+	    argv[1] != NULL ? argv[1] : "", WIFEXITED(status) ? "exit status" : "signal",
 	    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
@@ -115,18 +115,21 @@ wait_ready(int fd, struct err *e)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n == 0)
-			return err_new(e, ERR_TIMEOUT, "the agent was not ready within %d s; see " MINIPOT_LOG,
+			return err_new(e, ERR_TIMEOUT,
+			    "the agent was not ready within %d s; see " MINIPOT_LOG,
 			    START_MS / 1000);
 		char part[512];
 		ssize_t got = read(fd, part, sizeof(part));
 		if (got <= 0)
-			return err_new(e, ERR_REMOTE, "the agent ended before it was ready; see " MINIPOT_LOG);
+			return err_new(
+			    e, ERR_REMOTE, "the agent ended before it was ready; see " MINIPOT_LOG);
 		buf_add(&text, part, (size_t)got);
 		if (strchr(buf_str(&text), '\n') == NULL)
 			continue;
 		if (str_starts(buf_str(&text), "ready"))
 			return 0;
-		return err_new(e, ERR_REMOTE, "%.*s", (int)strcspn(buf_str(&text), "\n"), buf_str(&text));
+		return err_new(
+		    e, ERR_REMOTE, "%.*s", (int)strcspn(buf_str(&text), "\n"), buf_str(&text));
 	}
 }
 
@@ -134,8 +137,8 @@ static int
 spawn_agent(const struct minipot *m, int ready, struct err *e)
 {
 	autofree char *potter = xasprintf("%s/bin/potter", m->prefix);
-	const char *const argv[] = { potter, "agent", "-config", m->config, "-pid-file", MINIPOT_PIDFILE, "-log-file",
-		MINIPOT_LOG, NULL };
+	const char *const argv[] = { potter, "agent", "-config", m->config, "-pid-file",
+		MINIPOT_PIDFILE, "-log-file", MINIPOT_LOG, NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	char fd_text[16];
@@ -145,7 +148,8 @@ spawn_agent(const struct minipot *m, int ready, struct err *e)
 	setenv("POTTER_READY_FD", fd_text, 1);
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&files, 1, MINIPOT_LOG, O_WRONLY | O_CREAT | O_APPEND, 0644);
+	posix_spawn_file_actions_addopen(
+	    &files, 1, MINIPOT_LOG, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	posix_spawn_file_actions_adddup2(&files, 1, 2);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID);
@@ -207,7 +211,8 @@ minipot_start(struct minipot *m)
 		err_ctx(&e, "start");
 		return minipot_fail(&e);
 	}
-	minipot_say("Running: API and UI on port 4646, catalog on 8500, DNS on 8600, ingress on 8080, dashboard on 9002");
+	minipot_say("Running: API and UI on port 4646, catalog on 8500, DNS on 8600, ingress on "
+		    "8080, dashboard on 9002");
 	return 0;
 }
 
@@ -218,7 +223,8 @@ stop_by_hand(int pid, struct err *e)
 {
 	autofd int fd = open(MINIPOT_PIDFILE, O_RDWR | O_CLOEXEC);
 
-	/* SIGINT: the pots of the jobs and the ingress stop too; they come back at the next start. */
+	/* SIGINT: the pots of the jobs and the ingress stop too; they come back at the next start.
+	 */
 	if (kill(pid, SIGINT) < 0)
 		return errno == ESRCH ? 0 : err_sys(e, "signal the agent (pid %d)", pid);
 	/* The monitor holds the lock of the pid file until all has stopped. */
@@ -234,7 +240,8 @@ stop_by_hand(int pid, struct err *e)
 int
 minipot_stop_agent(const struct minipot *m, struct err *e)
 {
-	const char *const unit[] = { "systemctl", "kill", "--kill-whom=main", "--signal=SIGINT", MINIPOT_UNIT, NULL };
+	const char *const unit[] = { "systemctl", "kill", "--kill-whom=main", "--signal=SIGINT",
+		MINIPOT_UNIT, NULL };
 	const char *const off[] = { "systemctl", "stop", MINIPOT_UNIT, NULL };
 	int pid = minipot_pid();
 
@@ -285,7 +292,8 @@ minipot_status(struct minipot *m)
 	static const struct {
 		const char *name;
 		int port;
-	} part[] = { { "api", 4646 }, { "catalog", 8500 }, { "ingress", 8080 }, { "dashboard", 9002 } };
+	} part[] = { { "api", 4646 }, { "catalog", 8500 }, { "ingress", 8080 },
+		{ "dashboard", 9002 } };
 	int pid = minipot_pid();
 	bool all = pid != 0;
 
@@ -307,7 +315,7 @@ minipot_status(struct minipot *m)
 	else
 		printf("%-10s stopped\n", "agent");
 	for (size_t i = 0; i < NELEM(part); i++)
-		printf("%-10s %s (port %d)\n", part[i].name, listens(m, part[i].port) ? "listening" : "not listening",
-		    part[i].port);
+		printf("%-10s %s (port %d)\n", part[i].name,
+		    listens(m, part[i].port) ? "listening" : "not listening", part[i].port);
 	return all ? 0 : 1;
 }

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 enum {
-	/* From "out of the directory" to the signal, so that requests which were already on their way to
-	 * the instance have their answer. */
+	/* From "out of the directory" to the signal, so that requests which were already on their
+	 * way to the instance have their answer. */
 	DRAIN_MS = 300,
 };
 
@@ -135,7 +135,8 @@ load_saved(struct client_alloc *a)
 	if (dir < 0 || file_load(dir, state_name(a, &mem), 1 << 20, &text, &e) < 0)
 		return NULL;
 	if (json_read(buf_str(&text), text.len, &saved, &e) < 0)
-		log_warn("client.alloc", "alloc_id=%s: its handles cannot be read: %s", a->id, e.text);
+		log_warn(
+		    "client.alloc", "alloc_id=%s: its handles cannot be read: %s", a->id, e.text);
 	return saved;
 }
 
@@ -170,7 +171,8 @@ all_running(const struct client_alloc *a)
 }
 
 static void
-kill_siblings(struct client_alloc *a, const struct client_task *cause, const char *type, const char *text)
+kill_siblings(
+    struct client_alloc *a, const struct client_task *cause, const char *type, const char *text)
 {
 	for (size_t i = 0; i < a->n_tasks; i++) {
 		struct client_task *t = &a->task[i];
@@ -232,7 +234,9 @@ set_health(struct client_alloc *a, int health)
 	if (health == 0)
 		for (size_t i = 0; i < a->n_tasks; i++)
 			task_event(&a->task[i], "Alloc Unhealthy",
-			    "Task not running for min_healthy_time before the deadline, or its checks did not pass", NULL);
+			    "Task not running for min_healthy_time before the deadline, or its "
+			    "checks did not pass",
+			    NULL);
 	sync_alloc_changed(a);
 }
 
@@ -260,7 +264,8 @@ static void
 look_at_health(struct client_alloc *a)
 {
 	const struct update_strategy *u = strategy(a);
-	bool by_checks = u != NULL && u->health_check != NULL && strcmp(u->health_check, "checks") == 0;
+	bool by_checks =
+	    u != NULL && u->health_check != NULL && strcmp(u->health_check, "checks") == 0;
 
 	if (u == NULL || a->health >= 0 || str_eq(u->health_check, "manual"))
 		return;
@@ -348,7 +353,8 @@ static void
 restore_states(struct client_alloc *a)
 {
 	for (size_t i = 0; i < a->n_tasks; i++) {
-		const struct task_state *s = objmap_get(&a->row->task_states, a->task[i].job_task->name);
+		const struct task_state *s =
+		    objmap_get(&a->row->task_states, a->task[i].job_task->name);
 		if (s != NULL)
 			task_events_from(&a->task[i], s);
 	}
@@ -380,7 +386,8 @@ make_dirs(struct client_alloc *a, struct err *e)
 	if (allocdir_make(a->client->alloc_root, a->id, e) < 0)
 		return -1;
 	for (size_t i = 0; i < a->n_tasks; i++)
-		if (allocdir_make_task(a->client->alloc_root, a->id, a->task[i].job_task->name, e) < 0)
+		if (allocdir_make_task(a->client->alloc_root, a->id, a->task[i].job_task->name, e) <
+		    0)
 			return -1;
 	return 0;
 }
@@ -404,7 +411,8 @@ begin_ended(struct client_alloc *a, const json_t *saved)
 	}
 	if (alloc_client_terminal(a->row)) {
 		a->status = a->row->client_status;
-		a->description = a->row->client_description != NULL ? a->row->client_description : "";
+		a->description =
+		    a->row->client_description != NULL ? a->row->client_description : "";
 	} else
 		alloc_task_changed(a);
 }
@@ -431,7 +439,8 @@ begin(struct client_alloc *a)
 		alloc_task_changed(a);
 		return;
 	}
-	if (u != NULL && a->health < 0 && u->healthy_deadline > 0 && !str_eq(u->health_check, "manual"))
+	if (u != NULL && a->health < 0 && u->healthy_deadline > 0 &&
+	    !str_eq(u->health_check, "manual"))
 		loop_timer_set(a->deadline_timer, u->healthy_deadline / NS_PER_MS);
 	begin_tasks(a, saved);
 }
@@ -455,7 +464,8 @@ alloc_new(struct client *c, struct arena *mem, struct alloc *row)
 	a->drain_timer = loop_timer(c->loop, -1, 0, on_drained, a);
 	map_set(&c->allocs, a->id, a);
 	if (a->group == NULL) {
-		log_error("client.alloc", "alloc_id=%s: its job has no group \"%s\"", a->id, row->task_group);
+		log_error("client.alloc", "alloc_id=%s: its job has no group \"%s\"", a->id,
+		    row->task_group);
 		set_status(a, "failed", "the job has no such group");
 		return a;
 	}
@@ -467,16 +477,19 @@ alloc_new(struct client *c, struct arena *mem, struct alloc *row)
 	return a;
 }
 
-/* In place: what the servers want now. A task's own description only changes with the allocation, so
- * the arena of the first row stays as long as the tasks do; of the new row only wishes are taken. */
+/* In place: what the servers want now. A task's own description only changes with the allocation,
+ * so the arena of the first row stays as long as the tasks do; of the new row only wishes are
+ * taken. */
 void
 alloc_update(struct client_alloc *a, struct arena *mem, struct alloc *row)
 {
 	if (alloc_server_terminal(row))
-		alloc_stop(a, row->desired_description != NULL ? row->desired_description : "not wanted any more");
+		alloc_stop(a, row->desired_description != NULL ? row->desired_description
+							       : "not wanted any more");
 	a->row->alloc_modify_index = row->alloc_modify_index;
 	if (!str_eq(a->row->deployment_id, row->deployment_id) && row->deployment_id != NULL) {
-		/* An update in place has a deployment of its own, which wants to hear of health again. */
+		/* An update in place has a deployment of its own, which wants to hear of health
+		 * again. */
 		a->row->deployment_id = arena_strdup(&a->mem, row->deployment_id);
 		a->health = -1;
 		a->good_since_ns = 0;

@@ -60,9 +60,13 @@ set_drivers(struct client *c)
 {
 	bool runner = c->runner != NULL;
 
-	c->driver[0] = (struct driver){ .ops = &driver_pot, .runner = c->runner, .detected = runner,
+	c->driver[0] = (struct driver){ .ops = &driver_pot,
+		.runner = c->runner,
+		.detected = runner,
 		.why = "pots need root: the agent was started without pot-runner" };
-	c->driver[1] = (struct driver){ .ops = &driver_raw, .runner = c->runner, .detected = runner && c->conf.raw_exec,
+	c->driver[1] = (struct driver){ .ops = &driver_raw,
+		.runner = c->runner,
+		.detected = runner && c->conf.raw_exec,
 		.why = runner ? "disabled by the configuration (plugin \"raw_exec\")"
 			      : "the agent was started without pot-runner" };
 }
@@ -76,8 +80,8 @@ on_lost(void *ctx)
 }
 
 int
-client_new(struct loop *l, const struct client_config *conf, void (*lost)(void *ctx), void *ctx, struct client **out,
-    struct err *e)
+client_new(struct loop *l, const struct client_config *conf, void (*lost)(void *ctx), void *ctx,
+    struct client **out, struct err *e)
 {
 	struct client *c = xcalloc(1, sizeof(*c));
 
@@ -87,7 +91,8 @@ client_new(struct loop *l, const struct client_config *conf, void (*lost)(void *
 	copy_config(c, conf);
 	c->alloc_root = arena_printf(&c->mem, "%s/alloc", c->conf.data_dir);
 	c->state_dir = arena_printf(&c->mem, "%s/client", c->conf.data_dir);
-	if (make_dir(c->alloc_root, 0711, e) < 0 || make_dir(c->state_dir, 0700, e) < 0 || node_load(c, e) < 0) {
+	if (make_dir(c->alloc_root, 0711, e) < 0 || make_dir(c->state_dir, 0700, e) < 0 ||
+	    node_load(c, e) < 0) {
 		arena_fini(&c->mem);
 		free(c);
 		return -1;

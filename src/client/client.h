@@ -15,13 +15,15 @@ struct loop;
 struct client;
 
 struct client_config {
-	const char *data_dir; /* allocations in <data_dir>/alloc, identity and handles in <data_dir>/client */
+	const char *data_dir; /* allocations in <data_dir>/alloc, identity and handles in
+				 <data_dir>/client */
 	const char *server;   /* base URL of the servers' API */
 	const char *node_name, *datacenter, *region, *node_class, *node_pool;
 	struct strmap meta;
-	const char *http_addr;	 /* host:port that this agent's API can be reached at */
-	const char *address;	 /* of services on the host's network; NULL: found by default route, else loopback */
-	bool raw_exec;		 /* the operator allows it */
+	const char *http_addr; /* host:port that this agent's API can be reached at */
+	const char *address;   /* of services on the host's network; NULL: found by default route,
+				  else loopback */
+	bool raw_exec;	       /* the operator allows it */
 	int64_t max_kill_timeout_ns; /* 0: 30 s */
 	int64_t cpu_mhz, memory_mb;  /* of the node; 0: what it has */
 	int64_t reserved_cpu_mhz, reserved_memory_mb, reserved_disk_mb;

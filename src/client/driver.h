@@ -2,9 +2,9 @@
  * driver.h: how a task's process comes to be: the drivers `pot` and `raw_exec`.
  *
  * A driver_task is one task of one allocation as a driver sees it: all text interpolated, the ports
- * chosen, the directories made. The calls are asynchronous; each ends in exactly one callback, never
- * from within the call. A handle names a started task so that a later agent finds it again; it is
- * text, kept by the client, understood by the driver that made it.
+ * chosen, the directories made. The calls are asynchronous; each ends in exactly one callback,
+ * never from within the call. A handle names a started task so that a later agent finds it again;
+ * it is text, kept by the client, understood by the driver that made it.
  */
 #ifndef CLIENT_DRIVER_H
 #define CLIENT_DRIVER_H
@@ -21,7 +21,8 @@ struct driver;
 struct driver_port {
 	const char *label;
 	int64_t host_port;
-	int64_t to; /* inside, as the job's network block says; 0: not said, -1: same as host_port */
+	int64_t
+	    to; /* inside, as the job's network block says; 0: not said, -1: same as host_port */
 };
 
 struct driver_bind {
@@ -65,8 +66,10 @@ struct driver_usage {
 };
 
 /* e: why not; retry tells whether a further attempt may succeed. */
-typedef void driver_started(void *ctx, const struct driver_run *run, const struct err *e, bool retry);
-typedef void driver_note(void *ctx, const char *text); /* what is going on: an image being fetched */
+typedef void driver_started(
+    void *ctx, const struct driver_run *run, const struct err *e, bool retry);
+typedef void driver_note(
+    void *ctx, const char *text); /* what is going on: an image being fetched */
 typedef void driver_ended(void *ctx, const struct driver_end *end, const struct err *e);
 typedef void driver_done(void *ctx, const struct err *e);
 typedef void driver_usage_fn(void *ctx, const struct driver_usage *usage, const struct err *e);
@@ -81,22 +84,23 @@ struct driver_ops {
 	const char *name; /* "pot" */
 	/* Refuses what the task's config says wrongly, by key; at once. NULL ops accept all. */
 	int (*check)(const struct any *config, struct err *e);
-	void (*start)(struct driver *d, const struct driver_task *t, driver_note *note, driver_started *started,
-	    void *ctx);
+	void (*start)(struct driver *d, const struct driver_task *t, driver_note *note,
+	    driver_started *started, void *ctx);
 	/* Is the task behind this handle still running? Else started gets ERR_ABSENT. */
 	void (*adopt)(struct driver *d, const char *handle, driver_started *started, void *ctx);
 	void (*wait)(struct driver *d, const char *handle, driver_ended *ended, void *ctx);
 	/* stop_signal 0 and timeout -1: what the start said. Done when it has ended. */
-	void (*stop)(struct driver *d, const char *handle, int stop_signal, int64_t timeout_ms, driver_done *done,
-	    void *ctx);
+	void (*stop)(struct driver *d, const char *handle, int stop_signal, int64_t timeout_ms,
+	    driver_done *done, void *ctx);
 	void (*signal)(struct driver *d, const char *handle, int sig, driver_done *done, void *ctx);
-	/* Removes what a start made, also one that failed; handle may be that of driver_handle(). */
+	/* Removes what a start made, also one that failed; handle may be that of driver_handle().
+	 */
 	void (*destroy)(struct driver *d, const char *handle, driver_done *done, void *ctx);
 	void (*usage)(struct driver *d, const char *handle, driver_usage_fn *fn, void *ctx);
 	/* fds: input, output, error; with tty the terminal comes by event. The request's id, for
 	 * runner_cancel(). */
-	uint64_t (*exec)(struct driver *d, const char *handle, const struct driver_exec *x, const int fds[3],
-	    runner_event *event, runner_done *done, void *ctx);
+	uint64_t (*exec)(struct driver *d, const char *handle, const struct driver_exec *x,
+	    const int fds[3], runner_event *event, runner_done *done, void *ctx);
 	/* The handle that a start of this task will have, known before it is made. */
 	char *(*handle)(const struct driver_task *t, struct arena *a);
 };

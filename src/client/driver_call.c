@@ -28,8 +28,8 @@ on_reply(void *ctx, const struct runner_reply *r, const struct err *e)
 	if (s->usage != NULL) {
 		struct driver_usage u = { 0 };
 		if (e == NULL)
-			u = (struct driver_usage){ r->usage.rss_bytes, r->usage.cache_bytes, r->usage.swap_bytes,
-				r->usage.cpu_ns, r->usage.pids };
+			u = (struct driver_usage){ r->usage.rss_bytes, r->usage.cache_bytes,
+				r->usage.swap_bytes, r->usage.cpu_ns, r->usage.pids };
 		s->usage(s->ctx, &u, e);
 	}
 	if (s->started != NULL)
@@ -53,13 +53,15 @@ driver_call_done(struct runner *r, const struct runner_request *req, driver_done
 }
 
 void
-driver_call_ended(struct runner *r, const struct runner_request *req, driver_ended *ended, void *ctx)
+driver_call_ended(
+    struct runner *r, const struct runner_request *req, driver_ended *ended, void *ctx)
 {
 	call(r, req, (struct small){ .ended = ended, .ctx = ctx });
 }
 
 void
-driver_call_usage(struct runner *r, const struct runner_request *req, driver_usage_fn *fn, void *ctx)
+driver_call_usage(
+    struct runner *r, const struct runner_request *req, driver_usage_fn *fn, void *ctx)
 {
 	call(r, req, (struct small){ .usage = fn, .ctx = ctx });
 }
@@ -70,5 +72,6 @@ driver_refuse(struct runner *r, const struct err *e, bool retry, driver_started 
 	struct runner_request hello = { .op = RUNNER_HELLO };
 
 	/* A question to the runner puts the answer off to a later turn. */
-	call(r, &hello, (struct small){ .started = started, .refused = *e, .retry = retry, .ctx = ctx });
+	call(r, &hello,
+	    (struct small){ .started = started, .refused = *e, .retry = retry, .ctx = ctx });
 }

@@ -72,24 +72,32 @@ key_named(const char *name)
 static int
 check(const struct any *config, struct err *e)
 {
-	static const char *const kind_text[] = { "a string", "a list of strings", "a block of label = port" };
+	static const char *const kind_text[] = { "a string", "a list of strings",
+		"a block of label = port" };
 
 	for (size_t i = 0; any_type(config) == ANY_MAP && i < config->n; i++) {
 		const char *name = config->map.key[i];
 		const struct key *k = key_named(name);
 		if (k == NULL)
-			return err_new(e, ERR_INPUT, "config of driver pot: unknown key \"%s\"", name);
-		if (any_type(config->map.value[i]) != ANY_NULL && !right_kind(config->map.value[i], k->kind))
-			return err_new(e, ERR_INPUT, "config of driver pot: \"%s\" must be %s, not a %s", name,
+			return err_new(
+			    e, ERR_INPUT, "config of driver pot: unknown key \"%s\"", name);
+		if (any_type(config->map.value[i]) != ANY_NULL &&
+		    !right_kind(config->map.value[i], k->kind))
+			return err_new(e, ERR_INPUT,
+			    "config of driver pot: \"%s\" must be %s, not a %s", name,
 			    kind_text[k->kind], any_type_name(config->map.value[i]));
 	}
 	for (size_t i = 0; i < NELEM(keys); i++)
 		if (keys[i].required && any_empty(any_get(config, keys[i].name)))
-			return err_new(e, ERR_INPUT, "config of driver pot: \"%s\" is required", keys[i].name);
+			return err_new(
+			    e, ERR_INPUT, "config of driver pot: \"%s\" is required", keys[i].name);
 	const char *mode = any_text(any_get(config, "network_mode"));
-	if (mode != NULL && mode[0] != '\0' && strcmp(mode, "host") != 0 && strcmp(mode, "public-bridge") != 0)
+	if (mode != NULL && mode[0] != '\0' && strcmp(mode, "host") != 0 &&
+	    strcmp(mode, "public-bridge") != 0)
 		return err_new(e, ERR_INPUT,
-		    "config of driver pot: network_mode \"%s\" is not supported (public-bridge, host)", mode);
+		    "config of driver pot: network_mode \"%s\" is not supported (public-bridge, "
+		    "host)",
+		    mode);
 	return 0;
 }
 
@@ -119,7 +127,8 @@ struct start {
 	int64_t shown; /* percent of the download that was told */
 };
 
-/* "<task>_<allocation>", as nomad-pot-driver forms it; what a pot's name may not hold becomes "_". */
+/* "<task>_<allocation>", as nomad-pot-driver forms it; what a pot's name may not hold becomes "_".
+ */
 static char *
 pot_name(const struct driver_task *t, struct arena *a)
 {
@@ -201,8 +210,9 @@ next_copy(struct start *s)
 		return;
 	}
 	const struct driver_bind *c = s->copies.at[s->copied++];
-	struct runner_request req = { .op = RUNNER_POT_COPY_IN, .pot = s->pot, .source = c->source,
-		.target = c->target };
+	struct runner_request req = {
+		.op = RUNNER_POT_COPY_IN, .pot = s->pot, .source = c->source, .target = c->target
+	};
 	runner_call(s->driver->runner, &req, NULL, 0, NULL, on_copied, s);
 }
 
@@ -233,7 +243,8 @@ on_import_progress(void *ctx, const struct runner_reply *r, int fd)
 	if (percent < s->shown + 25)
 		return;
 	s->shown = percent;
-	snprintf(text, sizeof(text), "Downloading image: %d %% of %.1f MB", (int)percent, (double)r->total / 1e6);
+	snprintf(text, sizeof(text), "Downloading image: %d %% of %.1f MB", (int)percent,
+	    (double)r->total / 1e6);
 	s->note(s->ctx, text);
 }
 
@@ -257,7 +268,9 @@ on_imported(void *ctx, const struct runner_reply *r, const struct err *e)
 static void
 do_import(struct start *s)
 {
-	struct runner_request req = { .op = RUNNER_IMAGE_IMPORT, .image = s->image, .tag = s->tag, .url = s->url };
+	struct runner_request req = {
+		.op = RUNNER_IMAGE_IMPORT, .image = s->image, .tag = s->tag, .url = s->url
+	};
 
 	s->note(s->ctx, "Downloading image");
 	runner_call(s->driver->runner, &req, NULL, 0, on_import_progress, on_imported, s);
@@ -313,7 +326,8 @@ inside_port(const struct any *port_map, const struct driver_port *p, int64_t *ou
 	else if (any_text(v) != NULL && str_u64(any_text(v), 65535, &n) && n > 0)
 		*out = (int64_t)n;
 	else
-		return err_new(e, ERR_INPUT, "config of driver pot: port_map: \"%s\" must be a port from 1 to 65535",
+		return err_new(e, ERR_INPUT,
+		    "config of driver pot: port_map: \"%s\" must be a port from 1 to 65535",
 		    p->label);
 	return 0;
 }
@@ -328,7 +342,8 @@ gather_ports(struct start *s, struct err *e)
 		for (size_t k = 0; k < s->task.n_ports; k++)
 			known = known || strcmp(s->task.ports[k].label, port_map->map.key[i]) == 0;
 		if (!known)
-			return err_new(e, ERR_INPUT, "config of driver pot: port_map: no port is labelled \"%s\"",
+			return err_new(e, ERR_INPUT,
+			    "config of driver pot: port_map: no port is labelled \"%s\"",
 			    port_map->map.key[i]);
 	}
 	for (size_t i = 0; i < s->task.n_ports; i++) {
@@ -337,7 +352,8 @@ gather_ports(struct start *s, struct err *e)
 		if (inside_port(port_map, p, &inside, e) < 0)
 			return -1;
 		strs_add(&s->ports, &s->mem,
-		    arena_printf(&s->mem, "tcp:%lld:%lld", (long long)inside, (long long)p->host_port));
+		    arena_printf(
+			&s->mem, "tcp:%lld:%lld", (long long)inside, (long long)p->host_port));
 	}
 	return 0;
 }
@@ -349,9 +365,11 @@ gather_pairs(struct start *s, const char *key, bool read_only, struct objs *out,
 	const struct any *l = any_get(s->task.config, key);
 
 	for (size_t i = 0; any_type(l) == ANY_LIST && i < l->n; i++) {
-		const char *text = any_text(any_at(l, i)), *colon = text != NULL ? strchr(text, ':') : NULL;
+		const char *text = any_text(any_at(l, i)),
+			   *colon = text != NULL ? strchr(text, ':') : NULL;
 		if (colon == NULL || text[0] != '/' || colon[1] != '/')
-			return err_new(e, ERR_INPUT, "config of driver pot: %s: \"%s\" is not \"/source:/target\"", key,
+			return err_new(e, ERR_INPUT,
+			    "config of driver pot: %s: \"%s\" is not \"/source:/target\"", key,
 			    text != NULL ? text : "");
 		struct driver_bind *b = arena_new(&s->mem, struct driver_bind);
 		b->source = arena_strndup(&s->mem, text, (size_t)(colon - text));
@@ -369,10 +387,12 @@ gather_words(struct start *s, const char *key, bool swap, struct strs *out, stru
 	const struct any *l = any_get(s->task.config, key);
 
 	for (size_t i = 0; any_type(l) == ANY_LIST && i < l->n; i++) {
-		const char *text = any_text(any_at(l, i)), *colon = text != NULL ? strchr(text, ':') : NULL;
+		const char *text = any_text(any_at(l, i)),
+			   *colon = text != NULL ? strchr(text, ':') : NULL;
 		if (colon == NULL || colon == text || colon[1] == '\0')
-			return err_new(e, ERR_INPUT, "config of driver pot: %s: \"%s\" needs a colon between two words",
-			    key, text != NULL ? text : "");
+			return err_new(e, ERR_INPUT,
+			    "config of driver pot: %s: \"%s\" needs a colon between two words", key,
+			    text != NULL ? text : "");
 		int first = (int)(colon - text);
 		strs_add(out, &s->mem,
 		    swap ? arena_printf(&s->mem, "%s %.*s", colon + 1, first, text)
@@ -391,22 +411,25 @@ gather(struct start *s, struct err *e)
 	s->image = text_of(config, "pot");
 	s->tag = text_of(config, "tag");
 	s->url = text_of(config, "image");
-	s->network = strcmp(text_of(config, "network_mode"), "host") == 0 ? "inherit" : "public-bridge";
+	s->network =
+	    strcmp(text_of(config, "network_mode"), "host") == 0 ? "inherit" : "public-bridge";
 	if (text_of(config, "command")[0] != '\0')
 		strs_add(&s->argv, &s->mem, text_of(config, "command"));
 	for (size_t i = 0; s->argv.n > 0 && any_type(args) == ANY_LIST && i < args->n; i++)
 		strs_add(&s->argv, &s->mem, any_scalar_text(any_at(args, i), &s->mem));
 	for (size_t i = 0; i < s->task.n_binds; i++)
-		objs_add(&s->binds, &s->mem, arena_memdup(&s->mem, &s->task.binds[i], sizeof(s->task.binds[i])));
+		objs_add(&s->binds, &s->mem,
+		    arena_memdup(&s->mem, &s->task.binds[i], sizeof(s->task.binds[i])));
 	if (strcmp(s->network, "inherit") != 0 && gather_ports(s, e) < 0)
 		return -1;
-	if (gather_pairs(s, "copy", false, &s->copies, e) < 0 || gather_pairs(s, "mount", false, &s->binds, e) < 0 ||
+	if (gather_pairs(s, "copy", false, &s->copies, e) < 0 ||
+	    gather_pairs(s, "mount", false, &s->binds, e) < 0 ||
 	    gather_pairs(s, "mount_read_only", true, &s->binds, e) < 0)
 		return -1;
 	return gather_words(s, "attributes", false, &s->attributes, e) < 0 ||
-		gather_words(s, "extra_hosts", true, &s->hosts, e) < 0
-	    ? -1
-	    : 0;
+		       gather_words(s, "extra_hosts", true, &s->hosts, e) < 0
+		   ? -1
+		   : 0;
 }
 
 static void
@@ -436,7 +459,8 @@ copy_task(struct start *s, const struct driver_task *t)
 }
 
 static void
-start(struct driver *d, const struct driver_task *t, driver_note *note, driver_started *started, void *ctx)
+start(struct driver *d, const struct driver_task *t, driver_note *note, driver_started *started,
+    void *ctx)
 {
 	struct start *s = xcalloc(1, sizeof(*s));
 	struct err e = ERR_INIT;
@@ -491,10 +515,13 @@ on_listed(void *ctx, const struct runner_reply *r, const struct err *e)
 	const struct runner_run *found = NULL;
 
 	for (size_t i = 0; e == NULL && i < r->n_runs; i++)
-		if (str_eq(r->runs[i].pot, pot) && str_eq(r->runs[i].run_id, run_id) && r->runs[i].running)
+		if (str_eq(r->runs[i].pot, pot) && str_eq(r->runs[i].run_id, run_id) &&
+		    r->runs[i].running)
 			found = &r->runs[i];
 	if (found != NULL) {
-		struct driver_run run = { .handle = ad->handle, .ip = found->ip, .ip6 = found->ip6 };
+		struct driver_run run = {
+			.handle = ad->handle, .ip = found->ip, .ip6 = found->ip6
+		};
 		ad->started(ad->ctx, &run, NULL, false);
 	} else {
 		if (e == NULL)
@@ -530,10 +557,13 @@ wait_for(struct driver *d, const char *h, driver_ended *ended, void *ctx)
 }
 
 static void
-stop(struct driver *d, const char *h, int stop_signal, int64_t timeout_ms, driver_done *done, void *ctx)
+stop(struct driver *d, const char *h, int stop_signal, int64_t timeout_ms, driver_done *done,
+    void *ctx)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	struct runner_request req = { .op = RUNNER_POT_STOP, .stop_signal = stop_signal, .stop_timeout_ms = timeout_ms };
+	struct runner_request req = {
+		.op = RUNNER_POT_STOP, .stop_signal = stop_signal, .stop_timeout_ms = timeout_ms
+	};
 
 	req.pot = handle_pot(h, &mem, NULL);
 	driver_call_done(d->runner, &req, done, ctx);
@@ -570,12 +600,16 @@ usage(struct driver *d, const char *h, driver_usage_fn *fn, void *ctx)
 }
 
 static uint64_t
-exec_in(struct driver *d, const char *h, const struct driver_exec *x, const int fds[3], runner_event *event,
-    runner_done *done, void *ctx)
+exec_in(struct driver *d, const char *h, const struct driver_exec *x, const int fds[3],
+    runner_event *event, runner_done *done, void *ctx)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	struct runner_request req = { .op = RUNNER_POT_EXEC, .argv = x->argv, .env = x->env, .tty = x->tty,
-		.rows = x->rows, .columns = x->columns };
+	struct runner_request req = { .op = RUNNER_POT_EXEC,
+		.argv = x->argv,
+		.env = x->env,
+		.tty = x->tty,
+		.rows = x->rows,
+		.columns = x->columns };
 
 	req.pot = handle_pot(h, &mem, NULL);
 	return runner_call(d->runner, &req, fds, x->tty ? 0 : 3, event, done, ctx);

@@ -2,7 +2,8 @@
  * The `raw_exec` driver: a command on the host itself, without isolation, in a control group and
  * under a keeper of its own. Off unless the agent's configuration allows it.
  *
- * Config keys as Nomad's: command, args. The command runs as the task's `user`, else as the agent's.
+ * Config keys as Nomad's: command, args. The command runs as the task's `user`, else as the
+ * agent's.
  */
 #include "client/driver.h"
 #include "client/driver_call.h"
@@ -22,13 +23,15 @@ check(const struct any *config, struct err *e)
 	for (size_t i = 0; any_type(config) == ANY_MAP && i < config->n; i++) {
 		const char *key = config->map.key[i];
 		if (strcmp(key, "command") != 0 && strcmp(key, "args") != 0)
-			return err_new(e, ERR_INPUT, "config of driver raw_exec: unknown key \"%s\"", key);
+			return err_new(
+			    e, ERR_INPUT, "config of driver raw_exec: unknown key \"%s\"", key);
 	}
 	const struct any *args = any_get(config, "args"), *command = any_get(config, "command");
 	if (any_type(command) != ANY_STR || any_empty(command))
 		return err_new(e, ERR_INPUT, "config of driver raw_exec: \"command\" is required");
 	if (any_type(args) != ANY_NULL && any_type(args) != ANY_LIST)
-		return err_new(e, ERR_INPUT, "config of driver raw_exec: \"args\" must be a list of strings, not a %s",
+		return err_new(e, ERR_INPUT,
+		    "config of driver raw_exec: \"args\" must be a list of strings, not a %s",
 		    any_type_name(args));
 	return 0;
 }
@@ -39,7 +42,8 @@ handle(const struct driver_task *t, struct arena *a)
 {
 	const char *whole = arena_printf(a, "%s/%s", t->alloc_id, t->task);
 
-	return arena_printf(a, "%012" PRIx64, ids_hash64(whole, strlen(whole)) & 0xffffffffffffULL);
+	return arena_printf(
+	    a, "%012" PRIx64, ids_hash64(whole, strlen(whole)) & UINT64_C(0xffffffffffff));
 }
 
 struct start {
@@ -77,7 +81,8 @@ command_of(const struct any *config, struct arena *a)
 }
 
 static void
-start(struct driver *d, const struct driver_task *t, driver_note *note, driver_started *started, void *ctx)
+start(struct driver *d, const struct driver_task *t, driver_note *note, driver_started *started,
+    void *ctx)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	struct runner_request req = { .op = RUNNER_RAW_START, .run_id = handle(t, &mem) };
@@ -147,9 +152,12 @@ wait_for(struct driver *d, const char *h, driver_ended *ended, void *ctx)
 }
 
 static void
-stop(struct driver *d, const char *h, int stop_signal, int64_t timeout_ms, driver_done *done, void *ctx)
+stop(struct driver *d, const char *h, int stop_signal, int64_t timeout_ms, driver_done *done,
+    void *ctx)
 {
-	struct runner_request req = { .op = RUNNER_RAW_STOP, .run_id = h, .stop_signal = stop_signal,
+	struct runner_request req = { .op = RUNNER_RAW_STOP,
+		.run_id = h,
+		.stop_signal = stop_signal,
 		.stop_timeout_ms = timeout_ms };
 
 	driver_call_done(d->runner, &req, done, ctx);
@@ -180,11 +188,16 @@ usage(struct driver *d, const char *h, driver_usage_fn *fn, void *ctx)
 }
 
 static uint64_t
-exec_in(struct driver *d, const char *h, const struct driver_exec *x, const int fds[3], runner_event *event,
-    runner_done *done, void *ctx)
+exec_in(struct driver *d, const char *h, const struct driver_exec *x, const int fds[3],
+    runner_event *event, runner_done *done, void *ctx)
 {
-	struct runner_request req = { .op = RUNNER_RAW_EXEC, .run_id = h, .argv = x->argv, .env = x->env, .tty = x->tty,
-		.rows = x->rows, .columns = x->columns };
+	struct runner_request req = { .op = RUNNER_RAW_EXEC,
+		.run_id = h,
+		.argv = x->argv,
+		.env = x->env,
+		.tty = x->tty,
+		.rows = x->rows,
+		.columns = x->columns };
 
 	return runner_call(d->runner, &req, fds, x->tty ? 0 : 3, event, done, ctx);
 }

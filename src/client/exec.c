@@ -128,7 +128,8 @@ use_input(struct client_exec *x, int fd)
 {
 	x->in = fd;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-	x->in_watch = loop_watch(x->client->loop, fd, x->pending.len > 0 || x->in_closed ? LOOP_WRITE : 0, on_writable, x);
+	x->in_watch = loop_watch(x->client->loop, fd,
+	    x->pending.len > 0 || x->in_closed ? LOOP_WRITE : 0, on_writable, x);
 }
 
 static void
@@ -142,7 +143,8 @@ on_event(void *ctx, const struct runner_reply *r, int fd)
 		return;
 	}
 	if (fd >= 0) {
-		struct winsize size = { .ws_row = (unsigned short)x->rows, .ws_col = (unsigned short)x->columns };
+		struct winsize size = { .ws_row = (unsigned short)x->rows,
+			.ws_col = (unsigned short)x->columns };
 		if (x->rows > 0)
 			ioctl(fd, TIOCSWINSZ, &size);
 		int input = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -211,8 +213,8 @@ find_task(struct client *c, const struct client_exec_spec *spec, struct err *e)
 }
 
 static struct client_exec *
-exec_begin(struct client *c, const struct client_exec_spec *spec, const struct client_exec_ops *ops, void *ctx,
-    struct err *e)
+exec_begin(struct client *c, const struct client_exec_spec *spec, const struct client_exec_ops *ops,
+    void *ctx, struct err *e)
 {
 	struct client_task *t = find_task(c, spec, e);
 	int ours[3] = { -1, -1, -1 }, theirs[3] = { -1, -1, -1 };
@@ -228,7 +230,9 @@ exec_begin(struct client *c, const struct client_exec_spec *spec, const struct c
 	if (spec->tty)
 		vars[env.vars.n] = "TERM=xterm";
 	struct client_exec *x = xcalloc(1, sizeof(*x));
-	*x = (struct client_exec){ .client = c, .ops = *ops, .ctx = ctx, .tty = spec->tty, .in = -1 };
+	*x = (struct client_exec){
+		.client = c, .ops = *ops, .ctx = ctx, .tty = spec->tty, .in = -1
+	};
 	x->out[0].fd = x->out[1].fd = -1;
 	if (!spec->tty) {
 		watch_stream(x, 0, ours[1]);

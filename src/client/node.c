@@ -50,7 +50,9 @@ node_load(struct client *c, struct err *e)
 	if (json_read(buf_str(&text), text.len, &v, e) < 0 || !ids_is_uuid(json_str(v, "ID", "")) ||
 	    !ids_is_uuid(json_str(v, "SecretID", "")))
 		return err_new(e, ERR_CORRUPT,
-		    "%s/" IDENTITY " does not hold a node's identity; remove it to join as a new node", c->state_dir);
+		    "%s/" IDENTITY
+		    " does not hold a node's identity; remove it to join as a new node",
+		    c->state_dir);
 	str_copy(c->id, sizeof(c->id), json_str(v, "ID", ""));
 	str_copy(c->secret, sizeof(c->secret), json_str(v, "SecretID", ""));
 	return 0;
@@ -85,7 +87,8 @@ add_facts(struct client *c, struct node *n, const struct facts *f, struct arena 
 	number(n, a, "memory.totalbytes", f->memory_bytes);
 	attribute(n, a, "os.name", f->os_name);
 	attribute(n, a, "os.version", f->os_version);
-	attribute(n, a, "os.signals", "SIGABRT,SIGALRM,SIGHUP,SIGINT,SIGKILL,SIGQUIT,SIGTERM,SIGUSR1,SIGUSR2,SIGWINCH");
+	attribute(n, a, "os.signals",
+	    "SIGABRT,SIGALRM,SIGHUP,SIGINT,SIGKILL,SIGQUIT,SIGTERM,SIGUSR1,SIGUSR2,SIGWINCH");
 	attribute(n, a, "unique.hostname", f->hostname);
 	attribute(n, a, "unique.network.ip-address", c->conf.address);
 	number(n, a, "unique.storage.bytestotal", f->disk_bytes);
@@ -108,11 +111,14 @@ add_drivers(struct client *c, struct node *n, struct arena *a)
 	for (size_t i = 0; i < DRIVERS; i++) {
 		struct driver *d = &c->driver[i];
 		struct driver_info *info = arena_new(a, struct driver_info);
-		*info = (struct driver_info){ .detected = d->detected, .healthy = d->detected,
-			.health_description = d->detected ? "Healthy" : d->why, .update_time = clock_wall_ns() };
+		*info = (struct driver_info){ .detected = d->detected,
+			.healthy = d->detected,
+			.health_description = d->detected ? "Healthy" : d->why,
+			.update_time = clock_wall_ns() };
 		if (d->detected) {
 			attribute(n, a, arena_printf(a, "driver.%s", d->ops->name), "1");
-			attribute(n, a, arena_printf(a, "driver.%s.version", d->ops->name), POTTER_VERSION);
+			attribute(n, a, arena_printf(a, "driver.%s.version", d->ops->name),
+			    POTTER_VERSION);
 		}
 		objmap_set(&n->drivers, a, d->ops->name, info);
 	}
@@ -142,8 +148,11 @@ add_resources(struct client *c, struct node *n, const struct facts *f, struct ar
 	r->memory->memory_mb = c->conf.memory_mb;
 	r->disk = arena_new(a, struct disk_resources);
 	r->disk->disk_mb = (int64_t)(f->disk_free_bytes >> 20);
-	*net = (struct network){ .mode = "host", .device = f->interface_name, .ip = c->conf.address,
-		.cidr = arena_printf(a, "%s/%d", c->conf.address, strchr(c->conf.address, ':') != NULL ? 128 : 32),
+	*net = (struct network){ .mode = "host",
+		.device = f->interface_name,
+		.ip = c->conf.address,
+		.cidr = arena_printf(
+		    a, "%s/%d", c->conf.address, strchr(c->conf.address, ':') != NULL ? 128 : 32),
 		.mbits = 1000 };
 	objs_add(&r->networks, a, net);
 	r->min_dynamic_port = 20000;
@@ -154,7 +163,8 @@ add_resources(struct client *c, struct node *n, const struct facts *f, struct ar
 	kept->disk = arena_new(a, struct disk_resources);
 	kept->disk->disk_mb = c->conf.reserved_disk_mb;
 	kept->networks = arena_new(a, struct node_reserved_networks);
-	kept->networks->reserved_host_ports = c->conf.reserved_ports != NULL ? c->conf.reserved_ports : "";
+	kept->networks->reserved_host_ports =
+	    c->conf.reserved_ports != NULL ? c->conf.reserved_ports : "";
 	n->node_resources = r;
 	n->reserved_resources = kept;
 }
@@ -205,7 +215,8 @@ on_registered(void *ctx, const struct http_result *res)
 
 	c->node_call = NULL;
 	if (res->status != 200) {
-		log_error("client.node", "register: %s", res->status == 0 ? res->err->text : res->body);
+		log_error(
+		    "client.node", "register: %s", res->status == 0 ? res->err->text : res->body);
 		loop_timer_set(c->node_timer, RETRY_MS);
 		return;
 	}
@@ -235,8 +246,14 @@ static void
 send_node(struct client *c, const char *path, const struct buf *body, http_done *done)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	struct http_spec spec = { .base = c->conf.server, .path = path, .method = "PUT", .body = buf_str(body),
-		.len = body->len, .headers = sync_headers(c, &mem), .done = done, .ctx = c };
+	struct http_spec spec = { .base = c->conf.server,
+		.path = path,
+		.method = "PUT",
+		.body = buf_str(body),
+		.len = body->len,
+		.headers = sync_headers(c, &mem),
+		.done = done,
+		.ctx = c };
 
 	c->node_call = http_call(c->loop, &spec);
 }

@@ -50,14 +50,14 @@ struct client {
 };
 
 enum task_phase {
-	TASK_PENDING,	 /* nothing began yet, or the directories are being made */
-	TASK_ADOPTING,	 /* an earlier agent started it: does it still run? */
-	TASK_STARTING,	 /* the driver works */
-	TASK_RUNNING,	 /* waiting for its end */
-	TASK_STOPPING,	 /* told to end */
-	TASK_CLEANING,	 /* ended; what the driver made is being removed */
-	TASK_BACKOFF,	 /* waits before the next attempt */
-	TASK_DEAD	 /* for good */
+	TASK_PENDING,  /* nothing began yet, or the directories are being made */
+	TASK_ADOPTING, /* an earlier agent started it: does it still run? */
+	TASK_STARTING, /* the driver works */
+	TASK_RUNNING,  /* waiting for its end */
+	TASK_STOPPING, /* told to end */
+	TASK_CLEANING, /* ended; what the driver made is being removed */
+	TASK_BACKOFF,  /* waits before the next attempt */
+	TASK_DEAD      /* for good */
 };
 
 struct client_task {
@@ -100,10 +100,10 @@ struct client_service { /* one instance of one service */
 		struct health_probe *probe;
 		const char *id, *name;
 		enum health_status status;
-		bool passed; /* since it was registered */
+		bool passed;	      /* since it was registered */
 		int64_t bad_since_ns; /* monotonic; for check_restart */
 		int64_t bad_runs;
-	} *check;
+	} * check;
 	size_t n_checks;
 };
 
@@ -119,7 +119,7 @@ struct client_alloc {
 	size_t n_services;
 	bool dirs_made;
 	bool stop_wanted, gone_from_server, destroyed;
-	const char *status;	 /* "pending", "running", "complete", "failed" */
+	const char *status; /* "pending", "running", "complete", "failed" */
 	const char *description;
 	int health; /* -1 not known, 0, 1 */
 	int64_t health_time;
@@ -144,28 +144,33 @@ void sync_service(struct client *c, const char *id, const struct service_row *ro
 const char *const *sync_headers(struct client *c, struct arena *a);
 
 /* alloc.c */
-struct client_alloc *alloc_new(struct client *c, struct arena *mem, struct alloc *row); /* takes the arena */
-void alloc_update(struct client_alloc *a, struct arena *mem, struct alloc *row);	 /* takes it too */
+struct client_alloc *alloc_new(
+    struct client *c, struct arena *mem, struct alloc *row); /* takes the arena */
+void alloc_update(struct client_alloc *a, struct arena *mem, struct alloc *row); /* takes it too */
 void alloc_task_changed(struct client_alloc *a); /* a task has another state: look at the whole */
 void alloc_remove(struct client_alloc *a);	 /* the server has forgotten it */
 void alloc_stop(struct client_alloc *a, const char *why);
 void alloc_free(struct client_alloc *a);
 bool alloc_is_down(const struct client_alloc *a); /* no task runs or will */
-void alloc_save(struct client_alloc *a);	   /* handles, for the next agent */
+void alloc_save(struct client_alloc *a);	  /* handles, for the next agent */
 struct client_task *alloc_task(struct client_alloc *a, const char *name);
 /* What a driver is told of the ports: of the task's own (old style) and the group's network. */
-const struct driver_port *alloc_ports(const struct client_alloc *a, const struct task *t, struct arena *mem, size_t *n);
+const struct driver_port *alloc_ports(
+    const struct client_alloc *a, const struct task *t, struct arena *mem, size_t *n);
 /* The host port of a label, 0 when there is none; *to: what the job says of the inside. */
-int64_t alloc_port(const struct client_alloc *a, const struct task *t, const char *label, int64_t *to);
+int64_t alloc_port(
+    const struct client_alloc *a, const struct task *t, const char *label, int64_t *to);
 
 /* task.c */
 void task_init(struct client_task *t, struct client_alloc *a, const struct task *jt);
 void task_fini(struct client_task *t);
-void task_begin(struct client_task *t, const char *handle); /* handle: of an earlier agent, or NULL */
+void task_begin(
+    struct client_task *t, const char *handle); /* handle: of an earlier agent, or NULL */
 void task_kill(struct client_task *t, const char *reason);
 void task_restart(struct client_task *t, const char *reason);
 void task_force_down(struct client_task *t);
-void task_event(struct client_task *t, const char *type, const char *display, const char *const *details);
+void task_event(
+    struct client_task *t, const char *type, const char *display, const char *const *details);
 void task_events_from(struct client_task *t, const struct task_state *s);
 
 /* taskenv.c: what a task sees. */
@@ -174,7 +179,8 @@ struct taskenv {
 	struct client_alloc *alloc;
 	const struct task *task;
 };
-void taskenv_init(struct taskenv *env, struct client_alloc *a, const struct task *t, struct arena *mem);
+void taskenv_init(
+    struct taskenv *env, struct client_alloc *a, const struct task *t, struct arena *mem);
 const char *taskenv_text(const struct taskenv *env, const char *text, struct arena *mem);
 const struct any *taskenv_any(const struct taskenv *env, const struct any *v, struct arena *mem);
 

@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 static void
-answer(struct restart_answer *out, enum restart_verdict verdict, int64_t wait_ns, const char *reason)
+answer(
+    struct restart_answer *out, enum restart_verdict verdict, int64_t wait_ns, const char *reason)
 {
 	out->verdict = verdict;
 	out->wait_ns = wait_ns;
@@ -17,8 +18,10 @@ used_up(const struct restart *r, int64_t now_ns, struct restart_answer *out)
 {
 	char interval[CLOCK_TEXT], reason[RESTART_REASON];
 
-	snprintf(reason, sizeof(reason), "Exceeded allowed attempts %lld in interval %s and mode is \"%s\"",
-	    (long long)r->attempts, duration_text(r->interval_ns, interval), r->mode_delay ? "delay" : "fail");
+	snprintf(reason, sizeof(reason),
+	    "Exceeded allowed attempts %lld in interval %s and mode is \"%s\"",
+	    (long long)r->attempts, duration_text(r->interval_ns, interval),
+	    r->mode_delay ? "delay" : "fail");
 	if (r->mode_delay)
 		answer(out, RESTART_NOW_OR_LATER, r->window_ns + r->interval_ns - now_ns,
 		    "Exceeded allowed attempts, applying a delay");
@@ -51,6 +54,6 @@ restart_ended(struct restart *r, int64_t now_ns, bool ok, bool may_retry, double
 		return;
 	}
 	r->used++;
-	answer(out, RESTART_NOW_OR_LATER, r->delay_ns + (int64_t)((double)r->delay_ns * 0.25 * chance),
-	    "Restart within policy");
+	answer(out, RESTART_NOW_OR_LATER,
+	    r->delay_ns + (int64_t)((double)r->delay_ns * 0.25 * chance), "Restart within policy");
 }

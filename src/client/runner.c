@@ -274,8 +274,8 @@ runner_up(const struct runner *r)
 }
 
 uint64_t
-runner_call(struct runner *r, const struct runner_request *req, const int *fds, size_t n_fds, runner_event *event,
-    runner_done *done, void *ctx)
+runner_call(struct runner *r, const struct runner_request *req, const int *fds, size_t n_fds,
+    runner_event *event, runner_done *done, void *ctx)
 {
 	struct runner_request own = *req;
 	struct call *c = xcalloc(1, sizeof(*c));
@@ -283,7 +283,11 @@ runner_call(struct runner *r, const struct runner_request *req, const int *fds, 
 	char key[24];
 
 	own.id = ++r->next_id;
-	*c = (struct call){ .runner = r, .id = own.id, .again = repeatable(own.op), .event = event, .done = done,
+	*c = (struct call){ .runner = r,
+		.id = own.id,
+		.again = repeatable(own.op),
+		.event = event,
+		.done = done,
 		.ctx = ctx };
 	map_set(&r->calls, key_of(c->id, key), c);
 	runner_request_encode(&own, &c->body);
@@ -303,7 +307,8 @@ runner_cancel(struct runner *r, uint64_t id)
 	char key[24];
 
 	/* Its own reply finds nobody and is dropped. */
-	if (r->sock >= 0 && map_has(&r->calls, key_of(id, key)) && runner_send(r->sock, &req, NULL, 0, &e) < 0)
+	if (r->sock >= 0 && map_has(&r->calls, key_of(id, key)) &&
+	    runner_send(r->sock, &req, NULL, 0, &e) < 0)
 		log_warn("client.runner", "cancel: %s", e.text);
 }
 

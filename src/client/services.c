@@ -38,10 +38,13 @@ tell(struct client_service *s)
 	for (size_t i = 0; i < s->n_checks; i++) {
 		const struct client_check *c = &s->check[i];
 		struct check_state *st = arena_new(&mem, struct check_state);
-		*st = (struct check_state){ .check_id = c->id, .name = c->name, .type = c->job_check->type,
+		*st = (struct check_state){ .check_id = c->id,
+			.name = c->name,
+			.type = c->job_check->type,
 			.status = health_status_name(c->status),
 			.output = c->probe != NULL ? health_output(c->probe) : "",
-			.interval = c->job_check->interval, .timeout = c->job_check->timeout };
+			.interval = c->job_check->interval,
+			.timeout = c->job_check->timeout };
 		objs_add(&row.checks, &mem, st);
 		if (c->status < worst)
 			worst = c->status;
@@ -66,7 +69,8 @@ count_bad_run(struct client_check *c)
 {
 	const struct check_restart *r = restart_rule(c);
 	struct client_task *t = c->service->task;
-	bool bad = c->status == HEALTH_CRITICAL || (r != NULL && !r->ignore_warnings && c->status == HEALTH_WARNING);
+	bool bad = c->status == HEALTH_CRITICAL ||
+		   (r != NULL && !r->ignore_warnings && c->status == HEALTH_WARNING);
 
 	if (r == NULL || r->limit <= 0 || !bad) {
 		c->bad_runs = 0;
@@ -107,11 +111,13 @@ check_id(struct client_service *s, const struct service_check *jc, size_t i)
 	uint64_t a = ids_hash64(key.data, key.len);
 	buf_addc(&key, 'x');
 	uint64_t b = ids_hash64(key.data, key.len);
-	return arena_printf(&s->mem, "_nomad-check-%016" PRIx64 "%016" PRIx64 "%08" PRIx64, a, b, (a ^ b) & 0xffffffff);
+	return arena_printf(&s->mem, "_nomad-check-%016" PRIx64 "%016" PRIx64 "%08" PRIx64, a, b,
+	    (a ^ b) & 0xffffffff);
 }
 
 static void
-start_check(struct client_service *s, struct client_check *c, const struct service_check *jc, size_t i)
+start_check(
+    struct client_service *s, struct client_check *c, const struct service_check *jc, size_t i)
 {
 	struct client_alloc *a = s->alloc;
 	struct err e = ERR_INIT;
@@ -119,11 +125,14 @@ start_check(struct client_service *s, struct client_check *c, const struct servi
 	autoarena struct arena mem = ARENA_INIT;
 	int64_t to, port = s->port;
 
-	*c = (struct client_check){ .service = s, .job_check = jc, .id = check_id(s, jc, i), .bad_since_ns = clock_mono_ns() };
+	*c = (struct client_check){ .service = s,
+		.job_check = jc,
+		.id = check_id(s, jc, i),
+		.bad_since_ns = clock_mono_ns() };
 	taskenv_init(&env, a, s->task->job_task, &mem);
 	c->name = jc->name != NULL && jc->name[0] != '\0'
-	    ? arena_strdup(&s->mem, taskenv_text(&env, jc->name, &mem))
-	    : arena_printf(&s->mem, "service: \"%s\" check", s->name);
+		      ? arena_strdup(&s->mem, taskenv_text(&env, jc->name, &mem))
+		      : arena_printf(&s->mem, "service: \"%s\" check", s->name);
 	if (jc->port_label != NULL && jc->port_label[0] != '\0')
 		port = alloc_port(a, s->task->job_task, jc->port_label, &to);
 	if (jc->initial_status == NULL || !health_status_named(jc->initial_status, &c->status))
@@ -135,14 +144,16 @@ start_check(struct client_service *s, struct client_check *c, const struct servi
 	headers = arena_array(&mem, room + 1, const char *);
 	for (size_t k = 0; k < jc->header.n; k++)
 		for (size_t v = 0; v < jc->header.value[k].n; v++)
-			headers[n++] = arena_printf(&mem, "%s: %s", jc->header.key[k], jc->header.value[k].at[v]);
+			headers[n++] = arena_printf(
+			    &mem, "%s: %s", jc->header.key[k], jc->header.value[k].at[v]);
 	struct health_spec spec = {
 		.type = jc->type,
 		.address = s->address,
 		.port = (int)port,
 		.protocol = jc->protocol != NULL && jc->protocol[0] != '\0' ? jc->protocol : NULL,
 		.method = jc->method != NULL && jc->method[0] != '\0' ? jc->method : NULL,
-		.path = jc->path != NULL && jc->path[0] != '\0' ? taskenv_text(&env, jc->path, &mem) : NULL,
+		.path = jc->path != NULL && jc->path[0] != '\0' ? taskenv_text(&env, jc->path, &mem)
+								: NULL,
 		.body = jc->body,
 		.headers = headers,
 		.interval_ns = jc->interval,
@@ -178,19 +189,23 @@ start_service(struct client_service *s)
 	taskenv_init(&env, a, s->task->job_task, &mem);
 	s->name = arena_strdup(&s->mem, taskenv_text(&env, js->name, &mem));
 	const char *label = js->port_label != NULL ? js->port_label : "";
-	s->id = s->of_group
-	    ? arena_printf(&s->mem, "_nomad-task-%s-group-%s-%s-%s", a->id, a->group->name, s->name, label)
-	    : arena_printf(&s->mem, "_nomad-task-%s-%s-%s-%s", a->id, s->task->job_task->name, s->name, label);
+	s->id = s->of_group ? arena_printf(&s->mem, "_nomad-task-%s-group-%s-%s-%s", a->id,
+				  a->group->name, s->name, label)
+			    : arena_printf(&s->mem, "_nomad-task-%s-%s-%s-%s", a->id,
+				  s->task->job_task->name, s->name, label);
 	s->address = a->client->conf.address;
 	s->port = alloc_port(a, s->task->job_task, label, &to);
 	if (s->port == 0 && str_u64(label, 65535, &number))
 		s->port = (int64_t)number;
-	const struct strs *tags = canary_of(a) && js->canary_tags.n > 0 ? &js->canary_tags : &js->tags;
-	const struct strmap *meta = canary_of(a) && js->canary_meta.n > 0 ? &js->canary_meta : &js->meta;
+	const struct strs *tags =
+	    canary_of(a) && js->canary_tags.n > 0 ? &js->canary_tags : &js->tags;
+	const struct strmap *meta =
+	    canary_of(a) && js->canary_meta.n > 0 ? &js->canary_meta : &js->meta;
 	for (size_t i = 0; i < tags->n; i++)
 		strs_add(&s->tags, &s->mem, taskenv_text(&env, tags->at[i], &mem));
 	for (size_t i = 0; i < meta->n; i++)
-		strmap_set(&s->meta, &s->mem, meta->key[i], taskenv_text(&env, meta->value[i], &mem));
+		strmap_set(
+		    &s->meta, &s->mem, meta->key[i], taskenv_text(&env, meta->value[i], &mem));
 	strmap_set(&s->meta, &s->mem, "external-source", "nomad");
 	s->n_checks = js->checks.n;
 	s->check = arena_array(&s->mem, s->n_checks + 1, struct client_check);
@@ -203,8 +218,9 @@ static void
 add_services(struct client_alloc *a, struct client_task *t, const struct objs *list, bool of_group)
 {
 	for (size_t i = 0; i < list->n; i++)
-		a->service[a->n_services++] = (struct client_service){ .alloc = a, .task = t, .of_group = of_group,
-			.job_service = list->at[i] };
+		a->service[a->n_services++] = (struct client_service){
+			.alloc = a, .task = t, .of_group = of_group, .job_service = list->at[i]
+		};
 }
 
 void

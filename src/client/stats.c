@@ -81,7 +81,8 @@ host_stats(struct client *c, client_json *reply, void *ctx)
 		jsonw_kuint(&w, "Size", f.disk_bytes);
 		jsonw_kuint(&w, "Used", f.disk_bytes - f.disk_free_bytes);
 		jsonw_kuint(&w, "Available", f.disk_free_bytes);
-		jsonw_kdouble(&w, "UsedPercent", percent(f.disk_bytes - f.disk_free_bytes, f.disk_bytes));
+		jsonw_kdouble(
+		    &w, "UsedPercent", percent(f.disk_bytes - f.disk_free_bytes, f.disk_bytes));
 		jsonw_kdouble(&w, "InodesUsedPercent", 0);
 		jsonw_end_object(&w);
 		if (i == 0)
@@ -91,7 +92,8 @@ host_stats(struct client *c, client_json *reply, void *ctx)
 	jsonw_array(&w);
 	jsonw_end_array(&w);
 	jsonw_kuint(&w, "Uptime", f.uptime_s);
-	jsonw_kdouble(&w, "CPUTicksConsumed", percent(cpu.user + cpu.system, cpu.total) / 100 * (double)c->conf.cpu_mhz);
+	jsonw_kdouble(&w, "CPUTicksConsumed",
+	    percent(cpu.user + cpu.system, cpu.total) / 100 * (double)c->conf.cpu_mhz);
 	jsonw_kint(&w, "Timestamp", clock_wall_ns());
 	jsonw_end_object(&w);
 	reply(ctx, buf_str(&text), text.len, NULL);
@@ -108,7 +110,7 @@ struct usage_call {
 		struct driver_usage usage;
 		int64_t ran_ns;
 		bool known;
-	} *row;
+	} * row;
 	client_json *reply;
 	void *ctx;
 };
@@ -220,10 +222,12 @@ alloc_stats(struct client *c, const char *id, const char *task, client_json *rep
 	call->row = xcalloc(a->n_tasks + 1, sizeof(*call->row));
 	for (size_t i = 0; i < a->n_tasks; i++) {
 		struct client_task *t = &a->task[i];
-		if (t->phase != TASK_RUNNING || (task != NULL && task[0] != '\0' && strcmp(task, t->job_task->name) != 0))
+		if (t->phase != TASK_RUNNING ||
+		    (task != NULL && task[0] != '\0' && strcmp(task, t->job_task->name) != 0))
 			continue;
 		struct usage_row *r = &call->row[call->n++];
-		*r = (struct usage_row){ .call = call, .task = xstrdup(t->job_task->name),
+		*r = (struct usage_row){ .call = call,
+			.task = xstrdup(t->job_task->name),
 			.ran_ns = clock_wall_ns() - t->started_at };
 		call->waiting++;
 		t->driver->ops->usage(t->driver, t->handle, on_usage, r);
@@ -239,7 +243,8 @@ restart(struct client *c, const char *id, const char *task, bool all, client_don
 {
 	struct err e = ERR_INIT;
 	struct client_alloc *a = find(c, id, &e);
-	struct client_task *one = a != NULL && task != NULL && task[0] != '\0' ? alloc_task(a, task) : NULL;
+	struct client_task *one =
+	    a != NULL && task != NULL && task[0] != '\0' ? alloc_task(a, task) : NULL;
 
 	(void)all;
 	if (a != NULL && task != NULL && task[0] != '\0' && one == NULL)
@@ -267,15 +272,19 @@ on_signalled(void *ctx, const struct err *e)
 }
 
 static void
-send_signal(struct client *c, const char *id, const char *task, const char *name, client_done *done, void *ctx)
+send_signal(struct client *c, const char *id, const char *task, const char *name, client_done *done,
+    void *ctx)
 {
 	struct err e = ERR_INIT;
 	struct client_alloc *a = find(c, id, &e);
-	int sig = a != NULL ? proc_signal_named(name != NULL && name[0] != '\0' ? name : "SIGKILL", &e) : -1;
+	int sig = a != NULL
+		      ? proc_signal_named(name != NULL && name[0] != '\0' ? name : "SIGKILL", &e)
+		      : -1;
 	struct client_task *t = NULL;
 
 	for (size_t i = 0; sig >= 0 && i < a->n_tasks; i++)
-		if ((task == NULL || task[0] == '\0' || strcmp(task, a->task[i].job_task->name) == 0) &&
+		if ((task == NULL || task[0] == '\0' ||
+			strcmp(task, a->task[i].job_task->name) == 0) &&
 		    a->task[i].phase == TASK_RUNNING)
 			t = &a->task[i];
 	if (sig >= 0 && t == NULL)
@@ -300,7 +309,8 @@ collect(struct client *c, const char *id, client_done *done, void *ctx)
 
 	while (map_next(&c->allocs, &i, NULL, &value)) {
 		struct client_alloc *a = value;
-		if ((id != NULL && strcmp(id, a->id) != 0) || !alloc_is_down(a) || !alloc_terminal(a->row))
+		if ((id != NULL && strcmp(id, a->id) != 0) || !alloc_is_down(a) ||
+		    !alloc_terminal(a->row))
 			continue;
 		if (allocdir_remove(c->alloc_root, a->id, &e) < 0) {
 			done(ctx, &e);
@@ -338,7 +348,8 @@ log_task(struct client *c, const char *id, const char *task, bool *running, stru
 	if (t == NULL)
 		return err_new(e, ERR_INPUT, "unknown task name \"%s\"", task);
 	if (t->started_at == 0)
-		return err_new(e, ERR_ABSENT, "task \"%s\" not started yet. No logs available", task);
+		return err_new(
+		    e, ERR_ABSENT, "task \"%s\" not started yet. No logs available", task);
 	*running = t->phase != TASK_DEAD;
 	return 0;
 }
@@ -346,7 +357,8 @@ log_task(struct client *c, const char *id, const char *task, bool *running, stru
 /* ---- figures ---- */
 
 static void
-metrics(struct client *c, void (*emit)(void *ctx, const char *name, const char *const *labels, double value), void *ctx)
+metrics(struct client *c,
+    void (*emit)(void *ctx, const char *name, const char *const *labels, double value), void *ctx)
 {
 	size_t i = 0, running = 0, pending = 0, terminal = 0;
 	void *value;
@@ -364,7 +376,8 @@ metrics(struct client *c, void (*emit)(void *ctx, const char *name, const char *
 }
 
 static void
-agent_stats(struct client *c, void (*emit)(void *ctx, const char *key, const char *value), void *ctx)
+agent_stats(
+    struct client *c, void (*emit)(void *ctx, const char *key, const char *value), void *ctx)
 {
 	autofree char *n = xasprintf("%zu", c->allocs.n);
 

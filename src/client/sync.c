@@ -38,7 +38,8 @@ one_alloc(struct client *c, const json_t *v, struct map *seen)
 	struct alloc *row = arena_new(&mem, struct alloc);
 	struct err e = ERR_INIT;
 
-	if (model_from_json(&alloc_model, v, &mem, row, &e) < 0 || row->id == NULL || row->job == NULL) {
+	if (model_from_json(&alloc_model, v, &mem, row, &e) < 0 || row->id == NULL ||
+	    row->job == NULL) {
 		log_error("client.sync", "an allocation that cannot be understood: %s", e.text);
 		arena_fini(&mem);
 		return;
@@ -96,13 +97,15 @@ remove_orphan(struct client *c, const char *path, const json_t *saved)
 	const char *task;
 	json_t *row;
 
-	json_object_foreach((json_t *)saved, task, row)
-	{
+	json_object_foreach ((json_t *)saved, task, row) {
 		const char *handle = json_str(row, "Handle", "");
 		for (size_t i = 0; i < DRIVERS; i++)
-			if (str_eq(c->driver[i].ops->name, json_str(row, "Driver", "")) && c->driver[i].detected) {
-				log_info("client.sync", "removing %s: its allocation is not known any more", handle);
-				c->driver[i].ops->destroy(&c->driver[i], handle, on_orphan_gone, xstrdup(path));
+			if (str_eq(c->driver[i].ops->name, json_str(row, "Driver", "")) &&
+			    c->driver[i].detected) {
+				log_info("client.sync",
+				    "removing %s: its allocation is not known any more", handle);
+				c->driver[i].ops->destroy(
+				    &c->driver[i], handle, on_orphan_gone, xstrdup(path));
 			}
 	}
 }
@@ -123,7 +126,8 @@ remove_orphans(struct client *c)
 		autofree char *path = xasprintf("%s/%s", c->state_dir, d->d_name);
 		if (map_has(&c->allocs, id))
 			continue;
-		if (buf_read_file(&text, path, 1 << 20, &e) == 0 && json_read(buf_str(&text), text.len, &saved, &e) == 0)
+		if (buf_read_file(&text, path, 1 << 20, &e) == 0 &&
+		    json_read(buf_str(&text), text.len, &saved, &e) == 0)
 			remove_orphan(c, path, saved);
 		else
 			log_warn("client.sync", "%s", e.text);
@@ -142,7 +146,8 @@ on_allocs(void *ctx, const struct http_result *res)
 
 	c->poll_call = NULL;
 	if (res->status != 200 || json_read(res->body, res->len, &reply, &e) < 0) {
-		log_warn("client.sync", "allocations: %s", res->status == 0 ? res->err->text : res->body);
+		log_warn("client.sync", "allocations: %s",
+		    res->status == 0 ? res->err->text : res->body);
 		if (res->status == 404 || res->status == 403)
 			c->registered = false; /* the servers do not know this node (any more) */
 		loop_timer_set(c->poll_timer, RETRY_MS);
@@ -150,7 +155,8 @@ on_allocs(void *ctx, const struct http_result *res)
 	}
 	size_t i;
 	json_t *v;
-	json_array_foreach(json_object_get(reply, "Allocs"), i, v) one_alloc(c, v, &seen);
+	json_array_foreach (json_object_get(reply, "Allocs"), i, v)
+		one_alloc(c, v, &seen);
 	forget_others(c, &seen);
 	map_fini(&seen);
 	c->allocs_index = (uint64_t)json_int(reply, "Index", 0);
@@ -192,8 +198,12 @@ write_task_states(const struct client_alloc *a, struct jsonw *w)
 	jsonw_object(w);
 	for (size_t i = 0; i < a->n_tasks; i++) {
 		const struct client_task *t = &a->task[i];
-		struct task_state s = { .state = t->state, .failed = t->failed, .restarts = t->restarts,
-			.last_restart = t->last_restart, .started_at = t->started_at, .finished_at = t->finished_at,
+		struct task_state s = { .state = t->state,
+			.failed = t->failed,
+			.restarts = t->restarts,
+			.last_restart = t->last_restart,
+			.started_at = t->started_at,
+			.finished_at = t->finished_at,
 			.events = t->events };
 		jsonw_key(w, t->job_task->name);
 		model_to_json(&task_state_model, &s, w);
@@ -220,7 +230,8 @@ write_alloc(struct client_alloc *a, struct jsonw *w)
 	}
 	for (size_t i = 0; i < a->n_tasks; i++)
 		if (a->task[i].ip[0] != '\0') {
-			struct alloc_network_status net = { .interface_name = "eth0", .address = a->task[i].ip,
+			struct alloc_network_status net = { .interface_name = "eth0",
+				.address = a->task[i].ip,
 				.address_ipv6 = a->task[i].ip6 };
 			jsonw_key(w, "NetworkStatus");
 			model_to_json(&alloc_network_status_model, &net, w);
@@ -251,7 +262,8 @@ on_updated(void *ctx, const struct http_result *res)
 
 	c->update_call = NULL;
 	if (res->status != 200) {
-		log_warn("client.sync", "status of allocations: %s", res->status == 0 ? res->err->text : res->body);
+		log_warn("client.sync", "status of allocations: %s",
+		    res->status == 0 ? res->err->text : res->body);
 		batch_over(c, true);
 		loop_timer_set(c->update_timer, RETRY_MS);
 		return;
@@ -289,8 +301,14 @@ flush_updates(void *ctx)
 	jsonw_end_object(&w);
 	if (n == 0)
 		return;
-	struct http_spec spec = { .base = c->conf.server, .path = "/v1/internal/allocs", .method = "PUT",
-		.body = buf_str(&body), .len = body.len, .headers = sync_headers(c, &mem), .done = on_updated, .ctx = c };
+	struct http_spec spec = { .base = c->conf.server,
+		.path = "/v1/internal/allocs",
+		.method = "PUT",
+		.body = buf_str(&body),
+		.len = body.len,
+		.headers = sync_headers(c, &mem),
+		.done = on_updated,
+		.ctx = c };
 	c->update_call = http_call(c->loop, &spec);
 }
 
@@ -337,7 +355,8 @@ on_services(void *ctx, const struct http_result *res)
 		}
 	}
 	if (res->status != 200) {
-		log_warn("client.sync", "services: %s", res->status == 0 ? res->err->text : res->body);
+		log_warn(
+		    "client.sync", "services: %s", res->status == 0 ? res->err->text : res->body);
 		loop_timer_set(c->services_timer, RETRY_MS);
 		return;
 	}
@@ -374,8 +393,14 @@ flush_services(void *ctx)
 			jsonw_str(&w, id);
 	jsonw_end_array(&w);
 	jsonw_end_object(&w);
-	struct http_spec spec = { .base = c->conf.server, .path = "/v1/internal/services", .method = "PUT",
-		.body = buf_str(&body), .len = body.len, .headers = sync_headers(c, &mem), .done = on_services, .ctx = c };
+	struct http_spec spec = { .base = c->conf.server,
+		.path = "/v1/internal/services",
+		.method = "PUT",
+		.body = buf_str(&body),
+		.len = body.len,
+		.headers = sync_headers(c, &mem),
+		.done = on_services,
+		.ctx = c };
 	c->services_call = http_call(c->loop, &spec);
 }
 

@@ -48,7 +48,9 @@ void
 task_event(struct client_task *t, const char *type, const char *display, const char *const *details)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	struct task_event ev = { .type = type, .time = clock_wall_ns(), .display_message = display };
+	struct task_event ev = {
+		.type = type, .time = clock_wall_ns(), .display_message = display
+	};
 
 	for (; details != NULL && details[0] != NULL; details += 2)
 		strmap_set(&ev.details, &mem, details[0], details[1]);
@@ -72,7 +74,8 @@ static void
 ended_event(struct client_task *t, const struct driver_end *end)
 {
 	char text[160], code[16], sig[16];
-	const char *details[] = { "exit_code", code, "signal", sig, "oom_killed", end->oom ? "true" : "false", NULL };
+	const char *details[] = { "exit_code", code, "signal", sig, "oom_killed",
+		end->oom ? "true" : "false", NULL };
 
 	snprintf(code, sizeof(code), "%d", end->code);
 	snprintf(sig, sizeof(sig), "%d", end->signal);
@@ -82,7 +85,8 @@ ended_event(struct client_task *t, const struct driver_end *end)
 	if (end->oom)
 		snprintf(text + n, sizeof(text) - (size_t)n, ", Exit Message: \"OOM Killed\"");
 	else if (end->lost)
-		snprintf(text + n, sizeof(text) - (size_t)n, ", Exit Message: \"its keeper ended without a record\"");
+		snprintf(text + n, sizeof(text) - (size_t)n,
+		    ", Exit Message: \"its keeper ended without a record\"");
 	task_event(t, "Terminated", text, details);
 }
 
@@ -173,7 +177,8 @@ after_clean(struct client_task *t)
 		dead(t, false);
 		return;
 	case RESTART_FAILED: {
-		const char *details[] = { "restart_reason", t->after.reason, "fails_task", "true", NULL };
+		const char *details[] = { "restart_reason", t->after.reason, "fails_task", "true",
+			NULL };
 		task_event(t, "Not Restarting", t->after.reason, details);
 		dead(t, true);
 		return;
@@ -188,7 +193,8 @@ on_destroyed(void *ctx, const struct err *e)
 
 	t->ops--;
 	if (e != NULL && e->kind != ERR_ABSENT)
-		log_warn("client.task", "alloc_id=%s task=%s: remove: %s", t->alloc->id, t->job_task->name, e->text);
+		log_warn("client.task", "alloc_id=%s task=%s: remove: %s", t->alloc->id,
+		    t->job_task->name, e->text);
 	free(t->handle);
 	t->handle = NULL;
 	alloc_save(t->alloc);
@@ -230,7 +236,8 @@ on_ended(void *ctx, const struct driver_end *end, const struct err *e)
 
 	t->ops--;
 	if (e != NULL && e->kind == ERR_BUSY) {
-		log_warn("client.task", "alloc_id=%s task=%s: wait: %s", t->alloc->id, t->job_task->name, e->text);
+		log_warn("client.task", "alloc_id=%s task=%s: wait: %s", t->alloc->id,
+		    t->job_task->name, e->text);
 	}
 	if (!t->force_down)
 		ended_event(t, end);
@@ -269,7 +276,8 @@ on_started(void *ctx, const struct driver_run *run, const struct err *e, bool re
 	if (run == NULL) {
 		if (!t->force_down)
 			fail_event(t, e);
-		log_warn("client.task", "alloc_id=%s task=%s: start: %s", t->alloc->id, t->job_task->name, e->text);
+		log_warn("client.task", "alloc_id=%s task=%s: start: %s", t->alloc->id,
+		    t->job_task->name, e->text);
 		ask_policy(t, false, retry);
 		do_clean(t);
 		return;
@@ -299,8 +307,11 @@ add_binds(struct client_task *t, struct driver_task *d, struct arena *mem)
 	const char *base = arena_printf(mem, "%s/%s", t->alloc->client->alloc_root, t->alloc->id);
 
 	binds[0] = (struct driver_bind){ arena_printf(mem, "%s/alloc", base), "/alloc", false };
-	binds[1] = (struct driver_bind){ arena_printf(mem, "%s/%s/local", base, t->job_task->name), "/local", false };
-	binds[2] = (struct driver_bind){ arena_printf(mem, "%s/%s/secrets", base, t->job_task->name), "/secrets", false };
+	binds[1] = (struct driver_bind){ arena_printf(mem, "%s/%s/local", base, t->job_task->name),
+		"/local", false };
+	binds[2] =
+	    (struct driver_bind){ arena_printf(mem, "%s/%s/secrets", base, t->job_task->name),
+		    "/secrets", false };
 	d->binds = binds;
 	d->n_binds = 3;
 	d->task_dir = arena_printf(mem, "%s/%s/local", base, t->job_task->name);
@@ -325,10 +336,13 @@ fill(struct client_task *t, struct driver_task *d, struct arena *mem, struct err
 		.cpu_mhz = jt->resources != NULL ? jt->resources->cpu : 0,
 		.memory_mb = jt->resources != NULL ? jt->resources->memory_mb : 0,
 		.log_max_files = jt->log_config != NULL ? (unsigned)jt->log_config->max_files : 10,
-		.log_max_bytes = (jt->log_config != NULL ? (uint64_t)jt->log_config->max_file_size_mb : 10) << 20,
+		.log_max_bytes =
+		    (jt->log_config != NULL ? (uint64_t)jt->log_config->max_file_size_mb : 10)
+		    << 20,
 	};
 	for (size_t i = 0; i < env.vars.n; i++)
-		strs_add(&d->env, mem, arena_printf(mem, "%s=%s", env.vars.key[i], env.vars.value[i]));
+		strs_add(
+		    &d->env, mem, arena_printf(mem, "%s=%s", env.vars.key[i], env.vars.value[i]));
 	d->ports = alloc_ports(t->alloc, jt, mem, &d->n_ports);
 	add_binds(t, d, mem);
 	int64_t most = conf->max_kill_timeout_ns, wanted = jt->kill_timeout;
@@ -349,12 +363,13 @@ do_start(struct client_task *t)
 	struct err e = ERR_INIT;
 
 	if (t->driver == NULL || !t->driver->detected) {
-		err_new(&e, ERR_UNSUPPORTED, "driver %s is not available on this node%s%s", t->job_task->driver,
-		    t->driver != NULL && t->driver->why != NULL ? ": " : "",
+		err_new(&e, ERR_UNSUPPORTED, "driver %s is not available on this node%s%s",
+		    t->job_task->driver, t->driver != NULL && t->driver->why != NULL ? ": " : "",
 		    t->driver != NULL && t->driver->why != NULL ? t->driver->why : "");
 	} else if (fill(t, &d, &mem, &e) == 0) {
 		t->phase = TASK_STARTING;
-		/* The handle is kept before anything is made: a crash in between leaves nothing unnamed. */
+		/* The handle is kept before anything is made: a crash in between leaves nothing
+		 * unnamed. */
 		free(t->handle);
 		t->handle = xstrdup(t->driver->ops->handle(&d, &mem));
 		alloc_save(t->alloc);
@@ -375,7 +390,8 @@ on_adopted(void *ctx, const struct driver_run *run, const struct err *e, bool re
 	(void)retry;
 	t->ops--;
 	if (run != NULL) {
-		log_info("client.task", "alloc_id=%s task=%s: still running, adopted", t->alloc->id, t->job_task->name);
+		log_info("client.task", "alloc_id=%s task=%s: still running, adopted", t->alloc->id,
+		    t->job_task->name);
 		runs(t, run);
 		t->state = "running";
 		if (t->started_at == 0)
@@ -386,7 +402,8 @@ on_adopted(void *ctx, const struct driver_run *run, const struct err *e, bool re
 			alloc_task_changed(t->alloc);
 		return;
 	}
-	log_info("client.task", "alloc_id=%s task=%s: %s; starting it again", t->alloc->id, t->job_task->name, e->text);
+	log_info("client.task", "alloc_id=%s task=%s: %s; starting it again", t->alloc->id,
+	    t->job_task->name, e->text);
 	t->outside_stop = true; /* what took it down was no fault of its own */
 	do_clean(t);
 }
@@ -414,7 +431,8 @@ on_stopped(void *ctx, const struct err *e)
 	/* The end itself is told by the wait; a failed stop leaves it running, and said so. */
 	t->ops--;
 	if (e != NULL && e->kind != ERR_ABSENT)
-		log_error("client.task", "alloc_id=%s task=%s: stop: %s", t->alloc->id, t->job_task->name, e->text);
+		log_error("client.task", "alloc_id=%s task=%s: stop: %s", t->alloc->id,
+		    t->job_task->name, e->text);
 }
 
 static void
@@ -426,7 +444,8 @@ do_stop(struct client_task *t)
 	case TASK_RUNNING:
 		t->phase = TASK_STOPPING;
 		if (t->kill_wanted) {
-			snprintf(text, sizeof(text), "Sent interrupt. Waiting %s before force killing",
+			snprintf(text, sizeof(text),
+			    "Sent interrupt. Waiting %s before force killing",
 			    duration_text(t->job_task->kill_timeout, timeout));
 			task_event(t, "Killing", text, NULL);
 		}
@@ -494,7 +513,9 @@ policy(struct client_task *t, const struct restart_policy *p)
 		.interval_ns = p->interval,
 		.delay_ns = p->delay,
 		.mode_delay = p->mode != NULL && strcmp(p->mode, "delay") == 0,
-		.only_failed = strcmp(t->alloc->row->job->type != NULL ? t->alloc->row->job->type : "", "batch") == 0,
+		.only_failed =
+		    strcmp(t->alloc->row->job->type != NULL ? t->alloc->row->job->type : "",
+			"batch") == 0,
 	};
 }
 
@@ -503,7 +524,9 @@ task_init(struct client_task *t, struct client_alloc *a, const struct task *jt)
 {
 	struct client *c = a->client;
 
-	*t = (struct client_task){ .alloc = a, .job_task = jt, .phase = TASK_PENDING, .state = "pending" };
+	*t = (struct client_task){
+		.alloc = a, .job_task = jt, .phase = TASK_PENDING, .state = "pending"
+	};
 	for (size_t i = 0; i < DRIVERS; i++)
 		if (str_eq(c->driver[i].ops->name, jt->driver))
 			t->driver = &c->driver[i];

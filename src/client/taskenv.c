@@ -53,7 +53,8 @@ index_of(const char *name, struct arena *mem)
 }
 
 static void
-add_port(struct taskenv *env, struct arena *mem, const char *label, const char *host_ip, int64_t host, int64_t inside)
+add_port(struct taskenv *env, struct arena *mem, const char *label, const char *host_ip,
+    int64_t host, int64_t inside)
 {
 	struct {
 		const char *prefix;
@@ -97,7 +98,8 @@ add_ports(struct taskenv *env, struct arena *mem)
 		int64_t inside = mapped(env->task, ports[i].label);
 		if (inside == 0)
 			inside = ports[i].to > 0 ? ports[i].to : ports[i].host_port;
-		add_port(env, mem, ports[i].label, env->alloc->client->conf.address, ports[i].host_port, inside);
+		add_port(env, mem, ports[i].label, env->alloc->client->conf.address,
+		    ports[i].host_port, inside);
 	}
 }
 
@@ -143,7 +145,8 @@ add_dirs(struct taskenv *env, struct arena *mem)
 	char *base = arena_printf(mem, "%s/%s", c->alloc_root, env->alloc->id);
 
 	set(env, mem, "NOMAD_ALLOC_DIR", inside ? "/alloc" : arena_printf(mem, "%s/alloc", base));
-	set(env, mem, "NOMAD_TASK_DIR", inside ? "/local" : arena_printf(mem, "%s/%s/local", base, env->task->name));
+	set(env, mem, "NOMAD_TASK_DIR",
+	    inside ? "/local" : arena_printf(mem, "%s/%s/local", base, env->task->name));
 	set(env, mem, "NOMAD_SECRETS_DIR",
 	    inside ? "/secrets" : arena_printf(mem, "%s/%s/secrets", base, env->task->name));
 }
