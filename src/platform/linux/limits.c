@@ -1,4 +1,4 @@
-#include "platform/linux/limits.h"
+#include "platform/linux/ops.h"
 
 #include "base/clock.h"
 #include "base/str.h"

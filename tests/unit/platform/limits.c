@@ -2,7 +2,7 @@
 
 #include "base/str.h"
 #include "platform/linux/cgroups.h"
-#include "platform/linux/limits.h"
+#include "platform/linux/ops.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
