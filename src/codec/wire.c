@@ -175,7 +175,7 @@ wire_get_u64(const struct wire_field *f, uint64_t *v, struct err *e)
 int
 wire_get_i64(const struct wire_field *f, int64_t *v, struct err *e)
 {
-	uint64_t u;
+	uint64_t u = 0;
 
 	if (wire_get_u64(f, &u, e) < 0)
 		return -1;
@@ -186,7 +186,7 @@ wire_get_i64(const struct wire_field *f, int64_t *v, struct err *e)
 int
 wire_get_int(const struct wire_field *f, int min, int max, int *v, struct err *e)
 {
-	int64_t i;
+	int64_t i = 0;
 
 	if (wire_get_i64(f, &i, e) < 0)
 		return -1;
@@ -294,7 +294,7 @@ static void
 put_number(struct buf *b, const struct wire_row *row, const char *p)
 {
 	int64_t v = 0;
-	int i;
+	int i = 0;
 	uint32_t u;
 
 	if (row->type == WIRE_INT) {
@@ -316,7 +316,7 @@ put_row(struct buf *b, const struct wire_row *row, const char *p)
 	const char *at = p + row->offset, *s;
 	const char *const *list;
 	size_t n;
-	bool flag;
+	bool flag = false;
 
 	switch ((enum wire_type)row->type) {
 	case WIRE_STR:
@@ -376,7 +376,7 @@ static int
 take_number(const struct wire_field *f, const struct wire_row *row, char *at, struct err *e)
 {
 	int64_t v;
-	int i;
+	int i = 0;
 
 	if (row->type == WIRE_INT) {
 		if (wire_get_int(f, row->min, row->max, &i, e) < 0)
@@ -402,7 +402,7 @@ take_value(const struct wire_field *f, const struct wire_row *row, struct arena 
 {
 	char *at = p + row->offset, *s;
 	size_t n = f->len;
-	bool flag;
+	bool flag = false;
 
 	switch ((enum wire_type)row->type) {
 	case WIRE_STR:

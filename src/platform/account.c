@@ -125,6 +125,8 @@ find_groups(const char *group, struct account *out, struct err *e)
 		if (is_member(field[3], out->name) && out->n_groups < NELEM(out->groups))
 			out->groups[out->n_groups++] = (gid_t)gid;
 	}
+	if (out->n_groups < NELEM(out->groups))
+		out->groups[out->n_groups++] = out->gid;
 	if (!found)
 		return err_new(e, ERR_ABSENT, "there is no group \"%.60s\" in /etc/group; give a number or add it", group);
 	return 0;

@@ -23,6 +23,8 @@ struct proc_ops {
 	/* A descriptor for exactly this process, readable when it ends. ERR_ABSENT: gone. */
 	int (*open)(pid_t pid, uint64_t start, struct err *);
 	int (*signal)(int handle, int sig, struct err *); /* ERR_ABSENT: gone */
+	/* The same with a number for the receiver's handler (si_value, SI_QUEUE). */
+	int (*queue)(int handle, int sig, int value, struct err *);
 	/* 1: it ended; 0: timeout_ms passed before (-1 waits without end). */
 	int (*wait)(int handle, int timeout_ms, struct err *);
 	int (*boot_id)(char out[PROC_BOOT_ID_TEXT], struct err *);

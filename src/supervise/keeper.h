@@ -44,16 +44,22 @@ struct keeper_ops {
 	 * again); 0: timeout_ms passed (-1: no bound). */
 	int (*wait)(struct keeper *, int timeout_ms, struct keeper_exit *, struct err *);
 	void (*detach)(struct keeper *);
-	void (*abort)(struct keeper *); /* kills; returns when the keeper is gone */
+	/* Kills; returns when the keeper is gone, without running launch.finish. */
+	void (*abort)(struct keeper *);
 };
 extern const struct keeper_ops keeper_native;
 
-/* For a keeper found in a record (pid, start). Both are fine with one that is gone. */
+/* For a keeper found in a record (pid, start); fine with one that is gone. A keeper that is stopped or
+ * killed by these writes its exit record and does not run launch.finish: the caller walks the run
+ * down when they return (it may hold the pot's lock meanwhile). */
 int keeper_alive(pid_t pid, uint64_t start, struct err *e); /* 1, 0, -1: cannot tell */
 /* Asks it to stop and waits until it is gone. timeout_ms: its own stop timeout is in the launch;
  * after this many it is killed (the pot with it); -1: never. */
 int keeper_stop(pid_t pid, uint64_t start, int timeout_ms, struct err *e);
-/* Kills the pot at once; the keeper still writes its record and finishes. Waits until it is gone. */
+/* The same with another signal (0: the launch's) and another patience (-1: the launch's) than it was
+ * started with. */
+int keeper_stop_with(pid_t pid, uint64_t start, int signal, int64_t grace_ms, int timeout_ms, struct err *e);
+/* Kills the pot at once; the keeper still writes its record. Waits until it is gone. */
 int keeper_kill(pid_t pid, uint64_t start, struct err *e);
 
 /* <run_dir>/exit. ERR_ABSENT: has not ended in order; ERR_CORRUPT: not ours. */

@@ -66,6 +66,15 @@ proc_signal(int handle, int sig, struct err *e)
 }
 
 static int
+proc_queue(int handle, int sig, int value, struct err *e)
+{
+	(void)handle;
+	(void)sig;
+	(void)value;
+	return not_yet(e);
+}
+
+static int
 proc_wait(int handle, int timeout_ms, struct err *e)
 {
 	(void)handle;
@@ -91,6 +100,7 @@ const struct proc_ops proc_native = {
 	.alive = proc_alive,
 	.open = proc_open,
 	.signal = proc_signal,
+	.queue = proc_queue,
 	.wait = proc_wait,
 	.boot_id = proc_boot_id,
 };

@@ -118,24 +118,9 @@ isolate_event(struct isolate *i, struct isolate_event *event, struct err *e)
 }
 
 static int
-send_carrier(int handle, int value, struct err *e)
-{
-	siginfo_t info;
-
-	memset(&info, 0, sizeof(info));
-	info.si_signo = INIT_CARRIER;
-	info.si_code = SI_QUEUE;
-	info.si_pid = getpid();
-	info.si_value.sival_int = value;
-	if (syscall(SYS_pidfd_send_signal, handle, INIT_CARRIER, &info, 0) < 0)
-		return err_sys(e, "send a signal to the pot's init");
-	return 0;
-}
-
-static int
 isolate_signal(struct isolate *i, int sig, bool stop, struct err *e)
 {
-	return send_carrier(i->handle, (sig & INIT_SIGNAL_MASK) | (stop ? INIT_STOP : 0), e);
+	return proc_native.queue(i->handle, INIT_CARRIER, (sig & INIT_SIGNAL_MASK) | (stop ? INIT_STOP : 0), e);
 }
 
 static int
@@ -147,7 +132,7 @@ isolate_forward(pid_t init, uint64_t start, int sig, struct err *e)
 		return -1;
 	if (sig <= 0 || sig >= NSIG)
 		return err_new(e, ERR_INPUT, "there is no signal %d", sig);
-	return send_carrier(handle, sig, e);
+	return proc_native.queue(handle, INIT_CARRIER, sig, e);
 }
 
 /* ---- the end ---- */

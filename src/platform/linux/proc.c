@@ -101,6 +101,21 @@ proc_signal(int handle, int sig, struct err *e)
 }
 
 static int
+proc_queue(int handle, int sig, int value, struct err *e)
+{
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.si_signo = sig;
+	info.si_code = SI_QUEUE;
+	info.si_pid = getpid();
+	info.si_value.sival_int = value;
+	if (syscall(SYS_pidfd_send_signal, handle, sig, &info, 0) < 0)
+		return err_sys(e, "send signal %s", proc_signal_name(sig));
+	return 0;
+}
+
+static int
 proc_wait(int handle, int timeout_ms, struct err *e)
 {
 	struct pollfd p = { .fd = handle, .events = POLLIN };
@@ -135,6 +150,7 @@ const struct proc_ops proc_native = {
 	.alive = proc_alive,
 	.open = proc_open,
 	.signal = proc_signal,
+	.queue = proc_queue,
 	.wait = proc_wait,
 	.boot_id = proc_boot_id,
 };
