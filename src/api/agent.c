@@ -68,15 +68,16 @@ write_member(struct call *c, struct jsonw *w)
 	jsonw_kint(w, "Port", SERF_PORT);
 	jsonw_key(w, "Tags");
 	jsonw_object(w);
-	const char *const tags[][2] = { { "role", "nomad" }, { "region", a->region }, { "dc", a->datacenter },
-		{ "build", POTTER_VERSION }, { "port", port }, { "id", a->name }, { "rpc_addr", a->bind_address },
-		{ "vsn", "1" }, { "mvn", "1" }, { "raft_vsn", "3" }, { "bootstrap", "1" }, { "expect", "1" } };
+	const char *const tags[][2] = { { "role", "nomad" }, { "region", a->region },
+		{ "dc", a->datacenter }, { "build", POTTER_VERSION }, { "port", port },
+		{ "id", a->name }, { "rpc_addr", a->bind_address }, { "vsn", "1" }, { "mvn", "1" },
+		{ "raft_vsn", "3" }, { "bootstrap", "1" }, { "expect", "1" } };
 	for (size_t i = 0; i < NELEM(tags); i++)
 		jsonw_kstr(w, tags[i][0], tags[i][1]);
 	jsonw_end_object(w);
 	jsonw_kstr(w, "Status", "alive");
-	static const char *const versions[] = { "ProtocolMin", "ProtocolMax", "ProtocolCur", "DelegateMin", "DelegateMax",
-		"DelegateCur" };
+	static const char *const versions[] = { "ProtocolMin", "ProtocolMax", "ProtocolCur",
+		"DelegateMin", "DelegateMax", "DelegateCur" };
 	static const int numbers[] = { 1, 5, 2, 2, 5, 4 };
 	for (size_t i = 0; i < NELEM(versions); i++)
 		jsonw_kint(w, versions[i], numbers[i]);
@@ -193,9 +194,12 @@ write_stats(struct call *c, struct jsonw *w)
 		emit_stat(&s, "nomad", "leader_addr", rpc_address(c));
 		emit_stat(&s, "nomad", "bootstrap", "true");
 		emit_stat(&s, "nomad", "known_regions", "1");
-		emit_stat(&s, "raft", "applied_index", arena_printf(c->mem, "%llu", (unsigned long long)n.log_index));
-		emit_stat(&s, "raft", "commit_index", arena_printf(c->mem, "%llu", (unsigned long long)n.log_index));
-		emit_stat(&s, "raft", "last_log_index", arena_printf(c->mem, "%llu", (unsigned long long)n.log_index));
+		emit_stat(&s, "raft", "applied_index",
+		    arena_printf(c->mem, "%llu", (unsigned long long)n.log_index));
+		emit_stat(&s, "raft", "commit_index",
+		    arena_printf(c->mem, "%llu", (unsigned long long)n.log_index));
+		emit_stat(&s, "raft", "last_log_index",
+		    arena_printf(c->mem, "%llu", (unsigned long long)n.log_index));
 		emit_stat(&s, "raft", "num_peers", "0");
 		emit_stat(&s, "raft", "state", "Leader");
 	}
@@ -234,7 +238,10 @@ write_health(struct jsonw *w, const char *key, bool there)
 	jsonw_key(w, key);
 	jsonw_object(w);
 	jsonw_kbool(w, "ok", there);
-	jsonw_kstr(w, "message", there ? "ok" : strcmp(key, "server") == 0 ? "server not enabled" : "client not enabled");
+	jsonw_kstr(w, "message",
+	    there			 ? "ok"
+	    : strcmp(key, "server") == 0 ? "server not enabled"
+					 : "client not enabled");
 	jsonw_end_object(w);
 }
 
@@ -243,7 +250,8 @@ run_health(struct call *c)
 {
 	const char *type = http_query(c->req, "type");
 	bool server = c->api->c.server != NULL, client = c->api->c.client != NULL;
-	bool ask_server = type == NULL || strcmp(type, "server") == 0, ask_client = type == NULL || strcmp(type, "client") == 0;
+	bool ask_server = type == NULL || strcmp(type, "server") == 0,
+	     ask_client = type == NULL || strcmp(type, "client") == 0;
 	struct buf out = BUF_INIT;
 	struct jsonw w = call_json(c, &out);
 
@@ -351,7 +359,8 @@ run_search(struct call *c)
 	if (call_body(c, false, &body) < 0)
 		return;
 	struct jsonw w = call_json(c, &out);
-	if (server_search(c->api->c.server, c->ns, json_str(body, "Prefix", ""), json_str(body, "Context", "all"), &w, &e) < 0) {
+	if (server_search(c->api->c.server, c->ns, json_str(body, "Prefix", ""),
+		json_str(body, "Context", "all"), &w, &e) < 0) {
 		buf_fini(&out);
 		call_err_input(c, &e);
 		return;
@@ -360,7 +369,8 @@ run_search(struct call *c)
 	call_json_end(c, &w);
 }
 
-/* What there is only one of, or none, in this version ------------------------------------------- */
+/* What there is only one of, or none, in this version -------------------------------------------
+ */
 
 static void
 run_empty_list(struct call *c)
@@ -437,9 +447,15 @@ const struct route agent_routes[] = {
 	{ .methods = "GET", .pattern = "/v1/agent/members", .run = run_members, .local = true },
 	{ .methods = "GET", .pattern = "/v1/agent/health", .run = run_health, .local = true },
 	{ .methods = "ANY", .pattern = "/v1/agent/servers", .run = run_servers, .local = true },
-	{ .methods = "GET", .pattern = "/v1/operator/scheduler/configuration", .run = run_scheduler_configuration },
-	{ .methods = "PUT", .pattern = "/v1/operator/scheduler/configuration", .run = run_set_scheduler_configuration },
-	{ .methods = "GET", .pattern = "/v1/operator/raft/configuration", .run = run_raft_configuration },
+	{ .methods = "GET",
+	    .pattern = "/v1/operator/scheduler/configuration",
+	    .run = run_scheduler_configuration },
+	{ .methods = "PUT",
+	    .pattern = "/v1/operator/scheduler/configuration",
+	    .run = run_set_scheduler_configuration },
+	{ .methods = "GET",
+	    .pattern = "/v1/operator/raft/configuration",
+	    .run = run_raft_configuration },
 	{ .methods = "PUT", .pattern = "/v1/system/gc", .run = run_gc },
 	{ .methods = "PUT", .pattern = "/v1/system/reconcile/summaries", .run = run_reconcile },
 	{ .methods = "PUT", .pattern = "/v1/search", .run = run_search },

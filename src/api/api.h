@@ -1,8 +1,8 @@
 /*
  * api.h: how do others ask? Nomad's HTTP API over the server, the state and this node's client.
  *
- * Routes, parameters, errors; no decisions. One struct api per agent, on its loop. Give api_handle()
- * to as many HTTP servers as there are addresses to listen on.
+ * Routes, parameters, errors; no decisions. One struct api per agent, on its loop. Give
+ * api_handle() to as many HTTP servers as there are addresses to listen on.
  */
 #ifndef API_API_H
 #define API_API_H
@@ -27,14 +27,16 @@ struct api_config {
 	const char *region, *datacenter, *node_class;
 	const char *bind_address; /* for agent/self and members */
 	uint16_t port;
-	const char *registry_dir; /* images served below /registry/; NULL: none */
+	const char *registry_dir;	 /* images served below /registry/; NULL: none */
 	const char *const *config_files; /* ended by NULL, for agent/self */
 	bool dev;
 	/* More figures for agent/self's "stats": may be NULL. */
-	void (*stats)(void *ctx, void (*emit)(void *emit_ctx, const char *group, const char *key, const char *value),
+	void (*stats)(void *ctx,
+	    void (*emit)(void *emit_ctx, const char *group, const char *key, const char *value),
 	    void *emit_ctx);
 	/* More gauges for metrics, name and value; may be NULL. */
-	void (*gauges)(void *ctx, void (*emit)(void *emit_ctx, const char *name, double value), void *emit_ctx);
+	void (*gauges)(void *ctx, void (*emit)(void *emit_ctx, const char *name, double value),
+	    void *emit_ctx);
 	/* PUT /v1/agent/…: reload and the like come by signal. */
 	void *ctx;
 };

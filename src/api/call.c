@@ -68,7 +68,8 @@ call_json(struct call *c, struct buf *out)
 {
 	const char *pretty = http_query(c->req, "pretty");
 
-	return (struct jsonw){ .out = out, .indent = pretty != NULL && strcmp(pretty, "0") != 0 ? 4 : 0 };
+	return (struct jsonw){ .out = out,
+		.indent = pretty != NULL && strcmp(pretty, "0") != 0 ? 4 : 0 };
 }
 
 void
@@ -165,7 +166,8 @@ call_prefix_ok(struct call *c)
 
 	for (const char *p = prefix; p != NULL && *p != '\0'; p++)
 		if (!isxdigit((unsigned char)*p) && *p != '-') {
-			call_fail(c, 500, "index error: Invalid UUID: \"%s\" is not hexadecimal", prefix);
+			call_fail(
+			    c, 500, "index error: Invalid UUID: \"%s\" is not hexadecimal", prefix);
 			return false;
 		}
 	return true;
@@ -174,7 +176,8 @@ call_prefix_ok(struct call *c)
 bool
 call_in_ns(const struct call *c, const char *namespace)
 {
-	return strcmp(c->ns, "*") == 0 || strcmp(c->ns, namespace != NULL && *namespace ? namespace : "default") == 0;
+	return strcmp(c->ns, "*") == 0 ||
+	       strcmp(c->ns, namespace != NULL && *namespace ? namespace : "default") == 0;
 }
 
 /* Lists ---------------------------------------------------------------------------------------- */
@@ -190,7 +193,8 @@ token_of(struct call *c, const void *row, const struct list *l)
 void
 call_list(struct call *c, struct jsonw *w, const struct rows *rows, const struct list *l)
 {
-	const char *per_page = http_query(c->req, "per_page"), *token = http_query(c->req, "next_token");
+	const char *per_page = http_query(c->req, "per_page"),
+		   *token = http_query(c->req, "next_token");
 	bool reverse = call_flag(c, "reverse"), started = token == NULL || *token == '\0';
 	uint64_t max = 0, n = 0;
 
@@ -259,18 +263,20 @@ call_read_blocking(struct call *c)
 	const char *stale = http_query(c->req, "stale");
 	uint64_t per_page = 0;
 
-	if (stale != NULL && *stale != '\0' && strcmp(stale, "true") != 0 && strcmp(stale, "false") != 0 &&
-	    strcmp(stale, "1") != 0 && strcmp(stale, "0") != 0) {
+	if (stale != NULL && *stale != '\0' && strcmp(stale, "true") != 0 &&
+	    strcmp(stale, "false") != 0 && strcmp(stale, "1") != 0 && strcmp(stale, "0") != 0) {
 		call_fail(c, 400, "Failed to parse value of \"stale\" (%s) as a bool", stale);
 		return false;
 	}
 	if (!query_number(c, "index", INT64_MAX, &c->min_index, "Invalid index") ||
-	    !query_number(c, "per_page", PER_PAGE_MAX, &per_page, "Failed to parse value of \"per_page\" as a number"))
+	    !query_number(c, "per_page", PER_PAGE_MAX, &per_page,
+		"Failed to parse value of \"per_page\" as a number"))
 		return false;
 	/* The command line of Nomad 2 looks for these words and then filters by itself. */
 	const char *filter = http_query(c->req, "filter");
 	if (filter != NULL && *filter != '\0') {
-		call_fail(c, 400, "failed to create result paginator: filter expressions are not supported");
+		call_fail(c, 400,
+		    "failed to create result paginator: filter expressions are not supported");
 		return false;
 	}
 	return true;
@@ -363,8 +369,9 @@ call_read(struct call *c)
 	if (c->answered)
 		return;
 	/* Up to a sixteenth more, so that not all who wait come back at once. */
-	c->timer = loop_timer(c->api->c.loop, wait_ms + (wait_ms / 16 > 0 ? (int64_t)(clock_mono_ns() % (wait_ms / 16)) : 0),
-	    0, on_wait_over, c);
+	c->timer = loop_timer(c->api->c.loop,
+	    wait_ms + (wait_ms / 16 > 0 ? (int64_t)(clock_mono_ns() % (wait_ms / 16)) : 0), 0,
+	    on_wait_over, c);
 	http_on_close(c->req, on_gone, c);
 }
 

@@ -2,8 +2,9 @@
  * call.h: one request on its way through the API. Private to api/.
  *
  * A struct call lives in its request's arena. Reads have two functions: look() finds what is asked
- * for, its index and what to watch; render() writes it. Between them the blocking query waits (until
- * the index is greater than asked, or the wait is over). Other routes have run(), which answers.
+ * for, its index and what to watch; render() writes it. Between them the blocking query waits
+ * (until the index is greater than asked, or the wait is over). Other routes have run(), which
+ * answers.
  */
 #ifndef API_CALL_H
 #define API_CALL_H
@@ -40,7 +41,8 @@ struct look {
 
 struct route {
 	const char *methods; /* "GET", "PUT" (POST is the same), "DELETE", "ANY" */
-	/* Parts by '/': ":" is one part, "*" one or more; what they match is call.arg, joined by '/'. */
+	/* Parts by '/': ":" is one part, "*" one or more; what they match is call.arg, joined by
+	 * '/'. */
 	const char *pattern;
 	void (*look)(struct call *c); /* fills c->look; may answer itself (c->answered) */
 	void (*render)(struct call *c, struct jsonw *w);
@@ -48,8 +50,9 @@ struct route {
 	bool local; /* needs no server on this agent */
 };
 /* One table per file; each ended by a row without pattern. */
-extern const struct route job_routes[], row_routes[], internal_routes[], agent_routes[], client_routes[], fs_routes[],
-    stream_routes[], monitor_routes[], exec_routes[], metrics_routes[], registry_routes[], ui_routes[];
+extern const struct route job_routes[], row_routes[], internal_routes[], agent_routes[],
+    client_routes[], fs_routes[], stream_routes[], monitor_routes[], exec_routes[],
+    metrics_routes[], registry_routes[], ui_routes[];
 extern const struct route *const api_tables[]; /* all of them, ended by NULL */
 
 struct call {
@@ -92,8 +95,8 @@ void call_index(struct call *c, uint64_t index);		   /* sets the three headers *
 
 /* Asking --------------------------------------------------------------------------------------- */
 
-/* The body as an object; -1: answered with 400. Borrowed until the call ends. optional: an empty body
- * gives NULL. */
+/* The body as an object; -1: answered with 400. Borrowed until the call ends. optional: an empty
+ * body gives NULL. */
 int call_body(struct call *c, bool optional, const json_t **out);
 int call_body_model(struct call *c, const struct model *m, void *out); /* -1: answered */
 bool call_flag(struct call *c, const char *name); /* present and not "false" or "0" */

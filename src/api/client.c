@@ -11,7 +11,8 @@ call_client(struct call *c, const char *alloc_id)
 	if (n != NULL && n->has_alloc(n->self, alloc_id))
 		return n;
 	if (c->state != NULL && strlen(alloc_id) == 36 && state_alloc(c->state, alloc_id) != NULL &&
-	    (n == NULL || strcmp(state_alloc(c->state, alloc_id)->node_id, n->node_id(n->self)) != 0))
+	    (n == NULL ||
+		strcmp(state_alloc(c->state, alloc_id)->node_id, n->node_id(n->self)) != 0))
 		call_fail(c, 404, "No path to node");
 	else
 		call_fail(c, 404, "Unknown allocation \"%s\"", alloc_id);
@@ -61,7 +62,8 @@ run_alloc_stats(struct call *c)
 	const char *task = http_query(c->req, "task");
 
 	if (n != NULL)
-		n->alloc_stats(n->self, c->arg, task != NULL && *task != '\0' ? task : NULL, done_json, c);
+		n->alloc_stats(
+		    n->self, c->arg, task != NULL && *task != '\0' ? task : NULL, done_json, c);
 }
 
 static void
@@ -72,7 +74,8 @@ run_restart(struct call *c)
 
 	if (n == NULL || call_body(c, true, &body) < 0)
 		return;
-	n->restart(n->self, c->arg, json_str(body, "TaskName", ""), json_bool(body, "AllTasks", false), done_empty, c);
+	n->restart(n->self, c->arg, json_str(body, "TaskName", ""),
+	    json_bool(body, "AllTasks", false), done_empty, c);
 }
 
 static void
@@ -84,7 +87,8 @@ run_signal(struct call *c)
 	if (n == NULL || call_body(c, false, &body) < 0)
 		return;
 	const char *task = json_str(body, "Task", "");
-	n->signal(n->self, c->arg, *task != '\0' ? task : json_str(body, "TaskName", ""), json_str(body, "Signal", ""), done_empty, c);
+	n->signal(n->self, c->arg, *task != '\0' ? task : json_str(body, "TaskName", ""),
+	    json_str(body, "Signal", ""), done_empty, c);
 }
 
 static void
@@ -102,9 +106,18 @@ run_gc(struct call *c)
 
 const struct route client_routes[] = {
 	{ .methods = "GET", .pattern = "/v1/client/stats", .run = run_host_stats, .local = true },
-	{ .methods = "GET", .pattern = "/v1/client/allocation/:/stats", .run = run_alloc_stats, .local = true },
-	{ .methods = "PUT", .pattern = "/v1/client/allocation/:/restart", .run = run_restart, .local = true },
-	{ .methods = "PUT", .pattern = "/v1/client/allocation/:/signal", .run = run_signal, .local = true },
+	{ .methods = "GET",
+	    .pattern = "/v1/client/allocation/:/stats",
+	    .run = run_alloc_stats,
+	    .local = true },
+	{ .methods = "PUT",
+	    .pattern = "/v1/client/allocation/:/restart",
+	    .run = run_restart,
+	    .local = true },
+	{ .methods = "PUT",
+	    .pattern = "/v1/client/allocation/:/signal",
+	    .run = run_signal,
+	    .local = true },
 	{ .methods = "GET", .pattern = "/v1/client/allocation/:/gc", .run = run_gc, .local = true },
 	{ .methods = "GET", .pattern = "/v1/client/gc", .run = run_gc, .local = true },
 	{ .pattern = NULL },

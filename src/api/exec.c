@@ -44,7 +44,8 @@ on_output(void *ctx, bool is_stderr, const char *data, size_t len)
 	jsonw_end_object(&w);
 	jsonw_end_object(&w);
 	send_json(x, &b);
-	if (x->session != NULL && !x->output_paused && x->node->exec_pause != NULL && ws_pending(x->ws) > SLOW_BYTES) {
+	if (x->session != NULL && !x->output_paused && x->node->exec_pause != NULL &&
+	    ws_pending(x->ws) > SLOW_BYTES) {
 		x->output_paused = true;
 		x->node->exec_pause(x->session, true);
 	}
@@ -65,7 +66,9 @@ on_exited(void *ctx, int exit_code)
 static void
 close_with(struct exec *x, const struct err *e)
 {
-	ws_close(x->ws, e->kind == ERR_INPUT || e->kind == ERR_ABSENT || e->kind == ERR_RIGHTS ? WS_POLICY : WS_INTERNAL,
+	ws_close(x->ws,
+	    e->kind == ERR_INPUT || e->kind == ERR_ABSENT || e->kind == ERR_RIGHTS ? WS_POLICY
+										   : WS_INTERNAL,
 	    e->text);
 }
 
@@ -95,8 +98,11 @@ on_started(void *ctx)
 	(void)ctx;
 }
 
-static const struct client_exec_ops exec_ops = { .started = on_started, .output = on_output, .taken = on_taken,
-	.exited = on_exited, .failed = on_failed };
+static const struct client_exec_ops exec_ops = { .started = on_started,
+	.output = on_output,
+	.taken = on_taken,
+	.exited = on_exited,
+	.failed = on_failed };
 
 /* From the asker ------------------------------------------------------------------------------- */
 
@@ -114,7 +120,8 @@ take_stdin(struct exec *x, const json_t *in)
 		x->node->exec_stdin(x->session, data.data, data.len);
 	if (json_bool(in, "close", false) && x->session != NULL)
 		x->node->exec_stdin(x->session, NULL, 0);
-	if (x->session != NULL && !x->input_paused && x->node->exec_pending(x->session) > SLOW_BYTES) {
+	if (x->session != NULL && !x->input_paused &&
+	    x->node->exec_pending(x->session) > SLOW_BYTES) {
 		x->input_paused = true;
 		ws_pause(x->ws, true);
 	}
@@ -146,7 +153,8 @@ on_message(void *ctx, const char *text, size_t len, bool is_text)
 	if ((part = json_object_get(m, "stdin")) != NULL)
 		take_stdin(x, part);
 	if ((part = json_object_get(m, "tty_size")) != NULL && x->session != NULL)
-		x->node->exec_resize(x->session, (unsigned)json_int(part, "height", 0), (unsigned)json_int(part, "width", 0));
+		x->node->exec_resize(x->session, (unsigned)json_int(part, "height", 0),
+		    (unsigned)json_int(part, "width", 0));
 }
 
 static void
@@ -172,7 +180,9 @@ on_closed(void *ctx, int code, const char *reason)
 	free(x);
 }
 
-static const struct ws_ops socket_ops = { .message = on_message, .closed = on_closed, .drained = on_drained };
+static const struct ws_ops socket_ops = {
+	.message = on_message, .closed = on_closed, .drained = on_drained
+};
 
 /* Beginning ------------------------------------------------------------------------------------ */
 
@@ -181,9 +191,10 @@ parse_command(const char *text, struct arena *a, const char *const **out, struct
 {
 	autojson json_t *list = NULL;
 
-	if (text == NULL || json_read(text, strlen(text), &list, e) < 0 || !json_is_array(list) || json_array_size(list) == 0 ||
-	    json_array_size(list) > ARGS_MAX)
-		return err_new(e, ERR_INPUT, "command must be a JSON array of 1 to %d texts", ARGS_MAX);
+	if (text == NULL || json_read(text, strlen(text), &list, e) < 0 || !json_is_array(list) ||
+	    json_array_size(list) == 0 || json_array_size(list) > ARGS_MAX)
+		return err_new(
+		    e, ERR_INPUT, "command must be a JSON array of 1 to %d texts", ARGS_MAX);
 	size_t n = json_array_size(list);
 	const char **argv = arena_array(a, n + 1, const char *);
 	for (size_t i = 0; i < n; i++) {
@@ -199,15 +210,18 @@ static int
 parse_bool(const char *name, const char *text, bool *out, struct err *e)
 {
 	*out = text != NULL && (strcmp(text, "true") == 0 || strcmp(text, "1") == 0);
-	if (text == NULL || *out || *text == '\0' || strcmp(text, "false") == 0 || strcmp(text, "0") == 0)
+	if (text == NULL || *out || *text == '\0' || strcmp(text, "false") == 0 ||
+	    strcmp(text, "0") == 0)
 		return 0;
 	return err_new(e, ERR_INPUT, "%s must be true or false, not \"%s\"", name, text);
 }
 
 static int
-spec_of(struct http_req *r, const char *alloc_id, struct arena *a, struct client_exec_spec *out, struct err *e)
+spec_of(struct http_req *r, const char *alloc_id, struct arena *a, struct client_exec_spec *out,
+    struct err *e)
 {
-	const char *task = http_query(r, "task"), *command = http_query(r, "command"), *tty = http_query(r, "tty");
+	const char *task = http_query(r, "task"), *command = http_query(r, "command"),
+		   *tty = http_query(r, "tty");
 
 	*out = (struct client_exec_spec){ .alloc_id = arena_strdup(a, alloc_id) };
 	if (task == NULL || *task == '\0')
@@ -234,7 +248,8 @@ run_exec(struct call *c)
 	}
 	if (ok == 0 && (n == NULL || !n->has_alloc(n->self, c->arg))) {
 		bool elsewhere = c->state != NULL && state_alloc(c->state, c->arg) != NULL &&
-		    (n == NULL || !str_eq(state_alloc(c->state, c->arg)->node_id, n->node_id(n->self)));
+				 (n == NULL || !str_eq(state_alloc(c->state, c->arg)->node_id,
+						   n->node_id(n->self)));
 		ok = elsewhere ? err_new(&e, ERR_ABSENT, "No path to node")
 			       : err_new(&e, ERR_ABSENT, "Unknown allocation \"%s\"", c->arg);
 	}
@@ -256,6 +271,9 @@ run_exec(struct call *c)
 }
 
 const struct route exec_routes[] = {
-	{ .methods = "GET", .pattern = "/v1/client/allocation/:/exec", .run = run_exec, .local = true },
+	{ .methods = "GET",
+	    .pattern = "/v1/client/allocation/:/exec",
+	    .run = run_exec,
+	    .local = true },
 	{ .pattern = NULL },
 };

@@ -23,7 +23,8 @@ frames_start(struct frames *f, struct call *c, bool plain)
 }
 
 void
-frames_send(struct frames *f, const char *file, int64_t offset, const void *data, size_t len, const char *event)
+frames_send(struct frames *f, const char *file, int64_t offset, const void *data, size_t len,
+    const char *event)
 {
 	autobuf struct buf b = BUF_INIT;
 	struct jsonw w = JSONW_INIT(&b);

@@ -20,7 +20,8 @@ enum { FRAME_BYTES = 64 * 1024, FRAMES_PENDING = 512 * 1024 };
 
 /* Answers with a stream. */
 void frames_start(struct frames *f, struct call *c, bool plain);
-void frames_send(struct frames *f, const char *file, int64_t offset, const void *data, size_t len, const char *event);
+void frames_send(struct frames *f, const char *file, int64_t offset, const void *data, size_t len,
+    const char *event);
 bool frames_full(const struct frames *f); /* the reader is behind */
 void frames_stop(struct frames *f);	  /* frees what it holds; the answer is not ended */
 

@@ -15,7 +15,8 @@ enum { NAMES_MAX = 100000 };
 
 /* Opening -------------------------------------------------------------------------------------- */
 
-/* Is the second part of the path secrets or private? ".." and double slashes are taken out first. */
+/* Is the second part of the path secrets or private? ".." and double slashes are taken out first.
+ */
 static bool
 is_secret(const char *path)
 {
@@ -43,7 +44,8 @@ fs_open_at(int dir, const char *path, int flags, struct err *e)
 {
 	if (is_secret(path))
 		return err_new(e, ERR_RIGHTS, "Reading secret file prohibited: %s", path);
-	autofd int fd = beneath_open(dir, path[0] != '\0' ? path : "/", flags | O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, e);
+	autofd int fd = beneath_open(dir, path[0] != '\0' ? path : "/",
+	    flags | O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, e);
 	return take_fd(&fd);
 }
 
@@ -107,9 +109,11 @@ mode_text(mode_t m, char out[12])
 static const char *
 content_type(const char *name)
 {
-	static const char *const known[][2] = { { ".json", "application/json" }, { ".html", "text/html; charset=utf-8" },
-		{ ".css", "text/css; charset=utf-8" }, { ".js", "text/javascript; charset=utf-8" }, { ".png", "image/png" },
-		{ ".gz", "application/gzip" }, { ".xz", "application/x-xz" }, { ".tar", "application/x-tar" } };
+	static const char *const known[][2] = { { ".json", "application/json" },
+		{ ".html", "text/html; charset=utf-8" }, { ".css", "text/css; charset=utf-8" },
+		{ ".js", "text/javascript; charset=utf-8" }, { ".png", "image/png" },
+		{ ".gz", "application/gzip" }, { ".xz", "application/x-xz" },
+		{ ".tar", "application/x-tar" } };
 
 	for (size_t i = 0; i < NELEM(known); i++)
 		if (str_ends(name, known[i][0]))
@@ -235,13 +239,15 @@ send_file(struct call *c, int64_t offset, int64_t limit)
 	if (fd < 0)
 		return;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		call_fail(c, 400, "%s is %s, not a file", query_path(c), S_ISDIR(st.st_mode) ? "a directory" : "something else");
+		call_fail(c, 400, "%s is %s, not a file", query_path(c),
+		    S_ISDIR(st.st_mode) ? "a directory" : "something else");
 		return;
 	}
 	int64_t left = st.st_size > offset ? st.st_size - offset : 0;
 	http_set(c->req, "X-Content-Type-Options", "nosniff");
 	json_decref(c->body);
-	http_reply_file(c->req, 200, "text/plain; charset=utf-8", take_fd(&fd), offset, left < limit ? left : limit);
+	http_reply_file(c->req, 200, "text/plain; charset=utf-8", take_fd(&fd), offset,
+	    left < limit ? left : limit);
 }
 
 static void

@@ -1,4 +1,5 @@
-/* /v1/internal/…: what the agents of a cluster tell each other. The node's secret is in X-Nomad-Token. */
+/* /v1/internal/…: what the agents of a cluster tell each other. The node's secret is in
+ * X-Nomad-Token. */
 #include "api/call.h"
 
 #include <string.h>
@@ -50,8 +51,8 @@ run_heartbeat(struct call *c)
 
 	if (call_body(c, false, &body) < 0)
 		return;
-	if (server_node_heartbeat(c->api->c.server, json_str(body, "NodeID", ""), secret(c), json_str(body, "Status", "ready"),
-		done_heartbeat, c, &e) < 0)
+	if (server_node_heartbeat(c->api->c.server, json_str(body, "NodeID", ""), secret(c),
+		json_str(body, "Status", "ready"), done_heartbeat, c, &e) < 0)
 		call_err_input(c, &e);
 }
 
@@ -88,7 +89,8 @@ render_node_allocs(struct call *c, struct jsonw *w)
 
 /* The objects of the list `key` of the body; false: answered. */
 static bool
-body_objs(struct call *c, const json_t *body, const char *key, const struct model *m, struct objs *out)
+body_objs(
+    struct call *c, const json_t *body, const char *key, const struct model *m, struct objs *out)
 {
 	const json_t *list = json_object_get(body, key);
 	struct err e;
@@ -111,9 +113,11 @@ run_allocs(struct call *c)
 	const json_t *body;
 	struct err e;
 
-	if (call_body(c, false, &body) < 0 || !body_objs(c, body, "Allocs", &alloc_bare_model, &allocs))
+	if (call_body(c, false, &body) < 0 ||
+	    !body_objs(c, body, "Allocs", &alloc_bare_model, &allocs))
 		return;
-	if (server_allocs_update(c->api->c.server, json_str(body, "NodeID", ""), secret(c), &allocs, call_done_empty, c, &e) < 0)
+	if (server_allocs_update(c->api->c.server, json_str(body, "NodeID", ""), secret(c), &allocs,
+		call_done_empty, c, &e) < 0)
 		call_err_input(c, &e);
 }
 
@@ -125,21 +129,25 @@ run_services(struct call *c)
 	const json_t *body, *list;
 	struct err e;
 
-	if (call_body(c, false, &body) < 0 || !body_objs(c, body, "Register", &service_row_model, &add))
+	if (call_body(c, false, &body) < 0 ||
+	    !body_objs(c, body, "Register", &service_row_model, &add))
 		return;
 	list = json_object_get(body, "Deregister");
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (json_is_string(json_array_get(list, i)))
 			strs_add(&remove, c->mem, json_string_value(json_array_get(list, i)));
-	if (server_services_update(c->api->c.server, json_str(body, "NodeID", ""), secret(c), &add, &remove, call_done_empty,
-		c, &e) < 0)
+	if (server_services_update(c->api->c.server, json_str(body, "NodeID", ""), secret(c), &add,
+		&remove, call_done_empty, c, &e) < 0)
 		call_err_input(c, &e);
 }
 
 const struct route internal_routes[] = {
 	{ .methods = "PUT", .pattern = "/v1/internal/node/register", .run = run_register },
 	{ .methods = "PUT", .pattern = "/v1/internal/node/heartbeat", .run = run_heartbeat },
-	{ .methods = "GET", .pattern = "/v1/internal/node/:/allocs", .look = look_node_allocs, .render = render_node_allocs },
+	{ .methods = "GET",
+	    .pattern = "/v1/internal/node/:/allocs",
+	    .look = look_node_allocs,
+	    .render = render_node_allocs },
 	{ .methods = "PUT", .pattern = "/v1/internal/allocs", .run = run_allocs },
 	{ .methods = "PUT", .pattern = "/v1/internal/services", .run = run_services },
 	{ .pattern = NULL },

@@ -26,7 +26,8 @@ look_job(struct call *c)
 
 	c->look.table = STATE_JOBS;
 	c->look.row = job;
-	c->look.index = job != NULL ? (uint64_t)job->modify_index : state_table_index(c->state, STATE_JOBS);
+	c->look.index =
+	    job != NULL ? (uint64_t)job->modify_index : state_table_index(c->state, STATE_JOBS);
 	c->look.watch = job != NULL ? WATCH_ROW : WATCH_TABLE;
 	c->look.key = arena_printf(c->mem, "%s/%s", c->ns, c->arg);
 	if (job == NULL)
@@ -42,7 +43,8 @@ render_job(struct call *c, struct jsonw *w)
 static void
 look_jobs(struct call *c)
 {
-	uint64_t jobs = state_table_index(c->state, STATE_JOBS), sums = state_table_index(c->state, STATE_JOB_SUMMARIES);
+	uint64_t jobs = state_table_index(c->state, STATE_JOBS),
+		 sums = state_table_index(c->state, STATE_JOB_SUMMARIES);
 
 	/* Stubs hold the summary: news there are news here. */
 	c->look.table = sums > jobs ? STATE_JOB_SUMMARIES : STATE_JOBS;
@@ -94,7 +96,8 @@ render_allocs(struct call *c, struct jsonw *w)
 	/* A job that was purged and came again is another one with the same name. */
 	for (size_t i = 0; i < rows.n; i++) {
 		const struct alloc *a = rows.at[i];
-		if (all || job == NULL || a->job == NULL || a->job->create_index == job->create_index)
+		if (all || job == NULL || a->job == NULL ||
+		    a->job->create_index == job->create_index)
 			VEC_PUSH(&mine, rows.at[i]);
 	}
 	call_list(c, w, &mine, &alloc_list);
@@ -142,7 +145,8 @@ look_summary(struct call *c)
 
 	c->look.table = STATE_JOB_SUMMARIES;
 	c->look.row = s;
-	c->look.index = s != NULL ? (uint64_t)s->modify_index : state_table_index(c->state, STATE_JOB_SUMMARIES);
+	c->look.index = s != NULL ? (uint64_t)s->modify_index
+				  : state_table_index(c->state, STATE_JOB_SUMMARIES);
 	c->look.watch = s != NULL ? WATCH_ROW : WATCH_TABLE;
 	c->look.key = arena_printf(c->mem, "%s/%s", c->ns, c->arg);
 	if (s == NULL)
@@ -178,7 +182,8 @@ render_versions(struct call *c, struct jsonw *w)
 	if (call_flag(c, "diffs")) {
 		jsonw_array(w);
 		for (size_t i = 0; i + 1 < rows.n; i++)
-			model_to_json(&job_diff_model, job_diff(rows.at[i + 1], rows.at[i], true, c->mem), w);
+			model_to_json(
+			    &job_diff_model, job_diff(rows.at[i + 1], rows.at[i], true, c->mem), w);
 		jsonw_end_array(w);
 	} else
 		jsonw_null(w);
@@ -243,7 +248,8 @@ render_scale(struct call *c, struct jsonw *w)
 	jsonw_kbool(w, "JobStopped", job->stop);
 	jsonw_key(w, "TaskGroups");
 	jsonw_object(w);
-	OBJS_FOREACH (g, &job->groups) {
+	OBJS_FOREACH(g, &job->groups)
+	{
 		struct group_counts n = count_group(&allocs, g->name);
 		jsonw_key(w, g->name);
 		jsonw_object(w);
@@ -281,14 +287,16 @@ run_scale(struct call *c)
 		return;
 	}
 	if (n < 0 && count != NULL && !json_is_null(count)) {
-		call_fail(c, 400, "scaling action count must be a whole number that is not negative");
+		call_fail(
+		    c, 400, "scaling action count must be a whole number that is not negative");
 		return;
 	}
 	if (server_job_scale(c->api->c.server, c->ns, c->arg, group, n, call_done_eval, c, &e) < 0)
 		call_err(c, &e);
 }
 
-/* Submitting ------------------------------------------------------------------------------------ */
+/* Submitting ------------------------------------------------------------------------------------
+ */
 
 /* The body's "Job"; NULL: answered. *body: the whole. */
 static struct job *
@@ -316,7 +324,8 @@ submitted(struct call *c, const json_t **body)
 		call_fail(c, 400, "Job ID does not match name");
 		return NULL;
 	}
-	if (job->region != NULL && *job->region != '\0' && strcmp(job->region, c->api->c.region) != 0) {
+	if (job->region != NULL && *job->region != '\0' &&
+	    strcmp(job->region, c->api->c.region) != 0) {
 		call_fail(c, 500, "No path to region");
 		return NULL;
 	}
@@ -408,7 +417,8 @@ run_parse(struct call *c)
 
 	if (call_body(c, false, &body) < 0)
 		return;
-	const char *text = json_str(body, "JobHCL", ""), *variables = json_str(body, "Variables", "");
+	const char *text = json_str(body, "JobHCL", ""),
+		   *variables = json_str(body, "Variables", "");
 	if (*text == '\0') {
 		call_fail(c, 400, "Job spec is empty");
 		return;
@@ -419,7 +429,9 @@ run_parse(struct call *c)
 	}
 	if (*variables != '\0') {
 		struct job_var_file *f = arena_new(c->mem, struct job_var_file);
-		*f = (struct job_var_file){ .name = "Variables", .text = variables, .len = strlen(variables) };
+		*f = (struct job_var_file){
+			.name = "Variables", .text = variables, .len = strlen(variables)
+		};
 		objs_add(&vars.files, c->mem, f);
 	}
 	if (job_parse_hcl(text, strlen(text), "input.hcl", &vars, c->mem, &job, &report, &e) < 0) {
@@ -441,7 +453,8 @@ run_deregister(struct call *c)
 {
 	struct err e;
 
-	if (server_job_deregister(c->api->c.server, c->ns, c->arg, call_flag(c, "purge"), call_done_eval, c, &e) < 0)
+	if (server_job_deregister(
+		c->api->c.server, c->ns, c->arg, call_flag(c, "purge"), call_done_eval, c, &e) < 0)
 		call_err(c, &e);
 }
 
@@ -473,7 +486,8 @@ run_revert(struct call *c)
 		return;
 	const char *id = json_str(body, "JobID", "");
 	if (*id == '\0' || strcmp(id, c->arg) != 0) {
-		call_fail(c, 400, *id == '\0' ? "JobID must be specified" : "Job ID does not match");
+		call_fail(
+		    c, 400, *id == '\0' ? "JobID must be specified" : "Job ID does not match");
 		return;
 	}
 	if (server_job_revert(c->api->c.server, c->ns, c->arg, json_int(body, "JobVersion", 0),
@@ -506,14 +520,38 @@ const struct route job_routes[] = {
 	{ .methods = "PUT", .pattern = "/v1/jobs", .run = run_register },
 	{ .methods = "PUT", .pattern = "/v1/jobs/parse", .run = run_parse, .local = true },
 	{ .methods = "PUT", .pattern = "/v1/validate/job", .run = run_validate, .local = true },
-	{ .methods = "GET", .pattern = "/v1/job/*/allocations", .look = look_allocs, .render = render_allocs },
-	{ .methods = "GET", .pattern = "/v1/job/*/evaluations", .look = look_evals, .render = render_evals },
-	{ .methods = "GET", .pattern = "/v1/job/*/deployment", .look = look_deployments, .render = render_deployment },
-	{ .methods = "GET", .pattern = "/v1/job/*/deployments", .look = look_deployments, .render = render_deployments },
-	{ .methods = "GET", .pattern = "/v1/job/*/summary", .look = look_summary, .render = render_summary },
-	{ .methods = "GET", .pattern = "/v1/job/*/versions", .look = look_versions, .render = render_versions },
-	{ .methods = "GET", .pattern = "/v1/job/*/services", .look = look_services, .render = render_services },
-	{ .methods = "GET", .pattern = "/v1/job/*/scale", .look = look_job, .render = render_scale },
+	{ .methods = "GET",
+	    .pattern = "/v1/job/*/allocations",
+	    .look = look_allocs,
+	    .render = render_allocs },
+	{ .methods = "GET",
+	    .pattern = "/v1/job/*/evaluations",
+	    .look = look_evals,
+	    .render = render_evals },
+	{ .methods = "GET",
+	    .pattern = "/v1/job/*/deployment",
+	    .look = look_deployments,
+	    .render = render_deployment },
+	{ .methods = "GET",
+	    .pattern = "/v1/job/*/deployments",
+	    .look = look_deployments,
+	    .render = render_deployments },
+	{ .methods = "GET",
+	    .pattern = "/v1/job/*/summary",
+	    .look = look_summary,
+	    .render = render_summary },
+	{ .methods = "GET",
+	    .pattern = "/v1/job/*/versions",
+	    .look = look_versions,
+	    .render = render_versions },
+	{ .methods = "GET",
+	    .pattern = "/v1/job/*/services",
+	    .look = look_services,
+	    .render = render_services },
+	{ .methods = "GET",
+	    .pattern = "/v1/job/*/scale",
+	    .look = look_job,
+	    .render = render_scale },
 	{ .methods = "PUT", .pattern = "/v1/job/*/scale", .run = run_scale },
 	{ .methods = "PUT", .pattern = "/v1/job/*/plan", .run = run_plan },
 	{ .methods = "PUT", .pattern = "/v1/job/*/revert", .run = run_revert },

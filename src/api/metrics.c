@@ -56,7 +56,8 @@ add_summaries(struct gather *g)
 		const struct job_summary *s = rows.at[i];
 		for (size_t k = 0; k < s->summary.n; k++) {
 			const struct group_summary *n = s->summary.value[k];
-			const char *const labels[] = { "job", s->job_id, "namespace", s->namespace, "task_group", s->summary.key[k], NULL };
+			const char *const labels[] = { "job", s->job_id, "namespace", s->namespace,
+				"task_group", s->summary.key[k], NULL };
 			add(g, "nomad.nomad.job_summary.queued", labels, (double)n->queued);
 			add(g, "nomad.nomad.job_summary.complete", labels, (double)n->complete);
 			add(g, "nomad.nomad.job_summary.failed", labels, (double)n->failed);
@@ -91,8 +92,10 @@ add_process(struct gather *g)
 	struct timespec cpu;
 
 	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0)
-		add(g, "nomad.runtime.cpu_seconds", NULL, (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9);
-	add(g, "nomad.runtime.uptime_seconds", NULL, (double)(clock_mono_ns() - g->call->api->started_ns) / 1e9);
+		add(g, "nomad.runtime.cpu_seconds", NULL,
+		    (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9);
+	add(g, "nomad.runtime.uptime_seconds", NULL,
+	    (double)(clock_mono_ns() - g->call->api->started_ns) / 1e9);
 }
 
 static void

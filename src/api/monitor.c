@@ -31,11 +31,14 @@ flush(void *ctx)
 
 	m->deferred = false;
 	if (m->dropped > 0)
-		buf_addf(&m->lines, "[ERROR] monitor: %zu lines were dropped: the reader is too slow\n", m->dropped);
+		buf_addf(&m->lines,
+		    "[ERROR] monitor: %zu lines were dropped: the reader is too slow\n",
+		    m->dropped);
 	m->dropped = 0;
 	for (size_t at = 0; at < m->lines.len; at += FRAME_BYTES) {
 		size_t left = m->lines.len - at;
-		frames_send(&m->frames, NULL, 0, m->lines.data + at, left < FRAME_BYTES ? left : FRAME_BYTES, NULL);
+		frames_send(&m->frames, NULL, 0, m->lines.data + at,
+		    left < FRAME_BYTES ? left : FRAME_BYTES, NULL);
 	}
 	buf_reset(&m->lines);
 }
@@ -101,7 +104,8 @@ run_monitor(struct call *c)
 		call_fail(c, 400, "Unknown log level: %s", level);
 	else if (call_flag(c, "log_json"))
 		call_fail(c, 501, "log lines in JSON are not supported: leave log_json out");
-	else if (node != NULL && *node != '\0' && (n == NULL || strcmp(node, n->node_id(n->self)) != 0))
+	else if (node != NULL && *node != '\0' &&
+		 (n == NULL || strcmp(node, n->node_id(n->self)) != 0))
 		call_fail(c, 404, "No path to node");
 	else {
 		frames_start(&m->frames, c, call_flag(c, "plain"));

@@ -41,12 +41,14 @@ parse_range(const char *text, int64_t size, int64_t *from, int64_t *len)
 	autoarena struct arena mem = ARENA_INIT;
 	uint64_t a = 0, b = 0;
 
-	if (text == NULL || !str_starts(text, "bytes=") || strchr(text, ',') != NULL || strchr(text, '-') == NULL)
+	if (text == NULL || !str_starts(text, "bytes=") || strchr(text, ',') != NULL ||
+	    strchr(text, '-') == NULL)
 		return 0;
 	const char *dash = strchr(text, '-');
-	const char *first = arena_strndup(&mem, text + 6, (size_t)(dash - text - 6)), *last = dash + 1;
-	if ((*first != '\0' && !str_u64(first, INT64_MAX, &a)) || (*last != '\0' && !str_u64(last, INT64_MAX, &b)) ||
-	    (*first == '\0' && *last == '\0'))
+	const char *first = arena_strndup(&mem, text + 6, (size_t)(dash - text - 6)),
+		   *last = dash + 1;
+	if ((*first != '\0' && !str_u64(first, INT64_MAX, &a)) ||
+	    (*last != '\0' && !str_u64(last, INT64_MAX, &b)) || (*first == '\0' && *last == '\0'))
 		return 0;
 	if (*first == '\0') {
 		if (b == 0)
@@ -72,7 +74,8 @@ send(struct call *c, int fd, const struct stat *st)
 	char modified[40], tag[64];
 
 	http_time(st->st_mtime, modified);
-	snprintf(tag, sizeof(tag), "\"%" PRIx64 "-%" PRIx64 "\"", (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec,
+	snprintf(tag, sizeof(tag), "\"%" PRIx64 "-%" PRIx64 "\"",
+	    (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec,
 	    (uint64_t)st->st_size);
 	http_set(c->req, "Last-Modified", modified);
 	http_set(c->req, "ETag", tag);
@@ -85,7 +88,8 @@ send(struct call *c, int fd, const struct stat *st)
 	}
 	const char *if_range = http_header(c->req, "If-Range");
 	int range = if_range == NULL || strcmp(if_range, tag) == 0
-	    ? parse_range(http_header(c->req, "Range"), st->st_size, &from, &len) : 0;
+			? parse_range(http_header(c->req, "Range"), st->st_size, &from, &len)
+			: 0;
 	if (range < 0) {
 		close(fd);
 		http_setf(c->req, "Content-Range", "bytes */%" PRId64, (int64_t)st->st_size);
@@ -93,7 +97,8 @@ send(struct call *c, int fd, const struct stat *st)
 		return;
 	}
 	if (range > 0)
-		http_setf(c->req, "Content-Range", "bytes %" PRId64 "-%" PRId64 "/%" PRId64, from, from + len - 1, (int64_t)st->st_size);
+		http_setf(c->req, "Content-Range", "bytes %" PRId64 "-%" PRId64 "/%" PRId64, from,
+		    from + len - 1, (int64_t)st->st_size);
 	http_reply_file(c->req, range > 0 ? 206 : 200, "application/octet-stream", fd, from, len);
 }
 
@@ -109,7 +114,8 @@ run_get(struct call *c)
 		return;
 	}
 	autofd int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	autofd int fd = root >= 0 ? beneath_open(root, c->arg, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &e) : -1;
+	autofd int fd =
+	    root >= 0 ? beneath_open(root, c->arg, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &e) : -1;
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		call_fail(c, 404, "image not found");
 		return;

@@ -5,33 +5,61 @@
 
 #include <string.h>
 
-const struct route *const api_tables[] = { job_routes, row_routes, internal_routes, agent_routes, client_routes, fs_routes,
-	stream_routes, monitor_routes, exec_routes, metrics_routes, registry_routes, ui_routes, NULL };
+const struct route *const api_tables[] = { job_routes, row_routes, internal_routes, agent_routes,
+	client_routes, fs_routes, stream_routes, monitor_routes, exec_routes, metrics_routes,
+	registry_routes, ui_routes, NULL };
 
 /* Matching ------------------------------------------------------------------------------------- */
+
+/* The i-th part of a pattern; its length, or -1 beyond the end. */
+static int
+pattern_part(const char *pattern, size_t i, const char **part)
+{
+	const char *p = pattern + 1;
+
+	for (; i > 0; i--) {
+		if ((p = strchr(p, '/')) == NULL)
+			return -1;
+		p++;
+	}
+	*part = p;
+	return (int)strcspn(p, "/");
+}
+
+static bool
+part_is(const char *pattern, size_t i, const char *text)
+{
+	const char *part;
+	int len = pattern_part(pattern, i, &part);
+
+	return len >= 0 && strncmp(part, text, (size_t)len) == 0 && text[len] == '\0';
+}
 
 /* Does the path fit? *arg: what ':' or '*' stands for, "" without one. */
 static bool
 match(struct http_req *r, const char *pattern, const char **arg)
 {
-	size_t n, before = 0, parts = http_parts(r);
-	char **p = str_split(http_arena(r), pattern + 1, '/', &n);
+	size_t n = 0, before = 0, parts = http_parts(r);
+	const char *part;
 
-	while (before < n && strcmp(p[before], "*") != 0 && strcmp(p[before], ":") != 0)
+	while (pattern_part(pattern, n, &part) >= 0)
+		n++;
+	while (before < n && !part_is(pattern, before, "*") && !part_is(pattern, before, ":"))
 		before++;
 	size_t after = before < n ? n - before - 1 : 0;
-	bool many = before < n && strcmp(p[before], "*") == 0;
-	if (before == n ? parts != n : many ? parts < n : parts != n)
+	bool many = before < n && part_is(pattern, before, "*");
+	if (many ? parts < n : parts != n)
 		return false;
 	for (size_t i = 0; i < before; i++)
-		if (strcmp(p[i], http_part(r, i)) != 0)
+		if (!part_is(pattern, i, http_part(r, i)))
 			return false;
 	for (size_t i = 0; i < after; i++)
-		if (strcmp(p[n - after + i], http_part(r, parts - after + i)) != 0)
+		if (!part_is(pattern, n - after + i, http_part(r, parts - after + i)))
 			return false;
 	*arg = "";
 	for (size_t i = before; before < n && i < parts - after; i++)
-		*arg = i == before ? http_part(r, i) : arena_printf(http_arena(r), "%s/%s", *arg, http_part(r, i));
+		*arg = i == before ? http_part(r, i)
+				   : arena_printf(http_arena(r), "%s/%s", *arg, http_part(r, i));
 	return true;
 }
 
@@ -53,7 +81,8 @@ find(struct http_req *r, const char **arg, bool *known)
 
 	for (size_t t = 0; api_tables[t] != NULL; t++)
 		for (const struct route *row = api_tables[t]; row->pattern != NULL; row++) {
-			if (first != NULL ? strcmp(row->pattern, first) != 0 : !match(r, row->pattern, arg))
+			if (first != NULL ? strcmp(row->pattern, first) != 0
+					  : !match(r, row->pattern, arg))
 				continue;
 			first = row->pattern;
 			if (method_fits(r, row->methods))
@@ -83,7 +112,11 @@ api_handle(struct http_req *r, void *ctx)
 	}
 	struct call *c = arena_new(http_arena(r), struct call);
 	const char *ns = http_query(r, "namespace"), *region = http_query(r, "region");
-	*c = (struct call){ .api = a, .req = r, .mem = http_arena(r), .route = route, .arg = arg,
+	*c = (struct call){ .api = a,
+		.req = r,
+		.mem = http_arena(r),
+		.route = route,
+		.arg = arg,
 		.ns = ns != NULL && *ns != '\0' ? ns : "default" };
 	if (a->c.server != NULL)
 		c->state = server_state(a->c.server);
@@ -102,7 +135,8 @@ api_new(const struct api_config *config)
 {
 	struct api *a = xcalloc(1, sizeof(*a));
 	struct api_config *c = &a->c;
-	const char **copies[] = { &c->name, &c->region, &c->datacenter, &c->node_class, &c->bind_address, &c->registry_dir };
+	const char **copies[] = { &c->name, &c->region, &c->datacenter, &c->node_class,
+		&c->bind_address, &c->registry_dir };
 
 	*c = *config;
 	for (size_t i = 0; i < NELEM(copies); i++)

@@ -127,7 +127,8 @@ look_nodes(struct call *c)
 static void
 render_nodes(struct call *c, struct jsonw *w)
 {
-	render_rows(c, w, state_list(c->state, STATE_NODES, http_query(c->req, "prefix")), &node_list);
+	render_rows(
+	    c, w, state_list(c->state, STATE_NODES, http_query(c->req, "prefix")), &node_list);
 }
 
 static void
@@ -177,8 +178,10 @@ run_eligibility(struct call *c)
 	if (*id != '\0' && strcmp(id, c->arg) != 0)
 		call_fail(c, 400, "NodeID does not match the request's path");
 	else if (strcmp(want, "eligible") != 0 && strcmp(want, "ineligible") != 0)
-		call_fail(c, 400, "Eligibility must be \"eligible\" or \"ineligible\", not \"%s\"", want);
-	else if (server_node_eligibility(c->api->c.server, c->arg, strcmp(want, "eligible") == 0, call_done_node, c, &e) < 0)
+		call_fail(
+		    c, 400, "Eligibility must be \"eligible\" or \"ineligible\", not \"%s\"", want);
+	else if (server_node_eligibility(c->api->c.server, c->arg, strcmp(want, "eligible") == 0,
+		     call_done_node, c, &e) < 0)
 		call_err(c, &e);
 }
 
@@ -230,7 +233,8 @@ look_allocs(struct call *c)
 static void
 render_allocs(struct call *c, struct jsonw *w)
 {
-	render_rows(c, w, state_list(c->state, STATE_ALLOCS, http_query(c->req, "prefix")), &alloc_list);
+	render_rows(
+	    c, w, state_list(c->state, STATE_ALLOCS, http_query(c->req, "prefix")), &alloc_list);
 }
 
 static void
@@ -254,7 +258,8 @@ run_alloc_stop(struct call *c)
 
 	if (!call_uuid(c, c->arg))
 		return;
-	if (server_alloc_stop(c->api->c.server, c->arg, call_flag(c, "no_shutdown_delay"), call_done_eval, c, &e) < 0)
+	if (server_alloc_stop(c->api->c.server, c->arg, call_flag(c, "no_shutdown_delay"),
+		call_done_eval, c, &e) < 0)
 		call_err(c, &e);
 }
 
@@ -282,7 +287,8 @@ look_evals(struct call *c)
 static void
 render_evals(struct call *c, struct jsonw *w)
 {
-	autorows struct rows all = state_list(c->state, STATE_EVALS, http_query(c->req, "prefix")), some = { .n = 0 };
+	autorows struct rows all = state_list(c->state, STATE_EVALS, http_query(c->req, "prefix")),
+			     some = { .n = 0 };
 	const char *status = http_query(c->req, "status"), *job = http_query(c->req, "job");
 
 	for (size_t i = 0; i < all.n; i++) {
@@ -332,7 +338,8 @@ look_deployments(struct call *c)
 static void
 render_deployments(struct call *c, struct jsonw *w)
 {
-	render_rows(c, w, state_list(c->state, STATE_DEPLOYMENTS, http_query(c->req, "prefix")), &deployment_list);
+	render_rows(c, w, state_list(c->state, STATE_DEPLOYMENTS, http_query(c->req, "prefix")),
+	    &deployment_list);
 }
 
 static void
@@ -366,7 +373,8 @@ deployment_body(struct call *c, bool optional, const json_t **body)
 		return true;
 	if (strcmp(id, c->arg) == 0)
 		return true;
-	call_fail(c, 400, *id == '\0' ? "DeploymentID must be specified" : "Deployment ID does not match");
+	call_fail(c, 400,
+	    *id == '\0' ? "DeploymentID must be specified" : "Deployment ID does not match");
 	return false;
 }
 
@@ -396,7 +404,8 @@ run_promote(struct call *c)
 		call_fail(c, 400, "either All or Groups must be given");
 	else if (all && groups.n > 0)
 		call_fail(c, 400, "All and Groups exclude each other");
-	else if (server_deployment_promote(c->api->c.server, c->arg, all ? NULL : &groups, call_done_deployment, c, &e) < 0)
+	else if (server_deployment_promote(c->api->c.server, c->arg, all ? NULL : &groups,
+		     call_done_deployment, c, &e) < 0)
 		call_err(c, &e);
 }
 
@@ -420,7 +429,8 @@ run_pause(struct call *c)
 
 	if (!deployment_body(c, false, &body))
 		return;
-	if (server_deployment_pause(c->api->c.server, c->arg, json_bool(body, "Pause", false), call_done_deployment, c, &e) < 0)
+	if (server_deployment_pause(c->api->c.server, c->arg, json_bool(body, "Pause", false),
+		call_done_deployment, c, &e) < 0)
 		call_err(c, &e);
 }
 
@@ -432,15 +442,18 @@ run_health(struct call *c)
 
 	if (!deployment_body(c, false, &body))
 		return;
-	struct strs healthy = body_strs(c, body, "HealthyAllocationIDs"), sick = body_strs(c, body, "UnhealthyAllocationIDs");
-	if (server_deployment_health(c->api->c.server, c->arg, &healthy, &sick, call_done_deployment, c, &e) < 0)
+	struct strs healthy = body_strs(c, body, "HealthyAllocationIDs"),
+		    sick = body_strs(c, body, "UnhealthyAllocationIDs");
+	if (server_deployment_health(
+		c->api->c.server, c->arg, &healthy, &sick, call_done_deployment, c, &e) < 0)
 		call_err(c, &e);
 }
 
 static void
 run_unblock(struct call *c)
 {
-	call_fail(c, 501, "unblocking deployments needs several regions, which this version does not have");
+	call_fail(c, 501,
+	    "unblocking deployments needs several regions, which this version does not have");
 }
 
 /* Native services ------------------------------------------------------------------------------ */
@@ -512,27 +525,63 @@ render_service(struct call *c, struct jsonw *w)
 const struct route row_routes[] = {
 	{ .methods = "GET", .pattern = "/v1/nodes", .look = look_nodes, .render = render_nodes },
 	{ .methods = "GET", .pattern = "/v1/node/:", .look = look_node, .render = render_node },
-	{ .methods = "GET", .pattern = "/v1/node/:/allocations", .look = look_node_allocs, .render = render_node_allocs },
+	{ .methods = "GET",
+	    .pattern = "/v1/node/:/allocations",
+	    .look = look_node_allocs,
+	    .render = render_node_allocs },
 	{ .methods = "PUT", .pattern = "/v1/node/:/eligibility", .run = run_eligibility },
 	{ .methods = "PUT", .pattern = "/v1/node/:/drain", .run = run_drain },
 	{ .methods = "PUT", .pattern = "/v1/node/:/evaluate", .run = run_node_evaluate },
 	{ .methods = "PUT", .pattern = "/v1/node/:/purge", .run = run_node_purge },
-	{ .methods = "GET", .pattern = "/v1/allocations", .look = look_allocs, .render = render_allocs },
-	{ .methods = "GET", .pattern = "/v1/allocation/:", .look = look_alloc, .render = render_alloc },
+	{ .methods = "GET",
+	    .pattern = "/v1/allocations",
+	    .look = look_allocs,
+	    .render = render_allocs },
+	{ .methods = "GET",
+	    .pattern = "/v1/allocation/:",
+	    .look = look_alloc,
+	    .render = render_alloc },
 	{ .methods = "PUT", .pattern = "/v1/allocation/:/stop", .run = run_alloc_stop },
-	{ .methods = "GET", .pattern = "/v1/allocation/:/services", .look = look_alloc_services, .render = render_alloc_services },
-	{ .methods = "GET", .pattern = "/v1/evaluations", .look = look_evals, .render = render_evals },
-	{ .methods = "GET", .pattern = "/v1/evaluation/:", .look = look_eval, .render = render_eval },
-	{ .methods = "GET", .pattern = "/v1/evaluation/:/allocations", .look = look_eval_allocs, .render = render_eval_allocs },
-	{ .methods = "GET", .pattern = "/v1/deployments", .look = look_deployments, .render = render_deployments },
-	{ .methods = "GET", .pattern = "/v1/deployment/:", .look = look_deployment, .render = render_deployment },
-	{ .methods = "GET", .pattern = "/v1/deployment/allocations/:", .look = look_eval_allocs, .render = render_deployment_allocs },
+	{ .methods = "GET",
+	    .pattern = "/v1/allocation/:/services",
+	    .look = look_alloc_services,
+	    .render = render_alloc_services },
+	{ .methods = "GET",
+	    .pattern = "/v1/evaluations",
+	    .look = look_evals,
+	    .render = render_evals },
+	{ .methods = "GET",
+	    .pattern = "/v1/evaluation/:",
+	    .look = look_eval,
+	    .render = render_eval },
+	{ .methods = "GET",
+	    .pattern = "/v1/evaluation/:/allocations",
+	    .look = look_eval_allocs,
+	    .render = render_eval_allocs },
+	{ .methods = "GET",
+	    .pattern = "/v1/deployments",
+	    .look = look_deployments,
+	    .render = render_deployments },
+	{ .methods = "GET",
+	    .pattern = "/v1/deployment/:",
+	    .look = look_deployment,
+	    .render = render_deployment },
+	{ .methods = "GET",
+	    .pattern = "/v1/deployment/allocations/:",
+	    .look = look_eval_allocs,
+	    .render = render_deployment_allocs },
 	{ .methods = "PUT", .pattern = "/v1/deployment/promote/:", .run = run_promote },
 	{ .methods = "PUT", .pattern = "/v1/deployment/fail/:", .run = run_fail },
 	{ .methods = "PUT", .pattern = "/v1/deployment/pause/:", .run = run_pause },
 	{ .methods = "PUT", .pattern = "/v1/deployment/allocation-health/:", .run = run_health },
 	{ .methods = "PUT", .pattern = "/v1/deployment/unblock/:", .run = run_unblock },
-	{ .methods = "GET", .pattern = "/v1/services", .look = look_services, .render = render_services },
-	{ .methods = "GET", .pattern = "/v1/service/:", .look = look_service, .render = render_service },
+	{ .methods = "GET",
+	    .pattern = "/v1/services",
+	    .look = look_services,
+	    .render = render_services },
+	{ .methods = "GET",
+	    .pattern = "/v1/service/:",
+	    .look = look_service,
+	    .render = render_service },
 	{ .pattern = NULL },
 };

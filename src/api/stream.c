@@ -13,21 +13,23 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { REST_MS = 50 }; /* between two looks at a file that grows: what comes meanwhile makes one frame */
+enum {
+	REST_MS = 50
+}; /* between two looks at a file that grows: what comes meanwhile makes one frame */
 
 struct follow {
 	struct call *call;
 	struct frames frames;
 	bool follow;
-	int root;	    /* the allocation's directory */
-	int dir;	    /* the directory of the file */
-	int fd;		    /* -1: not there yet */
-	int64_t offset;	    /* in that file */
-	const char *path;   /* of the directory, within the allocation */
-	const char *name;   /* of the file; logs: "<task>.<type>." */
-	bool logs;	    /* name is followed by a number */
+	int root;	  /* the allocation's directory */
+	int dir;	  /* the directory of the file */
+	int fd;		  /* -1: not there yet */
+	int64_t offset;	  /* in that file */
+	const char *path; /* of the directory, within the allocation */
+	const char *name; /* of the file; logs: "<task>.<type>." */
+	bool logs;	  /* name is followed by a number */
 	const char *task;
-	uint64_t number; /* of the log file that is open, or wanted next */
+	uint64_t number;  /* of the log file that is open, or wanted next */
 	struct buf label; /* the file's name within the allocation */
 	int watch_fd;
 	struct loop_watch *watch;
@@ -101,7 +103,8 @@ next_number(struct follow *f, uint64_t from, uint64_t *next, uint64_t *last)
 	}
 	*last = 0;
 	for (struct dirent *d; (d = readdir(dir)) != NULL;) {
-		if (!str_starts(d->d_name, f->name) || !str_u64(d->d_name + strlen(f->name), INT32_MAX, &n))
+		if (!str_starts(d->d_name, f->name) ||
+		    !str_u64(d->d_name + strlen(f->name), INT32_MAX, &n))
 			continue;
 		*last = n > *last ? n : *last;
 		if (n >= from && (!found || n < *next)) {
@@ -119,7 +122,8 @@ open_file(struct follow *f)
 	struct err e;
 
 	if (f->fd < 0)
-		f->fd = openat(f->dir, file_name(f), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		f->fd =
+		    openat(f->dir, file_name(f), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (f->fd >= 0 && f->watch_fd >= 0)
 		(void)filewatch_file(f->watch_fd, f->fd, &e);
 	return f->fd >= 0;
@@ -164,7 +168,8 @@ seek_forward(struct follow *f, int64_t skip)
 
 	if (f->logs && next_number(f, 0, &next, &last))
 		f->number = next;
-	while (f->logs && open_file(f) && file_size(f->fd) < skip && next_number(f, f->number + 1, &next, &last)) {
+	while (f->logs && open_file(f) && file_size(f->fd) < skip &&
+	       next_number(f, f->number + 1, &next, &last)) {
 		skip -= file_size(f->fd);
 		own_close(&f->fd);
 		f->number = next;
@@ -346,7 +351,8 @@ run_logs(struct call *c)
 		f->task = task;
 		f->path = "alloc/logs";
 		f->name = arena_printf(c->mem, "%s.%s.", task, type);
-		if (n->log_task(n->self, c->arg, task, &running, &e) < 0 || (f->root = n->alloc_dir(n->self, c->arg, &e)) < 0 ||
+		if (n->log_task(n->self, c->arg, task, &running, &e) < 0 ||
+		    (f->root = n->alloc_dir(n->self, c->arg, &e)) < 0 ||
 		    (f->dir = fs_open_at(f->root, "alloc/logs", O_DIRECTORY, &e)) < 0) {
 			follow_free(f);
 			fs_fail(c, &e);
@@ -360,7 +366,8 @@ run_logs(struct call *c)
 static void
 run_stream(struct call *c)
 {
-	const char *path = http_query(c->req, "path"), *slash, *follow = http_query(c->req, "follow");
+	const char *path = http_query(c->req, "path"), *slash,
+		   *follow = http_query(c->req, "follow");
 	const struct client_api *n;
 	struct stat st;
 	bool end;
@@ -379,7 +386,8 @@ run_stream(struct call *c)
 	slash = strrchr(path, '/');
 	f->path = slash != NULL ? arena_strndup(c->mem, path, (size_t)(slash - path)) : "";
 	f->name = slash != NULL ? slash + 1 : path;
-	if ((f->root = n->alloc_dir(n->self, c->arg, &e)) < 0 || (f->fd = fs_open_at(f->root, path, 0, &e)) < 0 ||
+	if ((f->root = n->alloc_dir(n->self, c->arg, &e)) < 0 ||
+	    (f->fd = fs_open_at(f->root, path, 0, &e)) < 0 ||
 	    (f->dir = fs_open_at(f->root, f->path, O_DIRECTORY, &e)) < 0) {
 		follow_free(f);
 		fs_fail(c, &e);

@@ -15,7 +15,8 @@ static void
 run_page(struct call *c)
 {
 	http_set(c->req, "Content-Security-Policy",
-	    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'");
+	    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+	    "connect-src 'self'; frame-ancestors 'none'");
 	http_set(c->req, "X-Content-Type-Options", "nosniff");
 	http_reply(c->req, 200, "text/html; charset=utf-8", ui_page, strlen(ui_page));
 }

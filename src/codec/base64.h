@@ -8,7 +8,8 @@
 
 #include <stdbool.h>
 
-/* Appends the bytes; padding is required, blanks are not allowed. false: malformed, out unchanged. */
+/* Appends the bytes; padding is required, blanks are not allowed. false: malformed, out unchanged.
+ */
 bool base64_decode(struct buf *out, const char *text, size_t len);
 
 #endif

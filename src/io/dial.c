@@ -163,7 +163,8 @@ resolved(void *ctx)
 			try_next(d);
 		} else {
 			struct err e;
-			err_new(&e, ERR_ABSENT, "connect to %s: %s", d->what, gai_strerror(k->result));
+			err_new(
+			    &e, ERR_ABSENT, "connect to %s: %s", d->what, gai_strerror(k->result));
 			finish(d, &e);
 		}
 	}
@@ -183,7 +184,8 @@ dial_new(struct loop *l, char *what, dial_fn *fn, void *ctx)
 }
 
 struct dial *
-dial_tcp(struct loop *l, const char *host, uint16_t port, int64_t timeout_ms, dial_fn *fn, void *ctx)
+dial_tcp(
+    struct loop *l, const char *host, uint16_t port, int64_t timeout_ms, dial_fn *fn, void *ctx)
 {
 	bool v6 = strchr(host, ':') != NULL;
 	struct dial *d = dial_new(l, xasprintf(v6 ? "[%s]:%u" : "%s:%u", host, port), fn, ctx);
@@ -222,7 +224,8 @@ dial_unix(struct loop *l, const char *path, dial_fn *fn, void *ctx)
 	if (str_copy(un.sun_path, sizeof(un.sun_path), path))
 		r = begin(d, AF_UNIX, (struct sockaddr *)&un, sizeof(un));
 	else
-		r = err_new(&d->last, ERR_INPUT, "connect to %s: the path is longer than a socket's name may be", d->what);
+		r = err_new(&d->last, ERR_INPUT,
+		    "connect to %s: the path is longer than a socket's name may be", d->what);
 	if (r < 0)
 		d->timer = loop_timer(l, 0, 0, fail_later, d);
 	return d;

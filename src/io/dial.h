@@ -17,7 +17,8 @@ struct dial;
  * exactly once, never from within dial_tcp() itself; the dial is freed after it. */
 typedef void dial_fn(void *ctx, int fd, const struct err *e);
 
-struct dial *dial_tcp(struct loop *l, const char *host, uint16_t port, int64_t timeout_ms, dial_fn *fn, void *ctx);
+struct dial *dial_tcp(
+    struct loop *l, const char *host, uint16_t port, int64_t timeout_ms, dial_fn *fn, void *ctx);
 struct dial *dial_unix(struct loop *l, const char *path, dial_fn *fn, void *ctx);
 void dial_cancel(struct dial **d); /* fn is not called; NULL inside is fine */
 

@@ -57,7 +57,8 @@ next_line(char **p, char *end)
 
 	if (cr == NULL || cr + 1 >= end || cr[1] != '\n')
 		return NULL;
-	if (memchr(line, '\n', (size_t)(cr - line)) != NULL || memchr(line, '\0', (size_t)(cr - line)) != NULL)
+	if (memchr(line, '\n', (size_t)(cr - line)) != NULL ||
+	    memchr(line, '\0', (size_t)(cr - line)) != NULL)
 		return NULL;
 	*cr = '\0';
 	*p = cr + 2;
@@ -149,8 +150,10 @@ connection_options(struct http1_head *h)
 {
 	const char *connection = http1_header(&h->headers, "Connection");
 
-	h->keep_alive = h->minor >= 1 ? !http1_has_word(connection, "close") : http1_has_word(connection, "keep-alive");
-	h->expect_continue = h->minor >= 1 && http1_has_word(http1_header(&h->headers, "Expect"), "100-continue");
+	h->keep_alive = h->minor >= 1 ? !http1_has_word(connection, "close")
+				      : http1_has_word(connection, "keep-alive");
+	h->expect_continue =
+	    h->minor >= 1 && http1_has_word(http1_header(&h->headers, "Expect"), "100-continue");
 }
 
 static int
@@ -188,7 +191,8 @@ request_line(char *line, struct http1_head *h, int *status, struct err *e)
 }
 
 int
-http1_request(const char *text, size_t len, struct arena *a, struct http1_head *out, int *status, struct err *e)
+http1_request(const char *text, size_t len, struct arena *a, struct http1_head *out, int *status,
+    struct err *e)
 {
 	struct http1_head h = { .method = NULL };
 	char *copy = arena_memdup(a, text, len), *p = copy, *end = copy + len;
@@ -202,8 +206,10 @@ http1_request(const char *text, size_t len, struct arena *a, struct http1_head *
 		return -1;
 	if (h.minor >= 1 && http1_header(&h.headers, "Host") == NULL)
 		return err_new(e, ERR_INPUT, "no Host header");
-	if (h.target[0] != '/' && strcmp(h.target, "*") != 0) { /* absolute form: for proxies, but allowed */
-		const char *path = strncasecmp(h.target, "http://", 7) == 0 ? strchr(h.target + 7, '/') : NULL;
+	if (h.target[0] != '/' &&
+	    strcmp(h.target, "*") != 0) { /* absolute form: for proxies, but allowed */
+		const char *path =
+		    strncasecmp(h.target, "http://", 7) == 0 ? strchr(h.target + 7, '/') : NULL;
 		if (path == NULL)
 			return err_new(e, ERR_INPUT, "the request target must begin with /");
 		h.target = path;
@@ -222,15 +228,18 @@ http1_response(const char *text, size_t len, struct arena *a, struct http1_head 
 	uint64_t status;
 	int unused;
 
-	if (line == NULL || strlen(line) < 12 || line[8] != ' ' || (line[12] != ' ' && line[12] != '\0'))
+	if (line == NULL || strlen(line) < 12 || line[8] != ' ' ||
+	    (line[12] != ' ' && line[12] != '\0'))
 		return err_new(e, ERR_REMOTE, "the answer is not HTTP");
 	memcpy(version, line, 8);
 	version[8] = '\0';
 	line[12] = '\0';
-	if (parse_version(version, &h.minor) < 0 || !str_u64(line + 9, 999, &status) || status < 100)
+	if (parse_version(version, &h.minor) < 0 || !str_u64(line + 9, 999, &status) ||
+	    status < 100)
 		return err_new(e, ERR_REMOTE, "the answer is not HTTP/1");
 	h.status = (int)status;
-	if (parse_fields(p, end, a, &h.headers, e) < 0 || body_length(&h, HTTP1_TO_CLOSE, &unused, e) < 0)
+	if (parse_fields(p, end, a, &h.headers, e) < 0 ||
+	    body_length(&h, HTTP1_TO_CLOSE, &unused, e) < 0)
 		return -1;
 	if (h.status < 200 || h.status == 204 || h.status == 304)
 		h.body = 0;
@@ -241,7 +250,19 @@ http1_response(const char *text, size_t len, struct arena *a, struct http1_head 
 
 /* Chunked bodies ----------------------------------------------------------------------------- */
 
-enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_LINE, TRAILER_LF, LAST_LF, DONE };
+enum {
+	SIZE,
+	EXTENSION,
+	SIZE_LF,
+	DATA,
+	DATA_CR,
+	DATA_LF,
+	TRAILER,
+	TRAILER_LINE,
+	TRAILER_LF,
+	LAST_LF,
+	DONE
+};
 
 static int
 hex_digit(char c)
@@ -303,7 +324,8 @@ chunk_step(struct http1_chunks *c, char ch)
 }
 
 enum http1_chunk
-http1_chunk(struct http1_chunks *c, const char *in, size_t len, size_t *used, const char **data, size_t *n)
+http1_chunk(
+    struct http1_chunks *c, const char *in, size_t len, size_t *used, const char **data, size_t *n)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (c->state == DATA) {

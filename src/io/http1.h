@@ -38,8 +38,10 @@ struct http1_head {
 
 /* text[0..len): the head with its closing empty line; it is copied to the arena. On failure *status
  * is what a server answers (400, 501, 505). */
-int http1_request(const char *text, size_t len, struct arena *a, struct http1_head *out, int *status, struct err *e);
-int http1_response(const char *text, size_t len, struct arena *a, struct http1_head *out, struct err *e);
+int http1_request(const char *text, size_t len, struct arena *a, struct http1_head *out,
+    int *status, struct err *e);
+int http1_response(
+    const char *text, size_t len, struct arena *a, struct http1_head *out, struct err *e);
 const char *http1_header(const struct http_headers *h, const char *name); /* NULL: absent */
 /* Does the comma-separated list hold the word (any case)? list may be NULL. */
 bool http1_has_word(const char *list, const char *word);
@@ -52,9 +54,9 @@ struct http1_chunks {
 	size_t spent; /* bytes of sizes, extensions and trailers since the last data */
 };
 enum http1_chunk { HTTP1_MORE, HTTP1_DATA, HTTP1_END, HTTP1_BAD };
-/* Reads from in[0..len); *used are done with. HTTP1_DATA: *data, *n lie in `in`. HTTP1_MORE: all was
- * used. HTTP1_END: the body is complete, the rest of `in` is what follows. */
-enum http1_chunk http1_chunk(struct http1_chunks *c, const char *in, size_t len, size_t *used, const char **data,
-    size_t *n);
+/* Reads from in[0..len); *used are done with. HTTP1_DATA: *data, *n lie in `in`. HTTP1_MORE: all
+ * was used. HTTP1_END: the body is complete, the rest of `in` is what follows. */
+enum http1_chunk http1_chunk(
+    struct http1_chunks *c, const char *in, size_t len, size_t *used, const char **data, size_t *n);
 
 #endif

@@ -123,12 +123,14 @@ piece(struct http_call *c, const char *data, size_t n)
 
 /* The next piece of the input; *data, *n: of the body, *used: of the input. false: malformed. */
 static bool
-next_piece(struct http_call *c, const struct evbuffer_iovec *v, const char **data, size_t *n, size_t *used)
+next_piece(
+    struct http_call *c, const struct evbuffer_iovec *v, const char **data, size_t *n, size_t *used)
 {
 	*data = v->iov_base;
 	*n = *used = v->iov_len;
 	if (c->head.body == HTTP1_CHUNKED) {
-		enum http1_chunk got = http1_chunk(&c->chunks, v->iov_base, v->iov_len, used, data, n);
+		enum http1_chunk got =
+		    http1_chunk(&c->chunks, v->iov_base, v->iov_len, used, data, n);
 		if (got != HTTP1_DATA)
 			*n = 0;
 		c->whole = got == HTTP1_END;
@@ -199,7 +201,8 @@ read_head(struct http_call *c)
 			return;
 		}
 		size_t size = (size_t)end.pos + 4;
-		if (http1_response((const char *)evbuffer_pullup(in, (ev_ssize_t)size), size, &c->mem, &c->head, &e) < 0) {
+		if (http1_response((const char *)evbuffer_pullup(in, (ev_ssize_t)size), size,
+			&c->mem, &c->head, &e) < 0) {
 			c->head.status = 0;
 			call_fail(c, ERR_REMOTE, e.text);
 			return;
@@ -240,8 +243,9 @@ on_event(struct bufferevent *bev, short what, void *ctx)
 	if (c->state == CALL_BODY && c->head.body == HTTP1_TO_CLOSE && (what & BEV_EVENT_EOF))
 		call_done(c, NULL);
 	else
-		call_fail(c, ERR_REMOTE, c->state == CALL_BODY ? "the connection broke off within the answer"
-							       : "the connection was closed without an answer");
+		call_fail(c, ERR_REMOTE,
+		    c->state == CALL_BODY ? "the connection broke off within the answer"
+					  : "the connection was closed without an answer");
 }
 
 static void
@@ -265,7 +269,8 @@ on_dialed(void *ctx, int fd, const struct err *e)
 	buf_fini(&c->request);
 }
 
-/* The request's bytes ----------------------------------------------------------------------------- */
+/* The request's bytes -----------------------------------------------------------------------------
+ */
 
 static bool
 clean(const char *text)
@@ -281,11 +286,14 @@ write_request(struct http_call *c, const struct http_spec *s, struct err *e)
 {
 	struct buf *b = &c->request;
 	const char *prefix = strcmp(c->url.path, "/") == 0 ? "" : c->url.path;
-	bool has_type = false, has_body = s->len > 0 || strcmp(c->spec.method, "PUT") == 0 || strcmp(c->spec.method, "POST") == 0;
+	bool has_type = false, has_body = s->len > 0 || strcmp(c->spec.method, "PUT") == 0 ||
+					  strcmp(c->spec.method, "POST") == 0;
 
 	if (!clean(s->path) || strchr(s->path, ' ') != NULL || !clean(c->spec.method))
-		return err_new(e, ERR_INPUT, "request path \"%s\": blanks and control characters must be escaped", s->path);
-	buf_addf(b, "%s %s%s%s HTTP/1.1\r\nHost: ", c->spec.method, prefix, s->path[0] == '/' ? "" : "/", s->path);
+		return err_new(e, ERR_INPUT,
+		    "request path \"%s\": blanks and control characters must be escaped", s->path);
+	buf_addf(b, "%s %s%s%s HTTP/1.1\r\nHost: ", c->spec.method, prefix,
+	    s->path[0] == '/' ? "" : "/", s->path);
 	if (strcmp(c->url.scheme, "unix") == 0)
 		buf_adds(b, "localhost");
 	else
@@ -293,7 +301,8 @@ write_request(struct http_call *c, const struct http_spec *s, struct err *e)
 	buf_adds(b, "\r\n");
 	for (size_t i = 0; s->headers != NULL && s->headers[i] != NULL; i += 2) {
 		if (!clean(s->headers[i]) || !clean(s->headers[i + 1]))
-			return err_new(e, ERR_INPUT, "request header %s: control characters are not allowed", s->headers[i]);
+			return err_new(e, ERR_INPUT,
+			    "request header %s: control characters are not allowed", s->headers[i]);
 		has_type = has_type || strcasecmp(s->headers[i], "Content-Type") == 0;
 		buf_addf(b, "%s: %s\r\n", s->headers[i], s->headers[i + 1]);
 	}
@@ -332,9 +341,11 @@ prepare(struct http_call *c, const struct http_spec *s, struct err *e)
 	if (url_parse(c->spec.base, &c->mem, &c->url, e) < 0)
 		return -1;
 	if (strcmp(c->url.scheme, "https") == 0)
-		return err_new(e, ERR_UNSUPPORTED, "%s: TLS is not supported by this version; use http://", c->spec.base);
+		return err_new(e, ERR_UNSUPPORTED,
+		    "%s: TLS is not supported by this version; use http://", c->spec.base);
 	if (c->url.query[0] != '\0')
-		return err_new(e, ERR_INPUT, "URL \"%s\": a query has no place in a server's address", c->spec.base);
+		return err_new(e, ERR_INPUT,
+		    "URL \"%s\": a query has no place in a server's address", c->spec.base);
 	return write_request(c, &sent, e);
 }
 
@@ -349,7 +360,8 @@ start(struct http_call *c, const struct http_spec *s)
 	if (strcmp(c->url.scheme, "unix") == 0)
 		c->dial = dial_unix(c->loop, c->url.host, on_dialed, c);
 	else
-		c->dial = dial_tcp(c->loop, c->url.host, c->url.port, c->spec.connect_ms, on_dialed, c);
+		c->dial =
+		    dial_tcp(c->loop, c->url.host, c->url.port, c->spec.connect_ms, on_dialed, c);
 }
 
 struct http_call *
@@ -381,12 +393,14 @@ http_result_header(const struct http_result *res, const char *name)
 	return http1_header(res->headers, name);
 }
 
-/* WebSocket ---------------------------------------------------------------------------------------- */
+/* WebSocket
+ * ---------------------------------------------------------------------------------------- */
 
 static char *
 random_key(struct arena *a)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	unsigned char raw[24];
 	char *key = arena_alloc(a, 25);
 
@@ -423,8 +437,8 @@ ws_dial(struct loop *l, const struct http_spec *spec, const struct ws_ops *ops, 
 	headers = arena_array(&c->mem, n + 9, const char *);
 	for (; i < n; i++)
 		headers[i] = spec->headers[i];
-	static const char *const own[] = { "Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "13",
-		"Sec-WebSocket-Key" };
+	static const char *const own[] = { "Upgrade", "websocket", "Connection", "Upgrade",
+		"Sec-WebSocket-Version", "13", "Sec-WebSocket-Key" };
 	for (size_t j = 0; j < NELEM(own); j++)
 		headers[i++] = own[j];
 	headers[i++] = key;

@@ -3,7 +3,8 @@
  * (requests and answers).
  *
  * A connection has at most one request at a time. The connection owns the request until either
- * ends; a request that outlives its connection (conn == NULL) waits for its answer to be thrown away.
+ * ends; a request that outlives its connection (conn == NULL) waits for its answer to be thrown
+ * away.
  */
 #ifndef IO_HTTP_CONN_H
 #define IO_HTTP_CONN_H
@@ -38,9 +39,14 @@ struct http_req {
 	void *close_ctx, *drain_ctx;
 };
 
-enum conn_state { CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_FLUSH, /* then close */
-		  CONN_LINGER, /* closed for writing; what was still on its way here is thrown away */
-		  CONN_WS };
+enum conn_state {
+	CONN_HEAD,
+	CONN_BODY,
+	CONN_BUSY,
+	CONN_FLUSH,  /* then close */
+	CONN_LINGER, /* closed for writing; what was still on its way here is thrown away */
+	CONN_WS
+};
 
 struct http_conn {
 	struct http_server *server;
@@ -87,8 +93,8 @@ void req_lost(struct http_req *r); /* the connection is going */
 void req_drained(struct http_req *r);
 
 /* ws.c: takes the bufferevent over. gone(ctx) when it is freed. client: frames are masked. */
-struct ws *ws_new(struct loop *l, struct bufferevent *bev, bool client, const struct ws_ops *ops, void *ctx,
-    loop_fn *gone, void *gone_ctx);
+struct ws *ws_new(struct loop *l, struct bufferevent *bev, bool client, const struct ws_ops *ops,
+    void *ctx, loop_fn *gone, void *gone_ctx);
 void ws_begin(struct ws *w); /* looks at what has arrived already, from the loop */
 void ws_kill(struct ws *w, int code, const char *reason); /* closed() and free, at once */
 void ws_accept_key(const char *key, char out[32]);

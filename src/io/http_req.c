@@ -21,17 +21,39 @@ http_status_text(int status)
 		int status;
 		const char *text;
 	} table[] = {
-		{ 101, "Switching Protocols" }, { 200, "OK" }, { 201, "Created" }, { 202, "Accepted" },
-		{ 204, "No Content" }, { 206, "Partial Content" }, { 301, "Moved Permanently" }, { 302, "Found" },
-		{ 304, "Not Modified" }, { 307, "Temporary Redirect" }, { 308, "Permanent Redirect" },
-		{ 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
-		{ 405, "Method Not Allowed" }, { 406, "Not Acceptable" }, { 408, "Request Timeout" },
-		{ 409, "Conflict" }, { 411, "Length Required" }, { 413, "Content Too Large" },
-		{ 415, "Unsupported Media Type" }, { 416, "Range Not Satisfiable" }, { 417, "Expectation Failed" },
-		{ 426, "Upgrade Required" }, { 429, "Too Many Requests" },
-		{ 431, "Request Header Fields Too Large" }, { 500, "Internal Server Error" },
-		{ 501, "Not Implemented" }, { 502, "Bad Gateway" }, { 503, "Service Unavailable" },
-		{ 504, "Gateway Timeout" }, { 505, "HTTP Version Not Supported" },
+		{ 101, "Switching Protocols" },
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 202, "Accepted" },
+		{ 204, "No Content" },
+		{ 206, "Partial Content" },
+		{ 301, "Moved Permanently" },
+		{ 302, "Found" },
+		{ 304, "Not Modified" },
+		{ 307, "Temporary Redirect" },
+		{ 308, "Permanent Redirect" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 406, "Not Acceptable" },
+		{ 408, "Request Timeout" },
+		{ 409, "Conflict" },
+		{ 411, "Length Required" },
+		{ 413, "Content Too Large" },
+		{ 415, "Unsupported Media Type" },
+		{ 416, "Range Not Satisfiable" },
+		{ 417, "Expectation Failed" },
+		{ 426, "Upgrade Required" },
+		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 502, "Bad Gateway" },
+		{ 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
+		{ 505, "HTTP Version Not Supported" },
 	};
 
 	for (size_t i = 0; i < NELEM(table); i++)
@@ -95,7 +117,8 @@ split_query(struct http_req *r)
 		size_t len = strcspn(p, "&"), name = strcspn(p, "=&");
 		char *k, *v;
 		size_t from = name < len ? name + 1 : len;
-		if (!url_unescape(&r->mem, p, name, true, &k) || !url_unescape(&r->mem, p + from, len - from, true, &v))
+		if (!url_unescape(&r->mem, p, name, true, &k) ||
+		    !url_unescape(&r->mem, p + from, len - from, true, &v))
 			return false;
 		if (len > 0)
 			r->param[r->params++] = (struct http_param){ k, v };
@@ -111,7 +134,9 @@ req_target(struct http_req *r)
 	size_t n = strcspn(target, "?#");
 
 	r->path = arena_strndup(&r->mem, target, n);
-	r->query = target[n] == '?' ? arena_strndup(&r->mem, target + n + 1, strcspn(target + n + 1, "#")) : "";
+	r->query = target[n] == '?'
+		       ? arena_strndup(&r->mem, target + n + 1, strcspn(target + n + 1, "#"))
+		       : "";
 	return split_path(r) && split_query(r);
 }
 
@@ -298,7 +323,8 @@ write_head(struct http_req *r, int status, const char *type, long long length)
 	r->no_body = empty || strcmp(r->head.method, "HEAD") == 0;
 	r->chunked = length < 0 && r->head.minor >= 1 && !empty;
 	c->keep_alive = c->keep_alive && r->head.keep_alive && (length >= 0 || r->chunked || empty);
-	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_status_text(status), date_now());
+	evbuffer_add_printf(
+	    out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_status_text(status), date_now());
 	if (type != NULL && !empty)
 		evbuffer_add_printf(out, "Content-Type: %s\r\n", type);
 	for (size_t i = 0; i < r->set.n; i++)
@@ -361,7 +387,8 @@ http_reply_buf(struct http_req *r, int status, const char *type, struct buf *bod
 	write_head(r, status, type, (long long)len);
 	if (!r->no_body) {
 		char *data = buf_take(body);
-		evbuffer_add_reference(bufferevent_get_output(r->conn->bev), data, len, free_reference, data);
+		evbuffer_add_reference(
+		    bufferevent_get_output(r->conn->bev), data, len, free_reference, data);
 	} else
 		buf_fini(body);
 	finish(r);
@@ -379,7 +406,8 @@ http_reply_text(struct http_req *r, int status, const char *fmt, ...)
 }
 
 void
-http_reply_file(struct http_req *r, int status, const char *type, int fd, int64_t offset, int64_t len)
+http_reply_file(
+    struct http_req *r, int status, const char *type, int fd, int64_t offset, int64_t len)
 {
 	if (r->conn != NULL)
 		write_head(r, status, type, len);

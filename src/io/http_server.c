@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 enum {
-	READ_HIGH = 256 * 1024,	 /* unread input that one connection may hold */
-	BODY_STEP = 16 * 1024,	 /* progress of a body that earns more time */
+	READ_HIGH = 256 * 1024, /* unread input that one connection may hold */
+	BODY_STEP = 16 * 1024,	/* progress of a body that earns more time */
 	LINGER_MS = 2000,
 	PIPELINE_PENDING = 1 << 20, /* unsent output above which the next request waits */
 };
@@ -116,7 +116,8 @@ on_write_timeout(void *ctx)
 void
 conn_wrote(struct http_conn *c)
 {
-	if (loop_timer_armed(c->write_timer) || evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
+	if (loop_timer_armed(c->write_timer) ||
+	    evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
 		return;
 	c->written_mark = c->written;
 	loop_timer_set(c->write_timer, c->server->limits.write_ms);
@@ -216,7 +217,8 @@ read_head(struct http_conn *c)
 		return true;
 	}
 	struct http_req *r = c->req;
-	int parsed = http1_request((const char *)evbuffer_pullup(in, (ev_ssize_t)size), size, &r->mem, &r->head, &status, &e);
+	int parsed = http1_request((const char *)evbuffer_pullup(in, (ev_ssize_t)size), size,
+	    &r->mem, &r->head, &status, &e);
 	evbuffer_drain(in, size);
 	if (parsed < 0) {
 		r->head.method = "GET";
@@ -268,7 +270,8 @@ read_chunked(struct http_conn *c)
 
 		if (evbuffer_peek(in, -1, NULL, &v, 1) < 1 || v.iov_len == 0)
 			return body_progress(c);
-		enum http1_chunk got = http1_chunk(&c->chunks, v.iov_base, v.iov_len, &used, &data, &n);
+		enum http1_chunk got =
+		    http1_chunk(&c->chunks, v.iov_base, v.iov_len, &used, &data, &n);
 		if (got == HTTP1_BAD) {
 			refuse(c, 400, "Malformed chunked body");
 			return true;
@@ -297,9 +300,12 @@ conn_process(struct http_conn *c)
 	c->processing = true;
 	while (again && !c->dead) {
 		if (c->state == CONN_HEAD)
-			again = evbuffer_get_length(bufferevent_get_output(c->bev)) < PIPELINE_PENDING && read_head(c);
+			again = evbuffer_get_length(bufferevent_get_output(c->bev)) <
+				    PIPELINE_PENDING &&
+				read_head(c);
 		else if (c->state == CONN_BODY)
-			again = c->req->head.body == HTTP1_CHUNKED ? read_chunked(c) : read_plain(c);
+			again =
+			    c->req->head.body == HTTP1_CHUNKED ? read_chunked(c) : read_plain(c);
 		else
 			again = false;
 	}
@@ -314,8 +320,10 @@ on_read(struct bufferevent *bev, void *ctx)
 	struct http_conn *c = ctx;
 	(void)bev;
 
-	if (c->state == CONN_FLUSH || c->state == CONN_LINGER) /* refused: whatever else comes is thrown away */
-		evbuffer_drain(bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
+	if (c->state == CONN_FLUSH ||
+	    c->state == CONN_LINGER) /* refused: whatever else comes is thrown away */
+		evbuffer_drain(
+		    bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
 	else
 		conn_process(c);
 }
@@ -357,15 +365,18 @@ static void
 peer_name(struct sockaddr *addr, char *out, size_t size)
 {
 	if (addr->sa_family == AF_INET)
-		inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)addr)->sin_addr, out, (socklen_t)size);
+		inet_ntop(
+		    AF_INET, &((struct sockaddr_in *)(void *)addr)->sin_addr, out, (socklen_t)size);
 	else if (addr->sa_family == AF_INET6)
-		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)(void *)addr)->sin6_addr, out, (socklen_t)size);
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)(void *)addr)->sin6_addr, out,
+		    (socklen_t)size);
 	else
 		str_copy(out, size, "unix");
 }
 
 static void
-on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr, int len, void *ctx)
+on_accept(
+    struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr, int len, void *ctx)
 {
 	struct http_server *s = ctx;
 	struct http_conn *c = xcalloc(1, sizeof(*c));
@@ -393,7 +404,8 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *
 	bufferevent_setwatermark(c->bev, EV_READ, 0, READ_HIGH);
 	evbuffer_add_cb(bufferevent_get_output(c->bev), on_output, c);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-	if (s->limits.conns_per_peer != 0 && (uintptr_t)map_get(&s->per_peer, c->peer) > s->limits.conns_per_peer) {
+	if (s->limits.conns_per_peer != 0 &&
+	    (uintptr_t)map_get(&s->per_peer, c->peer) > s->limits.conns_per_peer) {
 		c->req = req_new(c);
 		c->req->head.method = "GET";
 		refuse(c, 429, "Too many connections from your address");
@@ -432,7 +444,8 @@ http_server_new(struct loop *l, const struct http_limits *limits, http_handler *
 	s->ctx = ctx;
 	if (limits != NULL)
 		s->limits = *limits;
-#define DEFAULT(member, value) (s->limits.member = s->limits.member != 0 ? s->limits.member : (value))
+#define DEFAULT(member, value)                                                                     \
+	(s->limits.member = s->limits.member != 0 ? s->limits.member : (value))
 	DEFAULT(head_bytes, 64 * 1024);
 	DEFAULT(body_bytes, 32 * 1024 * 1024);
 	DEFAULT(conns, 8192);
@@ -482,8 +495,8 @@ http_listen_fd(struct http_server *s, int fd, struct err *e)
 		close(fd);
 		return err_sys(e, "listen on a given descriptor");
 	}
-	struct evconnlistener *l = evconnlistener_new(loop_base(s->loop), on_accept, s,
-	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	struct evconnlistener *l = evconnlistener_new(
+	    loop_base(s->loop), on_accept, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	if (l == NULL) {
 		close(fd);
 		return err_new(e, ERR_SYS, "listen on a given descriptor: no memory");
@@ -506,14 +519,17 @@ http_listen(struct http_server *s, const char *address, uint16_t port, struct er
 	int one = 1;
 
 	if (!v6 && inet_pton(AF_INET, address, &in.sin_addr) != 1)
-		return err_new(e, ERR_INPUT, "listen on \"%s\": not an IPv4 or IPv6 address", address);
-	autofd int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		return err_new(
+		    e, ERR_INPUT, "listen on \"%s\": not an IPv4 or IPv6 address", address);
+	autofd int fd =
+	    socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_sys(e, "listen on %s port %u: socket", address, port);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (v6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, v6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in, v6 ? sizeof(in6) : sizeof(in)) < 0 ||
+	if (bind(fd, v6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in,
+		v6 ? sizeof(in6) : sizeof(in)) < 0 ||
 	    listen(fd, 1024) < 0)
 		return err_sys(e, "listen on %s port %u", address, port);
 	return http_listen_fd(s, take_fd(&fd), e);
@@ -526,13 +542,16 @@ http_listen_unix(struct http_server *s, const char *path, unsigned mode, struct 
 	struct stat st;
 
 	if (!str_copy(un.sun_path, sizeof(un.sun_path), path))
-		return err_new(e, ERR_INPUT, "listen on %s: the path is longer than a socket's name may be", path);
+		return err_new(e, ERR_INPUT,
+		    "listen on %s: the path is longer than a socket's name may be", path);
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-		unlink(path); /* left by a process that was killed; the caller holds the lock of its directory */
+		unlink(path); /* left by a process that was killed; the caller holds the lock of its
+				 directory */
 	autofd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_sys(e, "listen on %s: socket", path);
-	if (bind(fd, (struct sockaddr *)&un, sizeof(un)) < 0 || chmod(path, mode) < 0 || listen(fd, 1024) < 0)
+	if (bind(fd, (struct sockaddr *)&un, sizeof(un)) < 0 || chmod(path, mode) < 0 ||
+	    listen(fd, 1024) < 0)
 		return err_sys(e, "listen on %s", path);
 	if (http_listen_fd(s, take_fd(&fd), e) < 0)
 		return -1;
@@ -552,11 +571,13 @@ http_server_port(const struct http_server *s)
 bool
 http_wants_upgrade(const struct http_req *r)
 {
-	const char *key = http_header(r, "Sec-WebSocket-Key"), *version = http_header(r, "Sec-WebSocket-Version");
+	const char *key = http_header(r, "Sec-WebSocket-Key"),
+		   *version = http_header(r, "Sec-WebSocket-Version");
 
-	return str_eq(r->head.method, "GET") && r->head.minor >= 1 && key != NULL && strlen(key) == 24 &&
-	    str_eq(version, "13") && http1_has_word(http_header(r, "Upgrade"), "websocket") &&
-	    http1_has_word(http_header(r, "Connection"), "upgrade");
+	return str_eq(r->head.method, "GET") && r->head.minor >= 1 && key != NULL &&
+	       strlen(key) == 24 && str_eq(version, "13") &&
+	       http1_has_word(http_header(r, "Upgrade"), "websocket") &&
+	       http1_has_word(http_header(r, "Connection"), "upgrade");
 }
 
 static void
@@ -578,7 +599,8 @@ http_upgrade(struct http_req *r, const struct ws_ops *ops, void *ctx)
 		return NULL;
 	ws_accept_key(http_header(r, "Sec-WebSocket-Key"), accept);
 	evbuffer_add_printf(bufferevent_get_output(c->bev),
-	    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+	    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
+	    "Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
 	    accept);
 	evbuffer_remove_cb(bufferevent_get_output(c->bev), on_output, c);
 	loop_timer_set(c->write_timer, -1);

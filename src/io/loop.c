@@ -109,7 +109,8 @@ loop_turn(struct loop *l, int64_t max_ms)
 		struct timeval tv = timeval_of_ms(max_ms);
 		evtimer_add(l->alarm, &tv);
 	}
-	event_base_loop(l->base, EVLOOP_ONCE | (max_ms == 0 ? EVLOOP_NONBLOCK : EVLOOP_NO_EXIT_ON_EMPTY));
+	event_base_loop(
+	    l->base, EVLOOP_ONCE | (max_ms == 0 ? EVLOOP_NONBLOCK : EVLOOP_NO_EXIT_ON_EMPTY));
 	if (max_ms > 0)
 		evtimer_del(l->alarm);
 	run_deferred(l);
@@ -137,7 +138,8 @@ loop_defer(struct loop *l, loop_fn *fn, void *ctx)
 {
 	struct deferred d = { fn, ctx };
 
-	/* Outside a turn (before loop_run) nothing wakes the loop, but the next turn does not wait. */
+	/* Outside a turn (before loop_run) nothing wakes the loop, but the next turn does not wait.
+	 */
 	VEC_PUSH(&l->later, d);
 }
 
@@ -230,7 +232,8 @@ on_ready(evutil_socket_t fd, short what, void *ctx)
 {
 	struct loop_watch *w = ctx;
 
-	w->fn(w->ctx, (int)fd, (what & EV_READ ? LOOP_READ : 0u) | (what & EV_WRITE ? LOOP_WRITE : 0u));
+	w->fn(w->ctx, (int)fd,
+	    (what & EV_READ ? LOOP_READ : 0u) | (what & EV_WRITE ? LOOP_WRITE : 0u));
 }
 
 struct loop_watch *
@@ -256,7 +259,9 @@ loop_watch_set(struct loop_watch *w, unsigned what)
 	if (what == 0)
 		return;
 	event_assign(w->ev, w->loop->base, w->fd,
-	    (short)(EV_PERSIST | (what & LOOP_READ ? EV_READ : 0) | (what & LOOP_WRITE ? EV_WRITE : 0)), on_ready, w);
+	    (short)(EV_PERSIST | (what & LOOP_READ ? EV_READ : 0) |
+		    (what & LOOP_WRITE ? EV_WRITE : 0)),
+	    on_ready, w);
 	event_add(w->ev, NULL);
 }
 

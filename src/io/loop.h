@@ -37,18 +37,20 @@ struct event_base *loop_base(struct loop *l);
 /* A timer is armed when made: first after after_ms, then each every_ms (0: once). A one-shot timer
  * that has fired rests until loop_timer_set(). loop_timer_free() takes the address of the handle,
  * sets it to NULL, and accepts NULL in it. after_ms < 0 makes a resting timer. */
-struct loop_timer *loop_timer(struct loop *l, int64_t after_ms, int64_t every_ms, loop_fn *fn, void *ctx);
+struct loop_timer *loop_timer(
+    struct loop *l, int64_t after_ms, int64_t every_ms, loop_fn *fn, void *ctx);
 void loop_timer_set(struct loop_timer *t, int64_t after_ms); /* again; < 0: rest */
 bool loop_timer_armed(const struct loop_timer *t);
 void loop_timer_free(struct loop_timer **t);
 
 /* fn(ctx) once at the end of this turn of the loop, after all that is ready now was handled: the
- * place for a group commit. What is deferred by deferred functions runs at the end of the next turn,
- * which then does not wait. */
+ * place for a group commit. What is deferred by deferred functions runs at the end of the next
+ * turn, which then does not wait. */
 void loop_defer(struct loop *l, loop_fn *fn, void *ctx);
 void loop_defer_cancel(struct loop *l, loop_fn *fn, void *ctx); /* every pending pair (fn, ctx) */
 
-/* Level-triggered readiness of a descriptor, which stays the caller's: free the watch before close. */
+/* Level-triggered readiness of a descriptor, which stays the caller's: free the watch before close.
+ */
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 typedef void loop_watch_fn(void *ctx, int fd, unsigned what);
 struct loop_watch *loop_watch(struct loop *l, int fd, unsigned what, loop_watch_fn *fn, void *ctx);

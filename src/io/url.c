@@ -75,13 +75,15 @@ url_add_host_port(struct buf *b, const char *host, uint16_t port)
 }
 
 int
-url_host_port(const char *text, uint16_t def, struct arena *a, char **host, uint16_t *port, struct err *e)
+url_host_port(
+    const char *text, uint16_t def, struct arena *a, char **host, uint16_t *port, struct err *e)
 {
 	const char *colon, *end;
 	uint64_t number = def;
 	struct in6_addr v6;
 
-	if (inet_pton(AF_INET6, text, &v6) == 1) { /* an IPv6 address without brackets has no port */
+	if (inet_pton(AF_INET6, text, &v6) ==
+	    1) { /* an IPv6 address without brackets has no port */
 		*host = arena_strdup(a, text);
 		*port = def;
 		return 0;
@@ -89,21 +91,25 @@ url_host_port(const char *text, uint16_t def, struct arena *a, char **host, uint
 	if (text[0] == '[') {
 		end = strchr(text, ']');
 		if (end == NULL || (end[1] != '\0' && end[1] != ':'))
-			return err_new(e, ERR_INPUT, "address \"%s\": brackets must enclose an IPv6 address", text);
+			return err_new(e, ERR_INPUT,
+			    "address \"%s\": brackets must enclose an IPv6 address", text);
 		char *inner = arena_strndup(a, text + 1, (size_t)(end - text - 1));
 		if (inet_pton(AF_INET6, inner, &v6) != 1)
-			return err_new(e, ERR_INPUT, "address \"%s\": not an IPv6 address in brackets", text);
+			return err_new(
+			    e, ERR_INPUT, "address \"%s\": not an IPv6 address in brackets", text);
 		*host = inner;
 		colon = end[1] == ':' ? end + 1 : NULL;
 	} else {
 		colon = strchr(text, ':');
 		end = colon != NULL ? colon : text + strlen(text);
 		if (end == text || strcspn(text, " \t\r\n/?#@") < (size_t)(end - text))
-			return err_new(e, ERR_INPUT, "address \"%s\": not a host name or address", text);
+			return err_new(
+			    e, ERR_INPUT, "address \"%s\": not a host name or address", text);
 		*host = arena_strndup(a, text, (size_t)(end - text));
 	}
 	if (colon != NULL && (!str_u64(colon + 1, 65535, &number)))
-		return err_new(e, ERR_INPUT, "address \"%s\": the port must be a number from 0 to 65535", text);
+		return err_new(e, ERR_INPUT,
+		    "address \"%s\": the port must be a number from 0 to 65535", text);
 	*port = (uint16_t)number;
 	return 0;
 }
@@ -115,7 +121,8 @@ parse_authority(struct url *out, const char *rest, const char *text, struct aren
 	char *authority = arena_strndup(a, rest, n), *host;
 
 	if (strchr(authority, '@') != NULL)
-		return err_new(e, ERR_INPUT, "URL \"%s\": user names in URLs are not supported", text);
+		return err_new(
+		    e, ERR_INPUT, "URL \"%s\": user names in URLs are not supported", text);
 	if (url_host_port(authority, out->port, a, &host, &out->port, e) < 0)
 		return err_ctx(e, "URL \"%s\"", text);
 	out->host = host;
@@ -136,12 +143,14 @@ url_parse(const char *text, struct arena *a, struct url *out, struct err *e)
 
 	for (const char *p = text; *p != '\0'; p++)
 		if ((unsigned char)*p <= ' ' || *p == 0x7f)
-			return err_new(e, ERR_INPUT, "URL \"%s\": blanks and control characters must be escaped", text);
+			return err_new(e, ERR_INPUT,
+			    "URL \"%s\": blanks and control characters must be escaped", text);
 	if (str_starts(text, "unix://")) {
 		u.scheme = "unix";
 		u.host = arena_strdup(a, text + 7);
 		if (u.host[0] != '/')
-			return err_new(e, ERR_INPUT, "URL \"%s\": unix:// needs the absolute path of a socket", text);
+			return err_new(e, ERR_INPUT,
+			    "URL \"%s\": unix:// needs the absolute path of a socket", text);
 		*out = u;
 		return 0;
 	}
@@ -154,7 +163,8 @@ url_parse(const char *text, struct arena *a, struct url *out, struct err *e)
 		u.port = 443;
 		rest = text + 8;
 	} else
-		return err_new(e, ERR_INPUT, "URL \"%s\": must begin with http://, https:// or unix://", text);
+		return err_new(
+		    e, ERR_INPUT, "URL \"%s\": must begin with http://, https:// or unix://", text);
 	if (parse_authority(&u, rest, text, a, e) < 0)
 		return -1;
 	*out = u;

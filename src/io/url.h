@@ -16,14 +16,16 @@ struct url {
 	const char *scheme; /* "http", "https", "unix" */
 	const char *host;   /* without brackets; for unix: the socket's path */
 	uint16_t port;	    /* the scheme's default if not given */
-	const char *path;   /* from the first '/', escaped as given, without query; "/" if none; unix: "/" */
-	const char *query;  /* without '?'; "" if none */
+	const char
+	    *path; /* from the first '/', escaped as given, without query; "/" if none; unix: "/" */
+	const char *query; /* without '?'; "" if none */
 };
 
 /* Refuses other schemes, user names, control characters. Strings live in the arena. */
 int url_parse(const char *text, struct arena *a, struct url *out, struct err *e);
 /* "host", "host:port", "[v6]:port", "v6". Without a port def is used. */
-int url_host_port(const char *text, uint16_t def, struct arena *a, char **host, uint16_t *port, struct err *e);
+int url_host_port(
+    const char *text, uint16_t def, struct arena *a, char **host, uint16_t *port, struct err *e);
 /* Adds "host:port", with brackets around an IPv6 address. */
 void url_add_host_port(struct buf *b, const char *host, uint16_t port);
 

@@ -11,8 +11,8 @@
 
 enum {
 	MESSAGE_MAX = 4 << 20,
-	QUIET_MS = 30000,  /* without a frame from the other side: ask */
-	CLOSE_MS = 5000,   /* for the other side to answer our close */
+	QUIET_MS = 30000, /* without a frame from the other side: ask */
+	CLOSE_MS = 5000,  /* for the other side to answer our close */
 };
 
 struct ws {
@@ -47,12 +47,18 @@ sha1_block(uint32_t h[5], const unsigned char *block)
 
 	for (unsigned i = 0; i < 16; i++)
 		w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
-		    (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+		       (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
 	for (unsigned i = 16; i < 80; i++)
 		w[i] = rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
 	for (unsigned i = 0; i < 80; i++) {
-		uint32_t f = i < 20 ? (b & c) | (~b & d) : i < 40 ? b ^ c ^ d : i < 60 ? (b & c) | (b & d) | (c & d) : b ^ c ^ d;
-		uint32_t k = i < 20 ? 0x5a827999 : i < 40 ? 0x6ed9eba1 : i < 60 ? 0x8f1bbcdc : 0xca62c1d6;
+		uint32_t f = i < 20   ? (b & c) | (~b & d)
+			     : i < 40 ? b ^ c ^ d
+			     : i < 60 ? (b & c) | (b & d) | (c & d)
+				      : b ^ c ^ d;
+		uint32_t k = i < 20   ? 0x5a827999
+			     : i < 40 ? 0x6ed9eba1
+			     : i < 60 ? 0x8f1bbcdc
+				      : 0xca62c1d6;
 		uint32_t t = rotate(a, 5) + f + e + k + w[i];
 		e = d;
 		d = c;
@@ -70,10 +76,12 @@ sha1_block(uint32_t h[5], const unsigned char *block)
 void
 ws_accept_key(const char *key, char out[32])
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	uint32_t h[5] = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0 };
 	unsigned char block[128] = { 0 }, sum[21] = { 0 };
-	int n = snprintf((char *)block, sizeof(block), "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
+	int n =
+	    snprintf((char *)block, sizeof(block), "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
 
 	assert(n == 60); /* 24 and 36: two blocks */
 	block[n] = 0x80;
@@ -98,7 +106,9 @@ static ssize_t
 on_recv(wslay_event_context_ptr frames, uint8_t *data, size_t len, int flags, void *ctx)
 {
 	struct ws *w = ctx;
-	int n = bufferevent_get_input(w->bev) != NULL ? evbuffer_remove(bufferevent_get_input(w->bev), data, len) : 0;
+	int n = bufferevent_get_input(w->bev) != NULL
+		    ? evbuffer_remove(bufferevent_get_input(w->bev), data, len)
+		    : 0;
 	(void)flags;
 
 	if (n <= 0) {
@@ -141,8 +151,10 @@ on_message(wslay_event_context_ptr frames, const struct wslay_event_on_msg_recv_
 			memcpy(w->reason, m->msg + (m->msg_length > 2 ? 2 : 0), n);
 			w->reason[n] = '\0';
 		}
-	} else if ((m->opcode == WSLAY_TEXT_FRAME || m->opcode == WSLAY_BINARY_FRAME) && !w->closing && !w->dead)
-		w->ops.message(w->ctx, (const char *)m->msg, m->msg_length, m->opcode == WSLAY_TEXT_FRAME);
+	} else if ((m->opcode == WSLAY_TEXT_FRAME || m->opcode == WSLAY_BINARY_FRAME) &&
+		   !w->closing && !w->dead)
+		w->ops.message(
+		    w->ctx, (const char *)m->msg, m->msg_length, m->opcode == WSLAY_TEXT_FRAME);
 }
 
 /* The life ------------------------------------------------------------------------------------- */
@@ -186,13 +198,15 @@ ws_run(struct ws *w)
 	if (!w->dead)
 		bad = wslay_event_send(w->frames) != 0 || bad;
 	w->busy = false;
-	bool over = wslay_event_get_close_sent(w->frames) && wslay_event_get_close_received(w->frames);
+	bool over =
+	    wslay_event_get_close_sent(w->frames) && wslay_event_get_close_received(w->frames);
 	if (bad && w->code == 0)
 		w->code = WS_PROTOCOL;
 	if (w->dead)
 		ws_free(w);
-	else if ((over || bad || (!wslay_event_want_read(w->frames) && !wslay_event_want_write(w->frames))) &&
-	    evbuffer_get_length(bufferevent_get_output(w->bev)) == 0)
+	else if ((over || bad ||
+		     (!wslay_event_want_read(w->frames) && !wslay_event_want_write(w->frames))) &&
+		 evbuffer_get_length(bufferevent_get_output(w->bev)) == 0)
 		ws_free(w);
 	else if (over || bad)
 		w->closing = true; /* the rest of the output, then on_written() */
@@ -253,14 +267,22 @@ on_quiet(void *ctx)
 }
 
 struct ws *
-ws_new(struct loop *l, struct bufferevent *bev, bool client, const struct ws_ops *ops, void *ctx, loop_fn *gone,
-    void *gone_ctx)
+ws_new(struct loop *l, struct bufferevent *bev, bool client, const struct ws_ops *ops, void *ctx,
+    loop_fn *gone, void *gone_ctx)
 {
 	struct ws *w = xcalloc(1, sizeof(*w));
-	static const struct wslay_event_callbacks callbacks = { .recv_callback = on_recv, .send_callback = on_send,
-		.genmask_callback = on_mask, .on_msg_recv_callback = on_message };
+	static const struct wslay_event_callbacks callbacks = { .recv_callback = on_recv,
+		.send_callback = on_send,
+		.genmask_callback = on_mask,
+		.on_msg_recv_callback = on_message };
 
-	*w = (struct ws){ .loop = l, .bev = bev, .ops = *ops, .ctx = ctx, .gone = gone, .gone_ctx = gone_ctx, .client = client };
+	*w = (struct ws){ .loop = l,
+		.bev = bev,
+		.ops = *ops,
+		.ctx = ctx,
+		.gone = gone,
+		.gone_ctx = gone_ctx,
+		.client = client };
 	int r = client ? wslay_event_context_client_init(&w->frames, &callbacks, w)
 		       : wslay_event_context_server_init(&w->frames, &callbacks, w);
 	if (r != 0)
@@ -292,7 +314,9 @@ ws_kill(struct ws *w, int code, const char *reason)
 void
 ws_send(struct ws *w, const char *data, size_t len)
 {
-	struct wslay_event_msg m = { .opcode = WSLAY_TEXT_FRAME, .msg = (const uint8_t *)data, .msg_length = len };
+	struct wslay_event_msg m = {
+		.opcode = WSLAY_TEXT_FRAME, .msg = (const uint8_t *)data, .msg_length = len
+	};
 
 	if (w->dead || w->closing)
 		return;
@@ -304,7 +328,8 @@ ws_send(struct ws *w, const char *data, size_t len)
 size_t
 ws_pending(const struct ws *w)
 {
-	return evbuffer_get_length(bufferevent_get_output(w->bev)) + wslay_event_get_queued_msg_length(w->frames);
+	return evbuffer_get_length(bufferevent_get_output(w->bev)) +
+	       wslay_event_get_queued_msg_length(w->frames);
 }
 
 void

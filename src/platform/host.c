@@ -5,6 +5,7 @@
 #include "platform/limits.h"
 #include "platform/netif.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,4 +102,57 @@ filter_entries_fini(struct filter_entries *l)
 {
 	free(l->at);
 	*l = (struct filter_entries)FILTER_ENTRIES_INIT;
+}
+
+/* ---- the configuration ---- */
+
+static const struct host_config defaults = {
+	.fs_root = "/opt/pot",
+	.run_dir = "/var/run/pot",
+	.cgroup = "pot",
+	.bridge = "pot0",
+	.table = "pot",
+};
+
+static const char *
+copy_or(const char *value, const char *otherwise)
+{
+	if (value == NULL || value[0] == '\0')
+		value = otherwise;
+	return value == NULL ? NULL : xstrdup(value);
+}
+
+void
+host_roots_set(struct host *h, const struct host_config *c)
+{
+	static const struct host_config none;
+
+	if (c == NULL)
+		c = &none;
+	h->roots = (struct host_config){
+		.fs_root = copy_or(c->fs_root, defaults.fs_root),
+		.run_dir = copy_or(c->run_dir, defaults.run_dir),
+		.cgroup = copy_or(c->cgroup, defaults.cgroup),
+		.bridge = copy_or(c->bridge, defaults.bridge),
+		.table = copy_or(c->table, defaults.table),
+		.dataset_backend = copy_or(c->dataset_backend, NULL),
+	};
+}
+
+static void
+free_const(const char *text)
+{
+	free((void *)(uintptr_t)text);
+}
+
+void
+host_fini(struct host *h)
+{
+	free_const(h->roots.fs_root);
+	free_const(h->roots.run_dir);
+	free_const(h->roots.cgroup);
+	free_const(h->roots.bridge);
+	free_const(h->roots.table);
+	free_const(h->roots.dataset_backend);
+	*h = (struct host)HOST_INIT;
 }

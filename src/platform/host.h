@@ -52,6 +52,7 @@ struct host {
  * what probing needs to read; works without privileges. Release with host_fini(). */
 int host_native(struct host *h, const struct host_config *c, struct err *e);
 void host_fini(struct host *h);
+void host_roots_set(struct host *h, const struct host_config *c); /* for implementations */
 #define autohost CLEANUP(host_fini)
 
 /* A list of names; owns its strings. */

@@ -57,6 +57,8 @@ struct limits_ops {
 	int (*remove)(struct host *, const char *run, struct err *);
 	/* The names of all runs that have a group, sorted. */
 	int (*list)(struct host *, struct names *out, struct err *);
+	/* Removes the parent of all groups; ERR_BUSY when a run has one. Absent is fine. */
+	int (*teardown)(struct host *, struct err *);
 };
 
 #endif

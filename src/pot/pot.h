@@ -50,21 +50,23 @@ struct pot_config {
 	bool isolate_vnet_pots;
 	bool image_hooks;	/* own key POT_IMAGE_HOOKS: hooks of an imported image may run */
 	bool image_host_mounts; /* own key POT_IMAGE_HOST_MOUNTS: an image may name host directories */
+	struct pot_strs unknown; /* "file:line: KEY": assignments that mean nothing here */
 };
 
 /* One key of the framework configuration as it stands now, for `pot config` and the manual. */
 struct pot_config_key {
 	const char *key;     /* "POT_FS_ROOT" */
-	const char *value;   /* default */
+	const char *def;     /* default */
 	const char *meaning; /* one line */
 };
 const struct pot_config_key *pot_config_keys(size_t *n);
 /* The value of one key ("POT_FS_ROOT"), rendered into the arena; NULL: no such key. */
 const char *pot_config_get(const struct pot_config *, const char *key, struct arena *);
 
+void pot_config_defaults(struct pot_config *, struct arena *);
 /* Reads plain KEY=value lines; quotes around a value are tolerated, comments and blank lines
- * skipped; a value that would need a shell is refused as "file:line". Unknown POT_ keys are kept out
- * and reported through `say`. */
+ * skipped; whatever would need a shell is refused as "file:line". Keys that mean nothing here are
+ * gathered in `unknown`. */
 int pot_config_parse(struct pot_config *, struct arena *, const char *file, const char *text,
     size_t len, struct err *);
 
@@ -76,7 +78,7 @@ typedef void pot_say_fn(void *ctx, enum pot_say_level, const char *text);
 struct pot_env {
 	struct pot_config conf;
 	struct host *host;	   /* owned when pot_env_open() made it */
-	const struct pot_keep_ops *keep; /* how pots are kept; the native one unless a test says else */
+	const struct pot_keep_ops *keep; /* pot/keep.h; the native one unless a test says else */
 	pot_say_fn *say;	   /* what people may want to know on the way; may be NULL */
 	void *say_ctx;
 	char prefix[1024];	   /* "/usr/local" */
@@ -84,6 +86,9 @@ struct pot_env {
 	char etc[1024];		   /* "<prefix>/etc/pot" */
 	struct arena mem;
 	bool own_host;
+	const char *held; /* lock.c: the pot whose lock this environment shares */
+	int held_fd;
+	char boot[40]; /* identity of this boot, once asked */
 };
 
 /* Finds the configuration beside the executable (or by POT_CONF while real and effective user
@@ -135,6 +140,7 @@ int pot_port_parse(const char *, struct pot_port *, struct err *);
 char *pot_port_text(const struct pot_port *, struct arena *);
 
 enum pot_attr_type { POT_ATTR_BOOL, POT_ATTR_UINT, POT_ATTR_SYSV, POT_ATTR_STRING };
+enum { POT_ATTR_LINUX = 1, POT_ATTR_FREEBSD = 2 };
 struct pot_attr {
 	const char *name; /* "persistent" */
 	enum pot_attr_type type;
@@ -142,11 +148,12 @@ struct pot_attr {
 	bool jail;	     /* a jail attribute (else the framework's) */
 	bool read_only;	     /* only the framework sets it */
 	bool at_creation;    /* written by create */
-	bool has_effect;     /* on this system; else kept and reported */
+	unsigned effect;     /* where it does something: POT_ATTR_LINUX | POT_ATTR_FREEBSD; else it is kept */
 	const char *meaning; /* one line */
 };
 const struct pot_attr *pot_attrs(size_t *n);
 const struct pot_attr *pot_attr_named(const char *name); /* NULL: unknown */
+bool pot_attr_has_effect(const struct pot_env *, const struct pot_attr *);
 
 /* All of pot.conf, checked. */
 struct pot_spec {
@@ -297,6 +304,8 @@ struct pot_start_options {
 	const char *log_dir, *log_prefix;
 	unsigned log_max_files;
 	uint64_t log_max_bytes; /* of one file */
+	uint32_t log_uid, log_gid; /* whose files they are */
+	unsigned log_mode;	   /* 0: 0640 */
 	const char *const *argv; /* in place of the pot's command */
 	const char *const *env;	 /* VAR=value, after the pot's own */
 	const struct pot_bind *binds;
@@ -334,17 +343,22 @@ int pot_stop(struct pot_env *, const char *name, const struct pot_stop_options *
 int pot_finish(struct pot_env *, const char *name, const char *run_id, struct err *);
 
 struct pot_exec_options {
-	const char *const *argv; /* at least one */
+	const char *const *argv; /* NULL: the user's login shell */
 	const char *const *env;	 /* VAR=value */
 	const char *user;	 /* inside; NULL: root */
 	const char *workdir;	 /* NULL: the user's home */
 	bool pot_env;		 /* also see the pot's own set-env variables */
-	bool tty;		 /* fds are a terminal's: make it the controlling one */
+	bool tty;		 /* with a terminal of its own */
+	unsigned short rows, cols; /* its size; 0: 24 by 80 */
 	bool detach;
 	int fds[3]; /* all 0 means 0, 1, 2 */
 };
-/* Waits unless detach; status: 0–255, 128+n for a signal. pid (may be NULL) is the process seen from here. */
-int pot_exec(struct pot_env *, const char *name, const struct pot_exec_options *, int *status, pid_t *pid,
+/* Waits unless detach; status: 0–255, 128+n for a signal. With tty the terminal fds[0] is put into raw
+ * mode and relayed. */
+int pot_exec(struct pot_env *, const char *name, const struct pot_exec_options *, int *status, struct err *);
+/* The same without waiting or relaying, for those with a loop of their own: *child is a child of the
+ * caller, *pty the terminal's master (-1 without tty). */
+int pot_enter(struct pot_env *, const char *name, const struct pot_exec_options *, pid_t *child, int *pty,
     struct err *);
 int pot_signal(struct pot_env *, const char *name, int signal, struct err *); /* to the main command */
 
@@ -383,6 +397,7 @@ struct pot_state {
 	enum pot_running running;
 	char run_id[RUN_ID_TEXT];
 	pid_t init_pid, keeper_pid; /* 0: none */
+	uint64_t keeper_start;	    /* platform/proc.h */
 	int64_t started_ns;	    /* wall clock */
 	struct pot_map *maps;
 	size_t n_maps;

@@ -307,6 +307,7 @@ extern const struct model node_stub_model;
 extern const struct model alloc_model;	    /* with Job */
 extern const struct model alloc_bare_model; /* without */
 extern const struct model alloc_stub_model;
+extern const struct model alloc_report_model; /* what a node says about one of its allocations */
 extern const struct model eval_model;
 extern const struct model deployment_model;
 extern const struct model job_summary_model;
@@ -314,6 +315,6 @@ extern const struct model service_row_model;
 extern const struct model alloc_metric_model;
 extern const struct model task_state_model, task_event_model;
 extern const struct model alloc_deployment_status_model, alloc_network_status_model;
-extern const struct model drain_strategy_model, driver_info_model;
+extern const struct model drain_strategy_model, driver_info_model, desired_transition_model;
 
 #endif

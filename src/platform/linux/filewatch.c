@@ -17,7 +17,8 @@ filewatch_open(int dir_fd, int file_fd, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "watch a directory: inotify_init1");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", dir_fd);
-	if (inotify_add_watch(fd, path, IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ONLYDIR) < 0)
+	if (inotify_add_watch(fd, path,
+		IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ONLYDIR) < 0)
 		return err_sys(e, "watch a directory: inotify_add_watch");
 	return take_fd(&fd);
 }

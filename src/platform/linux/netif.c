@@ -1,4 +1,4 @@
-#include "platform/linux/netif.h"
+#include "platform/linux/ops.h"
 
 #include "base/buf.h"
 #include "base/ids.h"

@@ -50,9 +50,9 @@ handler(struct http_req *r, void *ctx)
 		http_setf(r, "X-Nomad-Index", "%d", 7);
 		http_reply(r, 200, "text/plain", body, len);
 	} else if (strcmp(what, "info") == 0)
-		http_reply_text(r, 200, "%s|%s|%s|%s|%s|%s", http_method(r), http_path(r), http_part(r, 1),
-		    http_query(r, "a") ? http_query(r, "a") : "-", http_query(r, "flag") ? http_query(r, "flag") : "-",
-		    http_peer(r));
+		http_reply_text(r, 200, "%s|%s|%s|%s|%s|%s", http_method(r), http_path(r),
+		    http_part(r, 1), http_query(r, "a") ? http_query(r, "a") : "-",
+		    http_query(r, "flag") ? http_query(r, "flag") : "-", http_peer(r));
 	else if (strcmp(what, "stream") == 0) {
 		http_reply_start(r, 200, "text/plain");
 		http_reply_chunk(r, "first ", 6);
@@ -68,7 +68,8 @@ handler(struct http_req *r, void *ctx)
 			buf_addf(&b, "%07d\n", i);
 		http_reply_buf(r, 200, "text/plain", &b);
 	} else if (strcmp(what, "file") == 0)
-		http_reply_file(r, 206, "text/plain", open("/proc/self/exe", O_RDONLY | O_CLOEXEC), 1, 3);
+		http_reply_file(
+		    r, 206, "text/plain", open("/proc/self/exe", O_RDONLY | O_CLOEXEC), 1, 3);
 	else if (strcmp(what, "abort") == 0) {
 		http_reply_start(r, 200, "text/plain");
 		http_reply_chunk(r, "half", 4);
@@ -97,7 +98,8 @@ on_done(void *ctx, const struct http_result *res)
 		a->e = *res->err;
 	snprintf(a->body, sizeof(a->body), "%s", res->body);
 	if (res->status != 0 && http_result_header(res, "x-nomad-index") != NULL)
-		snprintf(a->index, sizeof(a->index), "%s", http_result_header(res, "x-nomad-index"));
+		snprintf(
+		    a->index, sizeof(a->index), "%s", http_result_header(res, "x-nomad-index"));
 	loop_stop(l);
 }
 
@@ -119,8 +121,13 @@ static struct answer
 ask(const char *method, const char *path, const char *body)
 {
 	struct answer a = { 0 };
-	struct http_spec s = { .base = base, .path = path, .method = method, .body = body,
-		.len = body != NULL ? strlen(body) : 0, .done = on_done, .ctx = &a };
+	struct http_spec s = { .base = base,
+		.path = path,
+		.method = method,
+		.body = body,
+		.len = body != NULL ? strlen(body) : 0,
+		.done = on_done,
+		.ctx = &a };
 
 	http_call(l, &s);
 	loop_run(l);
@@ -160,7 +167,9 @@ a_stream_arrives_in_pieces(void **state)
 
 	assert_string_equal(a.body, "first second");
 	struct answer b = { 0 };
-	struct http_spec s = { .base = base, .path = "/stream", .done = on_done, .chunk = on_piece, .ctx = &b };
+	struct http_spec s = {
+		.base = base, .path = "/stream", .done = on_done, .chunk = on_piece, .ctx = &b
+	};
 	http_call(l, &s);
 	loop_run(l);
 	assert_int_equal(b.streamed, 12);
@@ -230,7 +239,9 @@ static void
 a_call_ends_when_its_time_is_over(void **state)
 {
 	struct answer a = { 0 };
-	struct http_spec s = { .base = base, .path = "/hold", .timeout_ms = 30, .done = on_done, .ctx = &a };
+	struct http_spec s = {
+		.base = base, .path = "/hold", .timeout_ms = 30, .done = on_done, .ctx = &a
+	};
 	(void)state;
 
 	http_call(l, &s);
@@ -245,7 +256,9 @@ static void
 a_stream_can_be_cancelled_from_its_own_piece(void **state)
 {
 	struct answer a = { 0 };
-	struct http_spec s = { .base = base, .path = "/big", .chunk = on_piece, .done = on_done, .ctx = &a };
+	struct http_spec s = {
+		.base = base, .path = "/big", .chunk = on_piece, .done = on_done, .ctx = &a
+	};
 	struct http_call *c = http_call(l, &s);
 	(void)state;
 
@@ -259,7 +272,9 @@ static void
 addresses_that_cannot_be_called_are_refused_by_name(void **state)
 {
 	struct answer a = { 0 };
-	struct http_spec s = { .base = "https://127.0.0.1:1", .path = "/", .done = on_done, .ctx = &a };
+	struct http_spec s = {
+		.base = "https://127.0.0.1:1", .path = "/", .done = on_done, .ctx = &a
+	};
 	(void)state;
 
 	http_call(l, &s);
@@ -304,7 +319,9 @@ a_unix_socket_serves_as_well_and_disappears_with_the_server(void **state)
 static int
 raw(uint16_t port)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
@@ -352,8 +369,10 @@ hostile_requests_are_refused_and_told_why(void **state)
 	(void)state;
 
 	expect_raw("nonsense\r\n\r\n", "HTTP/1.1 400 ");
-	expect_raw("PUT /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 400 ");
-	expect_raw("PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999999\r\n\r\n", "HTTP/1.1 413 ");
+	expect_raw("PUT /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+	    "HTTP/1.1 400 ");
+	expect_raw("PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999999\r\n\r\n",
+	    "HTTP/1.1 413 ");
 	snprintf(huge, sizeof(huge), "GET / HTTP/1.1\r\nHost: h\r\nX: ");
 	memset(huge + strlen(huge), 'a', sizeof(huge) - 1 - strlen(huge));
 	expect_raw(huge, "HTTP/1.1 431 ");
@@ -365,7 +384,8 @@ slow_requests_end_in_time(void **state)
 {
 	(void)state;
 	expect_raw("GET / HTTP/1.1\r\nHos", "HTTP/1.1 408 ");
-	expect_raw("PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf", "HTTP/1.1 408 ");
+	expect_raw(
+	    "PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf", "HTTP/1.1 408 ");
 	int fd = raw(http_server_port(server)); /* asks nothing: closed without a word */
 	assert_string_equal(converse(fd, "", 0, NULL), "");
 	close(fd);
@@ -375,12 +395,14 @@ static void
 requests_in_one_packet_are_answered_in_order(void **state)
 {
 	int fd = raw(http_server_port(server));
-	const char *text = "PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nonePUT /echo HTTP/1.1\r\nHost: h\r\n"
-			   "Transfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\nGET /stream HTTP/1.1\r\nHost: h\r\n\r\n"
+	const char *text = "PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nonePUT /echo "
+			   "HTTP/1.1\r\nHost: h\r\n"
+			   "Transfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\nGET /stream "
+			   "HTTP/1.1\r\nHost: h\r\n\r\n"
 			   "GET /info/last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 	const char *got = converse(fd, text, strlen(text), NULL);
-	const char *one = strstr(got, "\r\n\r\none"), *two = strstr(got, "\r\n\r\ntwo"), *three = strstr(got, "6\r\nsecond"),
-		   *four = strstr(got, "GET|/info/last");
+	const char *one = strstr(got, "\r\n\r\none"), *two = strstr(got, "\r\n\r\ntwo"),
+		   *three = strstr(got, "6\r\nsecond"), *four = strstr(got, "GET|/info/last");
 	(void)state;
 
 	assert_true(one != NULL && two > one && three > two && four > three);
@@ -391,10 +413,12 @@ static void
 who_waits_to_be_told_to_continue_is_told(void **state)
 {
 	int fd = raw(http_server_port(server));
-	const char *head = "PUT /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+	const char *head =
+	    "PUT /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
 	(void)state;
 
-	assert_non_null(strstr(converse(fd, head, strlen(head), "100 Continue\r\n\r\n"), "100 Continue"));
+	assert_non_null(
+	    strstr(converse(fd, head, strlen(head), "100 Continue\r\n\r\n"), "100 Continue"));
 	assert_non_null(strstr(converse(fd, "ok", 2, "\r\n\r\nok"), "\r\n\r\nok"));
 	close(fd);
 }

@@ -24,7 +24,11 @@ a_request_head_is_taken_apart(void **state)
 	int status;
 	(void)state;
 
-	assert_int_equal(parse(&a, "PUT /v1/jobs?x=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\nX-Empty:\r\n\r\n", &h, &status), 0);
+	assert_int_equal(
+	    parse(&a,
+		"PUT /v1/jobs?x=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\nX-Empty:\r\n\r\n",
+		&h, &status),
+	    0);
 	assert_string_equal(h.method, "PUT");
 	assert_string_equal(h.target, "/v1/jobs?x=1");
 	assert_int_equal(h.body, 12);
@@ -32,10 +36,15 @@ a_request_head_is_taken_apart(void **state)
 	assert_string_equal(http1_header(&h.headers, "content-length"), "12");
 	assert_string_equal(http1_header(&h.headers, "x-empty"), "");
 	assert_null(http1_header(&h.headers, "absent"));
-	assert_int_equal(parse(&a, "GET http://h/x HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", &h, &status), 0);
+	assert_int_equal(
+	    parse(&a, "GET http://h/x HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", &h, &status), 0);
 	assert_string_equal(h.target, "/x");
 	assert_true(h.keep_alive);
-	assert_int_equal(parse(&a, "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade, close\r\nTransfer-Encoding: chunked\r\n\r\n", &h, &status), 0);
+	assert_int_equal(parse(&a,
+			     "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade, "
+			     "close\r\nTransfer-Encoding: chunked\r\n\r\n",
+			     &h, &status),
+	    0);
 	assert_false(h.keep_alive);
 	assert_int_equal(h.body, HTTP1_CHUNKED);
 }
@@ -58,11 +67,15 @@ what_two_readers_may_read_differently_is_refused(void **state)
 		{ "GET / HTTP/1.1\r\nHost: h\r\n folded\r\n\r\n", 400 },
 		{ "GET / HTTP/1.1\r\nHost: h\r\nnocolon\r\n\r\n", 400 },
 		{ "GET / HTTP/1.1\r\nHost: h\x01\r\n\r\n", 400 },
-		{ "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+		    400 },
 		{ "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", 400 },
 		{ "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1, 1\r\n\r\n", 400 },
-		{ "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n", 400 },
-		{ "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n",
+		    400 },
+		{ "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n",
+		    400 },
 		{ "GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501 },
 	};
 	(void)state;
@@ -122,7 +135,10 @@ chunks_are_joined_however_they_arrive(void **state)
 	(void)state;
 	for (size_t step = 1; step < 40; step++) {
 		autobuf struct buf b = BUF_INIT;
-		assert_int_equal(dechunk("4;ext=1\r\nWiki\r\nA\r\npedia in c\r\n0\r\nTrailer: x\r\n\r\n", step, &b), HTTP1_END);
+		assert_int_equal(
+		    dechunk(
+			"4;ext=1\r\nWiki\r\nA\r\npedia in c\r\n0\r\nTrailer: x\r\n\r\n", step, &b),
+		    HTTP1_END);
 		assert_string_equal(buf_str(&b), "Wikipedia in c");
 	}
 }
@@ -130,8 +146,8 @@ chunks_are_joined_however_they_arrive(void **state)
 static void
 malformed_chunks_are_refused(void **state)
 {
-	static const char *const bad[] = { "g\r\n", "\r\n", "4\nWiki", "4\r\nWikiX", "4\r\nWiki\rX", "-1\r\n",
-		"10000000000000000\r\n", "0\r\n\n" };
+	static const char *const bad[] = { "g\r\n", "\r\n", "4\nWiki", "4\r\nWikiX", "4\r\nWiki\rX",
+		"-1\r\n", "10000000000000000\r\n", "0\r\n\n" };
 	(void)state;
 
 	for (size_t i = 0; i < NELEM(bad); i++) {

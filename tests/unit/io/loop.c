@@ -228,7 +228,8 @@ on_dial(void *ctx, int fd, const struct err *e)
 static void
 dialing_tells_of_success_and_of_refusal(void **state)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(in);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	struct dialed d = { .fd = -2 };

@@ -35,8 +35,9 @@ a_url_is_taken_apart(void **state)
 static void
 what_is_no_url_is_refused_by_name(void **state)
 {
-	static const char *const bad[] = { "", "example.net", "ftp://x", "http://", "http://a b", "http://x:99999",
-		"http://x:", "http://user@x", "http://[::1", "http://[x]", "unix://relative", "http://:80", "http://x\r\n/" };
+	static const char *const bad[] = { "", "example.net", "ftp://x", "http://", "http://a b",
+		"http://x:99999", "http://x:", "http://user@x", "http://[::1", "http://[x]",
+		"unix://relative", "http://:80", "http://x\r\n/" };
 	autoarena struct arena a = ARENA_INIT;
 	struct url u;
 	(void)state;

@@ -1,6 +1,6 @@
 #include "platform/netif.h"
 
-#include "platform/linux/netif.h"
+#include "platform/linux/ops.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,71 @@
+#include "platform/limits.h"
+#include "pot/priv.h"
+
+#include <string.h>
+
+#define BOTH  (POT_ATTR_LINUX | POT_ATTR_FREEBSD)
+#define JAILS POT_ATTR_FREEBSD
+
+/* In the order in which create writes them: the framework's, then the jail's. */
+static const struct pot_attr attrs[] = {
+	{ "no-rc-script", POT_ATTR_BOOL, "NO", false, false, true, BOTH,
+	    "the command runs by itself instead of as a system start-up" },
+	{ "persistent", POT_ATTR_BOOL, "YES", false, false, true, BOTH,
+	    "the pot stays up when its command has ended" },
+	{ "start-at-boot", POT_ATTR_BOOL, "NO", false, false, true, BOTH, "started with the machine" },
+	{ "early-start-at-boot", POT_ATTR_BOOL, "NO", false, false, false, BOTH,
+	    "started with the machine, before the others" },
+	{ "prunable", POT_ATTR_BOOL, "NO", false, false, true, BOTH,
+	    "prune may remove it when it has run and stopped" },
+	{ "localhost-tunnel", POT_ATTR_BOOL, "NO", false, false, false, 0,
+	    "not needed: exported ports are reachable from the machine itself" },
+	{ "no-tmpfs", POT_ATTR_BOOL, "NO", false, false, true, BOTH, "no fresh tmpfs on /tmp" },
+	{ "no-etc-hosts", POT_ATTR_BOOL, "NO", false, false, false, BOTH,
+	    "the other pots are not listed in /etc/hosts" },
+	{ "to-be-pruned", POT_ATTR_BOOL, "NO", false, true, false, BOTH, "set by the first start" },
+	{ "enforce_statfs", POT_ATTR_UINT, "2", true, false, true, JAILS, "which mounts are visible" },
+	{ "mount", POT_ATTR_BOOL, "NO", true, false, true, JAILS, "may mount" },
+	{ "fdescfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS, "fdescfs is mounted" },
+	{ "linprocfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS, "may mount linprocfs" },
+	{ "nullfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS, "may mount nullfs" },
+	{ "procfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS, "procfs is mounted" },
+	{ "tmpfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS, "may mount tmpfs" },
+	{ "zfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS, "may mount ZFS" },
+	{ "raw_sockets", POT_ATTR_BOOL, "NO", true, false, true, 0,
+	    "without effect: raw sockets (ping) are always granted" },
+	{ "sysvshm", POT_ATTR_SYSV, "new", true, false, true, JAILS, "System V shared memory" },
+	{ "sysvsem", POT_ATTR_SYSV, "new", true, false, true, JAILS, "System V semaphores" },
+	{ "sysvmsg", POT_ATTR_SYSV, "new", true, false, true, JAILS, "System V messages" },
+	{ "children", POT_ATTR_UINT, "0", true, false, true, JAILS, "how many jails it may make" },
+	{ "mlock", POT_ATTR_BOOL, "NO", true, false, true, BOTH, "may lock memory" },
+	{ "devfs_ruleset", POT_ATTR_UINT, "4", true, false, true, JAILS, "which devices it sees" },
+	{ "exec_stop", POT_ATTR_STRING, "", true, false, true, BOTH,
+	    "command run inside before the pot is stopped" },
+	{ "stop_timeout", POT_ATTR_UINT, "10", true, false, true, BOTH,
+	    "seconds between the stop signal and the kill" },
+};
+
+const struct pot_attr *
+pot_attrs(size_t *n)
+{
+	*n = NELEM(attrs);
+	return attrs;
+}
+
+const struct pot_attr *
+pot_attr_named(const char *name)
+{
+	for (size_t i = 0; i < NELEM(attrs); i++)
+		if (strcmp(attrs[i].name, name) == 0)
+			return &attrs[i];
+	return NULL;
+}
+
+bool
+pot_attr_has_effect(const struct pot_env *env, const struct pot_attr *a)
+{
+	bool jails = env->host != NULL && env->host->limits != NULL &&
+	    strcmp(env->host->limits->name, "rctl") == 0;
+
+	return (a->effect & (jails ? POT_ATTR_FREEBSD : POT_ATTR_LINUX)) != 0;
+}

@@ -1,0 +1,244 @@
+#include "pot/priv.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/*
+ * The framework's configuration. The shell implementation sources these files; here they are read
+ * as what they nearly always are, KEY=value lines, and anything that only a shell could understand
+ * is refused with its place.
+ */
+
+enum value_type { V_TEXT, V_UINT, V_BOOL, V_NONE };
+
+#define AT(member) offsetof(struct pot_config, member)
+
+static const struct row {
+	struct pot_config_key key;
+	enum value_type type;
+	size_t offset;
+} rows[] = {
+	{ { "POT_ZFS_ROOT", "zroot/pot", "parent of all datasets, as they are named in fscomp.conf" },
+	    V_TEXT, AT(zfs_root) },
+	{ { "POT_FS_ROOT", "/opt/pot", "where the tree of pots lies" }, V_TEXT, AT(fs_root) },
+	{ { "POT_CACHE", "/var/cache/pot", "downloaded images" }, V_TEXT, AT(cache) },
+	{ { "POT_TMP", "/tmp", "temporary files" }, V_TEXT, AT(tmp) },
+	{ { "POT_GROUP", "pot", "group that may look (POT_FS_ROOT is 0750 for it, where it exists)" },
+	    V_TEXT, AT(group) },
+	{ { "POT_HOSTNAME_MAX_LENGTH", "64", "longest host name of a pot" }, V_UINT, AT(hostname_max) },
+	{ { "POT_NETWORK", "10.192.0.0/10", "IPv4 network of the pots" }, V_TEXT, AT(network) },
+	{ { "POT_NETMASK", "255.192.0.0", "its mask; must agree" }, V_TEXT, AT(netmask) },
+	{ { "POT_GATEWAY", "10.192.0.1", "address of the public bridge" }, V_TEXT, AT(gateway) },
+	{ { "POT_NETWORK6", "fdf1:9c2e:7a35::/64", "IPv6 network of the pots" }, V_TEXT, AT(network6) },
+	{ { "POT_GATEWAY6", "fdf1:9c2e:7a35::1", "IPv6 address of the public bridge" }, V_TEXT,
+	    AT(gateway6) },
+	{ { "POT_EXTIF", "", "interface to the outside; empty: that of the default route" }, V_TEXT,
+	    AT(extif) },
+	{ { "POT_EXTRA_EXTIF", "", "more of them, separated by blanks" }, V_TEXT, AT(extra_extif) },
+	{ { "POT_EXTIF_ADDR", "", "source address for translated connections" }, V_TEXT,
+	    AT(extif_addr) },
+	{ { "POT_NETWORK_STACK", "ipv4", "ipv4, ipv6 or dual" }, V_TEXT, AT(network_stack) },
+	{ { "POT_DNS_NAME", "dns", "pot that answers DNS for -d pot" }, V_TEXT, AT(dns_name) },
+	{ { "POT_DNS_IP", "10.192.0.2", "its address; never given to another pot" }, V_TEXT,
+	    AT(dns_ip) },
+	{ { "POT_ISOLATE_VNET_POTS", "false", "pots of one bridge cannot reach each other" }, V_BOOL,
+	    AT(isolate_vnet_pots) },
+	{ { "POT_DEFAULT_SIGNATURE_PUBKEY", "", "key that images must be signed with" }, V_TEXT,
+	    AT(signature_pubkey) },
+	{ { "POT_LOG_FACILITY", "local2", "syslog facility" }, V_TEXT, AT(log_facility) },
+	{ { "POT_RUN_DIR", "/var/run/pot", "locks and records of what runs" }, V_TEXT, AT(run_dir) },
+	{ { "POT_CGROUP", "pot", "parent of the pots' control groups" }, V_TEXT, AT(cgroup) },
+	{ { "POT_BRIDGE", "pot0", "interface name of the public bridge" }, V_TEXT, AT(bridge) },
+	{ { "POT_NFT_TABLE", "pot", "packet filter table of our own" }, V_TEXT, AT(nft_table) },
+	{ { "POT_DATASET_BACKEND", "", "overlay, btrfs or zfs; empty: what the machine can do best" },
+	    V_TEXT, AT(dataset_backend) },
+	{ { "POT_PORT_MIN", "1024", "lowest host port chosen for a pot" }, V_UINT, AT(port_min) },
+	{ { "POT_PORT_MAX", "9999", "highest" }, V_UINT, AT(port_max) },
+	{ { "POT_IMAGE_HOOKS", "false", "hooks inside an imported image may run on this machine" },
+	    V_BOOL, AT(image_hooks) },
+	{ { "POT_IMAGE_HOST_MOUNTS", "false", "an imported image may name directories of this machine" },
+	    V_BOOL, AT(image_host_mounts) },
+	{ { "POT_MKTEMP_SUFFIX", ".XXXXXXXX", "accepted, without effect" }, V_NONE, 0 },
+};
+
+const struct pot_config_key *
+pot_config_keys(size_t *n)
+{
+	static struct pot_config_key keys[NELEM(rows)];
+
+	for (size_t i = 0; i < NELEM(rows); i++)
+		keys[i] = rows[i].key;
+	*n = NELEM(rows);
+	return keys;
+}
+
+static const struct row *
+row_of(const char *key, size_t len)
+{
+	for (size_t i = 0; i < NELEM(rows); i++)
+		if (strlen(rows[i].key.key) == len && memcmp(rows[i].key.key, key, len) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+static bool
+yes_no(const char *text, bool *out)
+{
+	static const char *const yes[] = { "yes", "true", "on", "1" };
+	static const char *const no[] = { "no", "false", "off", "0", "" };
+
+	for (size_t i = 0; i < NELEM(yes); i++)
+		if (strcasecmp(text, yes[i]) == 0)
+			return *out = true;
+	for (size_t i = 0; i < NELEM(no); i++)
+		if (strcasecmp(text, no[i]) == 0) {
+			*out = false;
+			return true;
+		}
+	return false;
+}
+
+static int
+assign(struct pot_config *c, const struct row *row, char *value, struct err *e)
+{
+	char *base = (char *)c;
+	uint64_t number;
+	bool flag;
+
+	switch (row->type) {
+	case V_TEXT:
+		memcpy(base + row->offset, &value, sizeof(value));
+		return 0;
+	case V_UINT:
+		if (!str_u64(value, 65535, &number))
+			return err_new(e, ERR_INPUT, "%s='%s': a number up to 65535 is needed",
+			    row->key.key, value);
+		unsigned small = (unsigned)number;
+		memcpy(base + row->offset, &small, sizeof(small));
+		return 0;
+	case V_BOOL:
+		if (!yes_no(value, &flag))
+			return err_new(
+			    e, ERR_INPUT, "%s='%s': yes or no is needed", row->key.key, value);
+		memcpy(base + row->offset, &flag, sizeof(flag));
+		return 0;
+	case V_NONE:
+		return 0;
+	}
+	return 0;
+}
+
+void
+pot_config_defaults(struct pot_config *c, struct arena *mem)
+{
+	struct err e = ERR_INIT;
+
+	*c = (struct pot_config){ 0 };
+	for (size_t i = 0; i < NELEM(rows); i++)
+		(void)assign(c, &rows[i], arena_strdup(mem, rows[i].key.def), &e);
+}
+
+const char *
+pot_config_get(const struct pot_config *c, const char *key, struct arena *mem)
+{
+	const struct row *row = row_of(key, strlen(key));
+	const char *base = (const char *)c;
+
+	if (row == NULL || row->type == V_NONE)
+		return NULL;
+	if (row->type == V_TEXT) {
+		char *value;
+		memcpy(&value, base + row->offset, sizeof(value));
+		return value;
+	}
+	if (row->type == V_UINT) {
+		unsigned number;
+		memcpy(&number, base + row->offset, sizeof(number));
+		return arena_printf(mem, "%u", number);
+	}
+	bool flag;
+	memcpy(&flag, base + row->offset, sizeof(flag));
+	return flag ? "true" : "false";
+}
+
+/* A value as the shell would read it, without what only a shell can do. *p is left behind it. */
+static int
+read_value(const char **p, const char *end, struct buf *out, struct err *e)
+{
+	while (*p < end && **p != ' ' && **p != '\t') {
+		char c = *(*p)++;
+		if (c == '\'' || c == '"') {
+			const char *close = memchr(*p, c, (size_t)(end - *p));
+			if (close == NULL)
+				return err_new(e, ERR_INPUT, "the quote %c is not closed", c);
+			for (; *p < close; (*p)++) {
+				if (c == '"' && strchr("$`\\", **p) != NULL)
+					return err_new(e, ERR_INPUT,
+					    "'%c' needs a shell; write the value itself", **p);
+				buf_addc(out, **p);
+			}
+			(*p)++;
+		} else if (strchr("$`\\;&|<>(){}*?[]!#~", c) != NULL) {
+			return err_new(e, ERR_INPUT,
+			    "'%c' needs a shell; write the value itself, in quotes", c);
+		} else {
+			buf_addc(out, c);
+		}
+	}
+	return 0;
+}
+
+static int
+parse_line(struct pot_config *c, struct arena *mem, const char *where, const char *p, const char *end,
+    struct strs_builder *unknown, struct err *e)
+{
+	autobuf struct buf value = BUF_INIT;
+
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	if (p == end || *p == '#')
+		return 0;
+	const char *key = p;
+	while (p < end && (isalnum((unsigned char)*p) || *p == '_'))
+		p++;
+	size_t len = (size_t)(p - key);
+	if (len == 0 || p == end || *p != '=' || isdigit((unsigned char)*key))
+		return err_new(e, ERR_INPUT,
+		    "only KEY=value, comments and empty lines are understood (no shell runs here)");
+	p++;
+	if (read_value(&p, end, &value, e) < 0)
+		return -1;
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	if (p < end && *p != '#')
+		return err_new(e, ERR_INPUT, "text after the value: put quotes around it");
+	const struct row *row = row_of(key, len);
+	if (row == NULL) {
+		strs_add(unknown, arena_printf(mem, "%s: %.*s", where, (int)len, key));
+		return 0;
+	}
+	return assign(c, row, arena_strdup(mem, buf_str(&value)), e);
+}
+
+int
+pot_config_parse(struct pot_config *c, struct arena *mem, const char *file, const char *text, size_t len,
+    struct err *e)
+{
+	const char *p = text, *end = text + len;
+	struct strs_builder unknown = { .out = &c->unknown, .cap = c->unknown.n, .mem = mem };
+	char where[PATH_SIZE];
+
+	if (memchr(text, '\0', len) != NULL)
+		return err_new(e, ERR_INPUT, "%s: not a text file", file);
+	for (unsigned line = 1; p < end; line++) {
+		const char *eol = memchr(p, '\n', (size_t)(end - p));
+		const char *stop = eol != NULL ? eol : end;
+		path_at(where, "%s:%u", file, line);
+		if (stop > p && stop[-1] == '\r')
+			stop--;
+		if (parse_line(c, mem, where, p, stop, &unknown, e) < 0)
+			return err_ctx(e, "%s", where);
+		p = eol != NULL ? eol + 1 : end;
+	}
+	return 0;
+}

@@ -1,0 +1,325 @@
+#include "pot/priv.h"
+#include "pot/run.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * Making pots. An intent is on disk before the first dataset is made and goes when the pot is
+ * complete; whatever happens in between, the pot is either whole or removed again.
+ */
+
+int
+pot_exists(struct pot_env *env, const char *name, struct err *e)
+{
+	char path[PATH_SIZE];
+
+	path_at(path, "%s/jails/%s", env->conf.fs_root, name);
+	if (access(path, F_OK) == 0)
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(e, "look for %s", path);
+}
+
+int
+mkdir_conf(struct pot_env *env, const char *name, struct err *e)
+{
+	char path[PATH_SIZE];
+
+	return make_dirs(path_at(path, "%s/jails/%s/conf", env->conf.fs_root, name), 0755, e);
+}
+
+int
+destroy_datasets(struct pot_env *env, const char *name, struct err *e)
+{
+	char path[PATH_SIZE], dataset[DATASET_SIZE];
+
+	if (env->host->dataset->destroy(env->host, ds_pot(dataset, name), true, e) < 0)
+		return -1;
+	if (remove_tree(path_at(path, "%s/jails/%s", env->conf.fs_root, name), e) < 0)
+		return -1;
+	return remove_tree(path_at(path, "%s/runs/%s", env->conf.run_dir, name), e);
+}
+
+int
+mount_root_of(struct pot_env *env, const char *dataset, struct arena *mem, struct mount_root *out, struct err *e)
+{
+	autodataset_root struct dataset_root r = DATASET_ROOT_INIT;
+
+	if (env->host->dataset->root(env->host, dataset, &r, e) < 0)
+		return -1;
+	*out = (struct mount_root){ 0 };
+	if (r.plain != NULL) {
+		out->plain = arena_strdup(mem, r.plain);
+		return 0;
+	}
+	const char **lower = arena_array(mem, r.lower.n + 1, const char *);
+	for (size_t i = 0; i < r.lower.n; i++)
+		lower[i] = arena_strdup(mem, r.lower.at[i]);
+	out->lower = lower;
+	out->upper = r.upper != NULL ? arena_strdup(mem, r.upper) : NULL;
+	out->work = r.work != NULL ? arena_strdup(mem, r.work) : NULL;
+	return 0;
+}
+
+/* ---- the frame of every making ---- */
+
+int
+making_announce(struct making *m, struct err *e)
+{
+	struct pot_env *env = m->env;
+	autofd int alloc = lock_named(env, LOCK_ALLOC, LOCK_WAIT, e);
+
+	if (alloc < 0 || net_choose(env, m->name, m->net, m->stack, m->ip, &m->choice, e) < 0)
+		return -1;
+	return intent_begin(env, m->name, INTENT_POT, m->choice.ip, m->choice.ip6, e);
+}
+
+static void
+making_undo(struct making *m)
+{
+	struct err e = ERR_INIT;
+
+	if (m->keep)
+		(void)intent_done(m->env, m->name, INTENT_POT, &e);
+	else if (intent_undo(m->env, m->name, INTENT_POT, &e) < 0)
+		pot_say(m->env, POT_SAY_ERROR, "%s is left half made ('pot doctor' removes it): %s", m->name,
+		    e.text);
+}
+
+int
+making_run(struct making *m, struct err *e)
+{
+	struct pot_env *env = m->env;
+	int there = pot_exists(env, m->name, e);
+
+	if (there != 0)
+		return there < 0 ? -1 : err_new(e, ERR_EXISTS, "a pot named '%s' exists already", m->name);
+	if (flavours_check(env, m->flavours, e) < 0)
+		return -1;
+	if (making_announce(m, e) < 0 || m->make(m, e) < 0 ||
+	    flavours_apply(env, m->name, m->flavours, e) < 0 ||
+	    intent_done(env, m->name, INTENT_POT, e) < 0) {
+		making_undo(m);
+		return -1;
+	}
+	return 0;
+}
+
+int
+net_options(struct pot_env *env, const struct pot_net_options *o, enum pot_net net, enum pot_stack stack,
+    struct making *m, struct err *e)
+{
+	struct pot_spec defaults = { .stack = stack };
+
+	if (o->net != NULL && pot_net_named(o->net, &net, e) < 0)
+		return -1;
+	if (o->stack != NULL && pot_stack_named(o->stack, &stack, e) < 0)
+		return -1;
+	defaults.stack = stack;
+	m->net = net;
+	m->stack_stored = stack;
+	m->stack = pot_spec_stack(env, &defaults);
+	if (stack == POT_STACK_UNSET)
+		m->stack_stored = m->stack;
+	m->ip = o->ip;
+	return 0;
+}
+
+int
+dns_store(struct making *m, struct conf *conf, const char *dns, struct err *e)
+{
+	autobuf struct buf text = BUF_INIT;
+	enum pot_dns kind;
+	const char *file;
+
+	if (dns_check(dns, &kind, &file, e) < 0)
+		return -1;
+	conf_set(conf, "pot.dns", pot_dns_text(kind));
+	if (kind == POT_DNS_POT)
+		conf_add(conf, "pot.depend", m->env->conf.dns_name);
+	if (file == NULL)
+		return 0;
+	if (buf_read_file(&text, file, 65536, e) < 0)
+		return -1;
+	return conf_file_put(m->env, m->name, "resolv.conf", buf_str(&text), text.len, 0644, e);
+}
+
+/* ---- create ---- */
+
+static int
+root_from_base(struct pot_env *env, const char *base, const char *to, struct err *e)
+{
+	const struct dataset_ops *ds = env->host->dataset;
+	char dataset[DATASET_SIZE];
+	autofree char *snap = NULL;
+
+	snprintf(dataset, sizeof(dataset), "bases/%s", base);
+	if (newest_snapshot(env, dataset, &snap, e) < 0)
+		return e->kind == ERR_ABSENT
+		    ? err_new(e, ERR_ABSENT, "no base is named '%s'; 'pot create-base' makes one", base)
+		    : -1;
+	if (snap == NULL)
+		return err_new(e, ERR_CORRUPT, "base %s has no snapshot: its making did not end", base);
+	return ds->clone(env->host, dataset, snap, to, e);
+}
+
+static int
+root_from_pot(struct pot_env *env, const char *potbase, const char *to, struct err *e)
+{
+	char root[DATASET_SIZE];
+	autofree char *snap = NULL;
+
+	if (newest_snapshot(env, ds_root(root, potbase), &snap, e) < 0)
+		return -1;
+	if (snap == NULL)
+		return err_new(e, ERR_ABSENT, "pot %s has no snapshot; 'pot snapshot -p %s' takes one", potbase,
+		    potbase);
+	return env->host->dataset->copy(env->host, root, snap, to, e);
+}
+
+/* A root that nobody filled yet still has what every root needs. */
+static int
+root_empty(struct pot_env *env, const char *to, struct err *e)
+{
+	return env->host->dataset->create(env->host, to, DATASET_LAYERED, e);
+}
+
+static char *
+base_release(struct pot_env *env, const char *base, struct arena *mem)
+{
+	struct err ignored = ERR_INIT;
+	autofree char *value = NULL;
+	char dataset[DATASET_SIZE];
+
+	snprintf(dataset, sizeof(dataset), "bases/%s", base);
+	if (*base == '\0' ||
+	    env->host->dataset->property_get(env->host, dataset, ":pot.osrelease", &value, &ignored) < 0 ||
+	    value == NULL)
+		return arena_strdup(mem, base);
+	return arena_strdup(mem, value);
+}
+
+static void
+conf_defaults(struct making *m, struct conf *conf, const struct pot_create_options *o, const char *base)
+{
+	struct pot_env *env = m->env;
+	size_t n;
+	const struct pot_attr *attr = pot_attrs(&n);
+
+	conf_set(conf, "pot.level", "0");
+	conf_set(conf, "pot.type", "single");
+	conf_set(conf, "pot.base", base);
+	conf_set(conf, "pot.potbase", o->potbase != NULL ? o->potbase : "");
+	conf_set(conf, "pot.dns", "inherit");
+	conf_set(conf, "pot.cmd", "sh /etc/rc");
+	conf_set(conf, "host.hostname",
+	    arena_printf(&m->mem, "\"%s\"", hostname_for(env, m->name, &m->mem)));
+	conf_set(conf, "osrelease", arena_printf(&m->mem, "\"%s\"", base_release(env, base, &m->mem)));
+	for (size_t i = 0; i < n; i++)
+		if (attr[i].at_creation)
+			conf_set(conf, arena_printf(&m->mem, "pot.attr.%s", attr[i].name), attr[i].def);
+}
+
+static int
+create_make(struct making *m, struct err *e)
+{
+	const struct pot_create_options *o = m->options;
+	const struct pot_spec *parent = m->ctx;
+	struct pot_env *env = m->env;
+	autoconf struct conf conf = CONF_INIT(&m->mem);
+	char dataset[DATASET_SIZE];
+	const char *base = o->base != NULL ? o->base : parent != NULL ? parent->base : "";
+
+	if (env->host->dataset->create(env->host, ds_pot(dataset, m->name), DATASET_PLAIN, e) < 0 ||
+	    mkdir_conf(env, m->name, e) < 0)
+		return -1;
+	ds_root(dataset, m->name);
+	int rc = parent != NULL ? root_from_pot(env, parent->name, dataset, e)
+	    : o->base != NULL	? root_from_base(env, o->base, dataset, e)
+				: root_empty(env, dataset, e);
+	if (rc < 0)
+		return -1;
+	conf_defaults(m, &conf, o, base);
+	if (parent != NULL)
+		conf_set_cmd(&conf, parent->cmd,
+		    parent->argv.n > 0 ? (const char *const *)parent->argv.at : NULL);
+	if (dns_store(m, &conf, o->net.dns != NULL ? o->net.dns : "inherit", e) < 0)
+		return -1;
+	net_store(&conf, &m->choice, m->stack_stored);
+	if (conf_file_put(env, m->name, "fscomp.conf", "", 0, 0644, e) < 0)
+		return -1;
+	return conf_save(&conf, env, m->name, e);
+}
+
+static int
+create_check(struct pot_env *env, const struct pot_create_options *o, struct making *m, struct err *e)
+{
+	enum pot_dns dns;
+	const char *file;
+
+	if (pot_name_check(o->name, e) < 0)
+		return -1;
+	if (o->type != NULL && strcmp(o->type, "multi") == 0)
+		return err_new(e, ERR_UNSUPPORTED, "type multi comes later; -t single is there");
+	if (o->type != NULL && strcmp(o->type, "single") != 0)
+		return err_new(e, ERR_INPUT, "type '%s' is neither single nor multi", o->type);
+	if (o->base != NULL && pot_word_check("base", o->base, e) < 0)
+		return -1;
+	if (o->potbase != NULL && pot_name_check(o->potbase, e) < 0)
+		return -1;
+	if (o->base == NULL && o->potbase == NULL && !o->empty)
+		return err_new(e, ERR_INPUT, "a base (-b) or a pot to copy (-P) is needed");
+	if (o->net.dns != NULL && dns_check(o->net.dns, &dns, &file, e) < 0)
+		return -1;
+	if (net_options(env, &o->net, POT_NET_INHERIT, POT_STACK_UNSET, m, e) < 0)
+		return -1;
+	if (need_root("create", e) < 0)
+		return -1;
+	return pot_env_ready(env, e);
+}
+
+static int
+create_locked(struct making *m, const struct pot_create_options *o, struct err *e)
+{
+	struct pot_spec *parent = NULL;
+
+	if (o->potbase != NULL) {
+		if (pot_spec_load(m->env, o->potbase, &m->mem, &parent, e) < 0)
+			return -1;
+		if (parent->type != POT_SINGLE)
+			return err_new(e, ERR_INPUT, "pot %s is not of type single", o->potbase);
+		if (o->base != NULL && strcmp(o->base, parent->base) != 0)
+			return err_new(e, ERR_INPUT, "pot %s was made from base %s, not %s", o->potbase,
+			    parent->base, o->base);
+	}
+	m->ctx = parent;
+	return making_run(m, e);
+}
+
+int
+pot_create(struct pot_env *env, const struct pot_create_options *o, struct err *e)
+{
+	struct making m = { .env = env, .name = o->name, .keep = o->keep, .make = create_make,
+		.flavours = o->flavours, .options = o, .mem = ARENA_INIT };
+	autofd int lock = -1, parent_lock = -1, base_lock = -1;
+
+	if (create_check(env, o, &m, e) < 0)
+		return -1;
+	if (o->potbase != NULL) {
+		if (lock_pots(env, o->name, o->potbase, &lock, &parent_lock, e) < 0)
+			return -1;
+	} else if ((lock = lock_pot(env, o->name, LOCK_WAIT, e)) < 0) {
+		return -1;
+	}
+	if (o->base != NULL && (base_lock = lock_base(env, o->base, LOCK_WAIT, e)) < 0)
+		return -1;
+	lock_share(env, o->name, lock);
+	int rc = create_locked(&m, o, e);
+	lock_share(env, NULL, -1);
+	if (rc < 0 && e->kind != ERR_EXISTS)
+		lock_forget(env, o->name);
+	arena_fini(&m.mem);
+	return rc < 0 ? err_ctx(e, "create pot %s", o->name) : 0;
+}

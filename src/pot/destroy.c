@@ -1,0 +1,193 @@
+#include "pot/priv.h"
+#include "pot/run.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * Removing. The intent goes to disk first: from then on the pot counts as gone, and whoever meets its
+ * name finishes the work.
+ */
+
+static int
+remove_announced(struct pot_env *env, const char *name, struct err *e)
+{
+	if (intent_begin(env, name, INTENT_POT, NULL, NULL, e) < 0)
+		return -1;
+	return intent_undo(env, name, INTENT_POT, e);
+}
+
+/* Pots made from this one by copying (create -P). Clones keep living without it. */
+static int
+children_of(struct pot_env *env, const char *name, struct arena *mem, struct pot_strs *out, struct err *e)
+{
+	struct strs_builder b = STRS_BUILDER(out, mem);
+	struct pot_strs all;
+
+	*out = (struct pot_strs){ 0 };
+	if (pot_names(env, POT_KIND_POT, mem, &all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		struct err ignored = ERR_INIT;
+		struct pot_spec *spec;
+		if (strcmp(all.at[i], name) != 0 && pot_spec_load(env, all.at[i], mem, &spec, &ignored) == 0 &&
+		    strcmp(spec->potbase, name) == 0)
+			strs_add(&b, all.at[i]);
+	}
+	return 0;
+}
+
+static int
+destroy_locked(struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_spec *spec;
+	int live;
+
+	if (pot_spec_load(env, name, &mem, &spec, e) < 0 && (e->kind != ERR_CORRUPT || !o->force))
+		return -1;
+	if (run_recover(env, name, e) < 0 && !o->force)
+		return -1;
+	live = run_is_live(env, name);
+	if (live != 0)
+		return err_new(e, ERR_BUSY,
+		    live > 0 ? "it is running; stop it first, or use -F"
+			     : "whether it runs cannot be told now; 'pot doctor' says more");
+	return remove_announced(env, name, e);
+}
+
+static int
+destroy_one(struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
+{
+	if (o->force && run_is_live(env, name) != 0 && pot_stop(env, name, NULL, e) < 0)
+		return -1;
+	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
+	if (lock < 0)
+		return -1;
+	int there = pot_exists(env, name, e);
+	if (there <= 0) {
+		if (there == 0)
+			lock_forget(env, name);
+		return there < 0 ? -1 : err_new(e, ERR_ABSENT, "no pot is named '%s'", name);
+	}
+	if (destroy_locked(env, name, o, e) < 0)
+		return -1;
+	lock_forget(env, name);
+	return 0;
+}
+
+static int
+destroy_tree(struct pot_env *env, const char *name, const struct pot_destroy_options *o, unsigned depth,
+    struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_strs children;
+
+	if (depth > 32)
+		return err_new(e, ERR_CORRUPT, "pots name each other as their origin (pot.potbase)");
+	if (children_of(env, name, &mem, &children, e) < 0)
+		return -1;
+	if (children.n > 0 && !o->recursive)
+		return err_new(e, ERR_BUSY, "pot %s was made from it; -r destroys that as well", children.at[0]);
+	for (size_t i = 0; i < children.n; i++)
+		if (destroy_tree(env, children.at[i], o, depth + 1, e) < 0)
+			return err_ctx(e, "pot %s, made from it", children.at[i]);
+	return destroy_one(env, name, o, e);
+}
+
+int
+pot_destroy(struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
+{
+	static const struct pot_destroy_options careful = { .force = false };
+
+	if (pot_name_check(name, e) < 0 || need_root("destroy", e) < 0 || pot_env_ready(env, e) < 0)
+		return -1;
+	if (destroy_tree(env, name, o != NULL ? o : &careful, 0, e) < 0)
+		return err_ctx(e, "destroy pot %s", name);
+	return 0;
+}
+
+int
+pot_destroy_base(struct pot_env *env, const char *base, bool recursive, struct err *e)
+{
+	char dataset[DATASET_SIZE];
+
+	(void)recursive; /* only pots of type multi, which come later, depend on a base */
+	if (pot_word_check("base", base, e) < 0 || need_root("destroy", e) < 0 || pot_env_ready(env, e) < 0)
+		return -1;
+	autofd int lock = lock_base(env, base, LOCK_WAIT, e);
+	if (lock < 0)
+		return -1;
+	snprintf(dataset, sizeof(dataset), "bases/%s", base);
+	int there = env->host->dataset->exists(env->host, dataset, e);
+	if (there <= 0)
+		return there < 0 ? -1 : err_new(e, ERR_ABSENT, "no base is named '%s'", base);
+	if (intent_begin(env, base, INTENT_BASE, NULL, NULL, e) < 0 ||
+	    intent_undo(env, base, INTENT_BASE, e) < 0)
+		return err_ctx(e, "destroy base %s", base);
+	return 0;
+}
+
+/* ---- prune ---- */
+
+static bool
+prunable(struct pot_env *env, const char *name)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct pot_spec *spec;
+
+	return pot_spec_load(env, name, &mem, &spec, &e) == 0 && pot_spec_yes(spec, "prunable") &&
+	    pot_spec_yes(spec, "to-be-pruned") && run_is_live(env, name) == 0;
+}
+
+/* 1: gone; 0: not now (it runs, or somebody is at it). */
+static int
+prune_one(struct pot_env *env, const char *name, struct err *e)
+{
+	static const struct pot_destroy_options careful = { .force = false };
+	autofd int lock = lock_pot(env, name, LOCK_TRY, e);
+
+	if (lock < 0)
+		return e->kind == ERR_BUSY ? 0 : -1;
+	/* look again, now that nobody can start it */
+	if (!prunable(env, name))
+		return 0;
+	if (destroy_locked(env, name, &careful, e) < 0)
+		return -1;
+	lock_forget(env, name);
+	return 1;
+}
+
+int
+pot_prune(struct pot_env *env, const struct pot_prune_options *o, struct arena *mem, struct pot_strs *gone,
+    struct err *e)
+{
+	struct strs_builder b = STRS_BUILDER(gone, mem);
+	struct pot_strs all;
+	struct err first = ERR_INIT;
+	char path[PATH_SIZE];
+
+	*gone = (struct pot_strs){ 0 };
+	if (need_root("prune", e) < 0 || pot_env_ready(env, e) < 0 ||
+	    pot_names(env, POT_KIND_POT, mem, &all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		struct err why = ERR_INIT;
+		if (!prunable(env, all.at[i]))
+			continue;
+		path_at(path, "%s/jails/%s/conf/.last_run_stats", env->conf.fs_root, all.at[i]);
+		if (o->grace && file_age_seconds(path) < 60)
+			continue;
+		int rc = o->dry_run ? 1 : prune_one(env, all.at[i], &why);
+		if (rc > 0)
+			strs_add(&b, all.at[i]);
+		if (rc < 0 && first.kind == ERR_NONE) {
+			first = why;
+			err_ctx(&first, "prune pot %s", all.at[i]);
+		}
+	}
+	if (first.kind != ERR_NONE)
+		*e = first;
+	return first.kind != ERR_NONE ? -1 : 0;
+}

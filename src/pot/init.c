@@ -1,0 +1,228 @@
+#include "platform/filter.h"
+#include "platform/limits.h"
+#include "platform/netif.h"
+#include "pot/net.h"
+#include "pot/priv.h"
+#include "pot/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const top_datasets[] = { "bases", "jails", "fscomp" };
+#define CACHE_MARK ".made-by-pot-init"
+
+static int
+set_group(struct pot_env *env, struct err *e)
+{
+	const char *root = env->conf.fs_root;
+	struct group *g = getgrnam(env->conf.group);
+
+	if (g == NULL)
+		pot_say(env, POT_SAY_DEBUG, "there is no group '%s' (POT_GROUP): %s is for root alone",
+		    env->conf.group, root);
+	if (chmod(root, 0750) < 0 || chown(root, 0, g != NULL ? g->gr_gid : 0) < 0)
+		return err_sys(e, "set owner and mode of %s", root);
+	return 0;
+}
+
+/* The mark says that the directory is ours to remove. */
+static int
+make_cache(struct pot_env *env, struct err *e)
+{
+	const char *cache = env->conf.cache;
+	char mark[PATH_SIZE];
+	struct stat st;
+
+	if (stat(cache, &st) == 0)
+		return 0;
+	if (make_dirs(cache, 0755, e) < 0)
+		return -1;
+	autofd int fd = open(path_at(mark, "%s/%s", cache, CACHE_MARK), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	return fd < 0 ? err_sys(e, "write %s", mark) : 0;
+}
+
+int
+pot_init(struct pot_env *env, const struct pot_init_options *o, struct err *e)
+{
+	const struct dataset_ops *ds = env->host->dataset;
+	char path[PATH_SIZE];
+	struct nets nets;
+
+	(void)o;
+	if (need_root("init", e) < 0 || nets_read(env, &nets, e) < 0)
+		return -1;
+	if (ds->probe != NULL && ds->probe(env->host, e) < 0)
+		return err_ctx(e, "datasets");
+	if (ds->root_create(env->host, e) < 0)
+		return err_ctx(e, "create %s", env->conf.fs_root);
+	for (size_t i = 0; i < NELEM(top_datasets); i++) {
+		if (ds->create(env->host, top_datasets[i], DATASET_PLAIN, e) < 0 && e->kind != ERR_EXISTS)
+			return err_ctx(e, "create %s", top_datasets[i]);
+		if (make_dirs(path_at(path, "%s/%s", env->conf.fs_root, top_datasets[i]), 0755, e) < 0)
+			return -1;
+	}
+	if (set_group(env, e) < 0 ||
+	    make_dirs(path_at(path, "%s/bridges", env->conf.fs_root), 0755, e) < 0 ||
+	    make_cache(env, e) < 0 || make_dirs(env->conf.run_dir, 0711, e) < 0)
+		return -1;
+	return 0;
+}
+
+/* ---- the virtual network ---- */
+
+static int
+network_up(struct pot_env *env, const struct nets *n, bool with6, struct err *e)
+{
+	struct host *h = env->host;
+	struct ipnet addrs[2] = { { .addr = n->gateway4, .prefix = n->net4.prefix },
+		{ .addr = n->gateway6, .prefix = n->net6.prefix } };
+	struct filter_net net = { .bridge = env->conf.bridge,
+		.net4 = n->net4,
+		.external = *env->conf.extif != '\0' ? env->conf.extif : NULL };
+
+	if (with6)
+		net.net6 = n->net6;
+	if (h->netif->forwarding_enable(h, e) < 0)
+		return err_ctx(e, "let packets pass");
+	if (h->netif->bridge_ensure(h, env->conf.bridge, addrs, with6 ? 2 : 1, e) < 0)
+		return err_ctx(e, "bridge %s", env->conf.bridge);
+	if (h->filter->setup(h, &net, e) < 0)
+		return err_ctx(e, "address translation");
+	return 0;
+}
+
+int
+pot_vnet_start(struct pot_env *env, struct err *e)
+{
+	struct nets nets;
+	struct err first = ERR_INIT;
+
+	if (need_root("vnet-start", e) < 0 || nets_read(env, &nets, e) < 0)
+		return -1;
+	autofd int lock = lock_named(env, LOCK_NET, LOCK_WAIT, e);
+	if (lock < 0)
+		return -1;
+	bool with6 = nets.net6.addr.family != 0;
+	if (network_up(env, &nets, with6, &first) == 0)
+		return 0;
+	if (!with6 || strcmp(env->conf.network_stack, "ipv4") != 0 ||
+	    network_up(env, &nets, false, e) < 0) {
+		*e = first;
+		return err_ctx(e, "virtual network");
+	}
+	pot_say(env, POT_SAY_INFO, "pots have no IPv6 on this machine: %s", first.text);
+	return 0;
+}
+
+bool
+pot_vnet_up(struct pot_env *env)
+{
+	autonetif_bridge struct netif_bridge b = NETIF_BRIDGE_INIT;
+	struct err e = ERR_INIT;
+
+	return env->host->netif->bridge_info(env->host, env->conf.bridge, &b, &e) == 0 && b.up &&
+	    env->host->filter->ready(env->host, &e) > 0;
+}
+
+/* The first pot that runs, or may; bridged: only those on the bridge. */
+static int
+first_live(struct pot_env *env, bool bridged, struct arena *mem, char **name, struct err *e)
+{
+	struct pot_strs names;
+
+	*name = NULL;
+	if (run_names(env, mem, &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n && *name == NULL; i++) {
+		struct run r;
+		if (run_is_live(env, names.at[i]) == 0)
+			continue;
+		if (!bridged || run_read(env, names.at[i], &r, e) < 0 ||
+		    (r.begun & (1u << RUN_NETWORK)) != 0)
+			*name = names.at[i];
+	}
+	return 0;
+}
+
+int
+pot_vnet_stop(struct pot_env *env, struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	char *live;
+
+	if (need_root("vnet-stop", e) < 0)
+		return -1;
+	autofd int lock = lock_named(env, LOCK_NET, LOCK_WAIT, e);
+	if (lock < 0 || first_live(env, true, &mem, &live, e) < 0)
+		return -1;
+	if (live != NULL)
+		return err_new(e, ERR_BUSY, "the virtual network is in use by pot %s", live);
+	if (env->host->filter->teardown(env->host, e) < 0)
+		return err_ctx(e, "remove the packet filter's table");
+	return env->host->netif->bridge_remove(env->host, env->conf.bridge, e);
+}
+
+/* ---- taking it all away ---- */
+
+static int
+stop_all(struct pot_env *env, bool force, struct arena *mem, struct err *e)
+{
+	struct pot_strs names;
+
+	if (run_names(env, mem, &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		int live = run_is_live(env, names.at[i]);
+		if (live != 0 && !force)
+			return err_new(e, ERR_BUSY, "%s is running; stop it first, or use -f", names.at[i]);
+		if (str_starts(names.at[i], RUN_RAW_PREFIX))
+			continue;
+		if (pot_stop(env, names.at[i], NULL, e) < 0 && e->kind != ERR_ABSENT)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+remove_run_dir(struct pot_env *env, struct err *e)
+{
+	static const char *const parts[] = { "runs", "locks" };
+	char path[PATH_SIZE];
+
+	for (size_t i = 0; i < NELEM(parts); i++)
+		if (remove_tree(path_at(path, "%s/%s", env->conf.run_dir, parts[i]), e) < 0)
+			return -1;
+	if (rmdir(env->conf.run_dir) < 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EBUSY &&
+	    errno != EEXIST)
+		return err_sys(e, "remove %s", env->conf.run_dir);
+	return 0;
+}
+
+int
+pot_deinit(struct pot_env *env, bool force, struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	char path[PATH_SIZE];
+
+	if (need_root("de-init", e) < 0 || stop_all(env, force, &mem, e) < 0 || pot_vnet_stop(env, e) < 0 ||
+	    env->host->limits->teardown(env->host, e) < 0)
+		return -1;
+	for (size_t i = 0; i < NELEM(top_datasets); i++) {
+		if (env->host->dataset->destroy(env->host, top_datasets[i], true, e) < 0)
+			return err_ctx(e, "destroy %s", top_datasets[i]);
+		if (remove_tree(path_at(path, "%s/%s", env->conf.fs_root, top_datasets[i]), e) < 0)
+			return -1;
+	}
+	if (remove_tree(path_at(path, "%s/.intents", env->conf.fs_root), e) < 0 ||
+	    remove_tree(path_at(path, "%s/bridges", env->conf.fs_root), e) < 0 ||
+	    env->host->dataset->root_destroy(env->host, e) < 0)
+		return -1;
+	if (access(path_at(path, "%s/%s", env->conf.cache, CACHE_MARK), F_OK) == 0 &&
+	    remove_tree(env->conf.cache, e) < 0)
+		return -1;
+	return remove_run_dir(env, e);
+}

@@ -1,0 +1,119 @@
+#include "pot/priv.h"
+#include "store/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * An intent says on disk, before the act, that a pot (or base) is being made or removed. While it is
+ * there the pot does not count; whoever holds the pot's lock and finds one removes what it announces.
+ * It also keeps the addresses of a pot that has no pot.conf yet.
+ *
+ * <fs_root>/.intents/<name> or base:<name>, text: "ip=…\nip6=…\n".
+ */
+
+static int
+intents_dir(struct pot_env *env, bool make, struct err *e)
+{
+	char path[PATH_SIZE];
+	int fd;
+
+	path_at(path, "%s/.intents", env->conf.fs_root);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && make) {
+		if (make_dirs(path, 0700, e) < 0)
+			return -1;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	return fd >= 0 ? fd : err_sys(e, "open %s", path);
+}
+
+static const char *
+file_of(char out[DATASET_SIZE], const char *name, enum intent_kind kind)
+{
+	snprintf(out, DATASET_SIZE, "%s%s", kind == INTENT_BASE ? "base:" : "", name);
+	return out;
+}
+
+int
+intent_begin(struct pot_env *env, const char *name, enum intent_kind kind, const char *ip, const char *ip6,
+    struct err *e)
+{
+	autobuf struct buf text = BUF_INIT;
+	char file[DATASET_SIZE];
+	autofd int dir = intents_dir(env, true, e);
+
+	if (dir < 0)
+		return -1;
+	if (ip != NULL && *ip != '\0')
+		buf_addf(&text, "ip=%s\n", ip);
+	if (ip6 != NULL && *ip6 != '\0')
+		buf_addf(&text, "ip6=%s\n", ip6);
+	return file_replace(dir, file_of(file, name, kind), buf_str(&text), text.len, 0600, e);
+}
+
+int
+intent_done(struct pot_env *env, const char *name, enum intent_kind kind, struct err *e)
+{
+	char file[DATASET_SIZE];
+	autofd int dir = intents_dir(env, false, e);
+
+	if (dir < 0)
+		return e->kind == ERR_ABSENT ? 0 : -1;
+	return file_remove(dir, file_of(file, name, kind), e);
+}
+
+int
+intent_exists(struct pot_env *env, const char *name, enum intent_kind kind, struct err *e)
+{
+	char path[PATH_SIZE], file[DATASET_SIZE];
+
+	path_at(path, "%s/.intents/%s", env->conf.fs_root, file_of(file, name, kind));
+	if (access(path, F_OK) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : err_sys(e, "look for %s", path);
+}
+
+int
+intent_undo(struct pot_env *env, const char *name, enum intent_kind kind, struct err *e)
+{
+	char dataset[DATASET_SIZE];
+
+	if (kind == INTENT_POT) {
+		if (destroy_datasets(env, name, e) < 0)
+			return -1;
+	} else {
+		snprintf(dataset, sizeof(dataset), "bases/%s", name);
+		if (env->host->dataset->destroy(env->host, dataset, true, e) < 0)
+			return -1;
+	}
+	return intent_done(env, name, kind, e);
+}
+
+int
+intent_list(struct pot_env *env, enum intent_kind kind, struct arena *mem, struct pot_strs *out, struct err *e)
+{
+	struct strs_builder names = STRS_BUILDER(out, mem);
+	struct dirent *d;
+	int fd = intents_dir(env, false, e);
+
+	*out = (struct pot_strs){ 0 };
+	if (fd < 0)
+		return e->kind == ERR_ABSENT ? 0 : -1;
+	DIR *dir = fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
+		return err_sys(e, "read %s/.intents", env->conf.fs_root);
+	}
+	while ((d = readdir(dir)) != NULL) {
+		bool base = str_starts(d->d_name, "base:");
+		if (d->d_name[0] != '.' && base == (kind == INTENT_BASE))
+			strs_add(&names, arena_strdup(mem, d->d_name + (base ? 5 : 0)));
+	}
+	closedir(dir);
+	strs_sort(out);
+	return 0;
+}

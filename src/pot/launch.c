@@ -1,0 +1,334 @@
+#include "pot/start.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * All that a keeper is told about a pot: from its configuration and the options of this start.
+ */
+
+/* "VAR=value" into the list; a later one replaces an earlier one of the same name. */
+static void
+env_put(struct strs_builder *b, char *assignment)
+{
+	size_t n = strcspn(assignment, "=") + 1;
+
+	for (size_t i = 0; i < b->out->n; i++)
+		if (strncmp(b->out->at[i], assignment, n) == 0) {
+			b->out->at[i] = assignment;
+			return;
+		}
+	strs_add(b, assignment);
+}
+
+static void
+environment(struct start *s)
+{
+	struct strs_builder b = STRS_BUILDER(&s->environ, s->mem);
+
+	for (size_t i = 0; i < s->spec->env.n; i++)
+		env_put(&b, s->spec->env.at[i]);
+	env_put(&b, arena_printf(s->mem, "_POT_NAME=%s", s->spec->name));
+	if (*s->spec->ip != '\0')
+		env_put(&b, arena_printf(s->mem, "_POT_IP=%s", s->spec->ip));
+	if (*s->spec->ip6 != '\0')
+		env_put(&b, arena_printf(s->mem, "_POT_IP6=%s", s->spec->ip6));
+	for (size_t i = 0; s->o->env != NULL && s->o->env[i] != NULL; i++)
+		env_put(&b, arena_strdup(s->mem, s->o->env[i]));
+	if (s->environ.at == NULL)
+		s->environ.at = arena_array(s->mem, 1, char *);
+}
+
+/* ---- /etc/resolv.conf, /etc/hosts, /tmp/environment.sh ---- */
+
+static struct isolate_file *
+add_file(struct start *s, const char *path, unsigned mode, const struct buf *text)
+{
+	struct isolate_file *f = &s->files[s->launch.isolate.n_files++];
+
+	*f = (struct isolate_file){ .path = path, .mode = mode, .len = text->len, .only_if_parent = true };
+	f->content = arena_memdup(s->mem, buf_str(text), text->len + 1);
+	return f;
+}
+
+static bool
+loopback_server(const char *line)
+{
+	while (*line == ' ' || *line == '\t')
+		line++;
+	if (!str_starts(line, "nameserver"))
+		return false;
+	line += strlen("nameserver");
+	line += strspn(line, " \t");
+	return str_starts(line, "127.") || strcmp(line, "::1") == 0;
+}
+
+/* The host's resolver for a pot with a network of its own: the host's loopback is not its. */
+static bool
+reachable_servers(const char *text, struct arena *mem, struct buf *out)
+{
+	bool server = false;
+	size_t n;
+	char **line = str_split(mem, text, '\n', &n);
+
+	buf_reset(out);
+	for (size_t i = 0; i < n; i++) {
+		if (loopback_server(line[i]) || (i + 1 == n && *line[i] == '\0'))
+			continue;
+		server = server || str_starts(line[i], "nameserver");
+		buf_addf(out, "%s\n", line[i]);
+	}
+	return server;
+}
+
+static void
+inherited_resolver(struct start *s, struct buf *out)
+{
+	static const char *const sources[] = { "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf" };
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < NELEM(sources); i++) {
+		autobuf struct buf text = BUF_INIT;
+		if (buf_read_file(&text, sources[i], 65536, &e) < 0)
+			continue;
+		if (s->spec->net == POT_NET_INHERIT) {
+			buf_add(out, buf_str(&text), text.len);
+			return;
+		}
+		if (reachable_servers(buf_str(&text), s->mem, out))
+			return;
+	}
+	buf_reset(out);
+	if (s->spec->net != POT_NET_INHERIT)
+		buf_addf(out, "nameserver %s\n",
+		    *s->spec->ip != '\0' ? s->env->conf.gateway : s->env->conf.gateway6);
+}
+
+static int
+resolver(struct start *s, struct err *e)
+{
+	autobuf struct buf text = BUF_INIT;
+	const char *dot;
+	char path[PATH_SIZE];
+
+	switch (s->spec->dns) {
+	case POT_DNS_OFF:
+		return 0;
+	case POT_DNS_INHERIT:
+		inherited_resolver(s, &text);
+		break;
+	case POT_DNS_POT:
+		dot = strchr(s->spec->hostname, '.');
+		buf_addf(&text, "search %s\nnameserver %s\n", dot != NULL ? dot + 1 : s->spec->hostname,
+		    s->env->conf.dns_ip);
+		break;
+	case POT_DNS_CUSTOM:
+		path_at(path, "%s/jails/%s/conf/resolv.conf", s->env->conf.fs_root, s->spec->name);
+		if (buf_read_file(&text, path, 65536, e) < 0)
+			return err_ctx(e, "the pot's own resolver file");
+		break;
+	}
+	if (text.len > 0)
+		(void)add_file(s, "/etc/resolv.conf", 0644, &text);
+	return 0;
+}
+
+static void
+hosts(struct start *s)
+{
+	autobuf struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	buf_addf(&text, "::1 localhost %s\n127.0.0.1 localhost %s\n", s->spec->hostname, s->spec->hostname);
+	if (s->spec->net == POT_NET_PUBLIC && !pot_spec_yes(s->spec, "no-etc-hosts") &&
+	    hosts_of_pots(s->env, &text, &e) < 0)
+		pot_say(s->env, POT_SAY_INFO, "the other pots are missing in /etc/hosts of %s: %s",
+		    s->spec->name, e.text);
+	for (size_t i = 0; i < s->spec->hosts.n; i++)
+		buf_addf(&text, "%s\n", s->spec->hosts.at[i]);
+	for (size_t i = 0; s->o->hosts != NULL && s->o->hosts[i] != NULL; i++)
+		buf_addf(&text, "%s\n", s->o->hosts[i]);
+	(void)add_file(s, "/etc/hosts", 0644, &text);
+}
+
+static void
+environment_script(struct start *s)
+{
+	autobuf struct buf text = BUF_INIT;
+
+	for (size_t i = 0; i < s->environ.n; i++) {
+		const char *assignment = s->environ.at[i], *eq = strchr(assignment, '=');
+		/* names that no shell knows stay out; the process has them all the same */
+		if (eq == NULL || strspn(assignment, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+						     "0123456789_") != (size_t)(eq - assignment))
+			continue;
+		buf_addf(&text, "export %.*s=", (int)(eq - assignment), assignment);
+		words_quote(eq + 1, &text);
+		buf_addc(&text, '\n');
+	}
+	(void)add_file(s, "/tmp/environment.sh", 0600, &text);
+}
+
+/* ---- mounts ---- */
+
+static int
+mounts(struct start *s, struct err *e)
+{
+	struct mount_item *own, *all;
+	size_t n_own, n = 0;
+
+	if (mounts_of(s->env, s->spec->name, s->mem, &own, &n_own, e) < 0)
+		return -1;
+	all = arena_array(s->mem, n_own + s->o->n_binds + 1, struct mount_item);
+	if (!pot_spec_yes(s->spec, "no-tmpfs"))
+		all[n++] = (struct mount_item){ .kind = MOUNT_TMPFS, .target = "/tmp",
+			.flags = MOUNT_NOSUID | MOUNT_NODEV, .mode = 01777 };
+	for (size_t i = 0; i < n_own; i++)
+		all[n++] = own[i];
+	for (size_t i = 0; i < s->o->n_binds; i++)
+		all[n++] = (struct mount_item){ .kind = MOUNT_BIND, .source = s->o->binds[i].source,
+			.target = s->o->binds[i].target,
+			.flags = (s->o->binds[i].read_only ? MOUNT_RO : 0u) | MOUNT_RECURSIVE };
+	s->launch.isolate.mounts = all;
+	s->launch.isolate.n_mounts = n;
+	return 0;
+}
+
+/* ---- the command ---- */
+
+static bool
+is_default_command(const struct pot_strs *words)
+{
+	return (words->n == 2 && strcmp(words->at[0], "sh") == 0 && strcmp(words->at[1], "/etc/rc") == 0) ||
+	    (words->n == 2 && strcmp(words->at[0], "/bin/sh") == 0 && strcmp(words->at[1], "/etc/rc") == 0);
+}
+
+/* Is the file in one of the layers? The topmost that has the name decides. */
+static bool
+root_has(const struct mount_root *root, const char *file)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+
+	const char *tops[] = { root->plain, root->upper };
+	for (size_t i = 0; i < NELEM(tops); i++)
+		if (tops[i] != NULL && lstat(path_at(path, "%s%s", tops[i], file), &st) == 0)
+			return !S_ISCHR(st.st_mode); /* a whiteout */
+	for (size_t i = 0; root->lower != NULL && root->lower[i] != NULL; i++)
+		if (lstat(path_at(path, "%s%s", root->lower[i], file), &st) == 0)
+			return !S_ISCHR(st.st_mode);
+	return false;
+}
+
+static int
+no_command(struct start *s, struct err *e)
+{
+	if (!s->launch.isolate.persist)
+		return err_new(e, ERR_INPUT,
+		    "pot %s has nothing to run: there is no /etc/rc in it; 'pot set-cmd -p %s -c …' sets a command",
+		    s->spec->name, s->spec->name);
+	pot_say(s->env, POT_SAY_INFO,
+	    "pot %s has no /etc/rc: it is up without a command ('pot set-cmd' sets one, 'pot exec' runs one)",
+	    s->spec->name);
+	s->launch.isolate.process.argv = NULL;
+	return 0;
+}
+
+static int
+command(struct start *s, struct err *e)
+{
+	const struct pot_spec *spec = s->spec;
+	struct pot_strs words = spec->argv;
+	bool shell = false;
+
+	if (s->o->argv != NULL && s->o->argv[0] != NULL) {
+		s->launch.isolate.process.argv = s->o->argv;
+		return 0;
+	}
+	if (words.n == 0 && words_split(spec->cmd, s->mem, &words, &shell, e) < 0)
+		return err_ctx(e, "command of pot %s", spec->name);
+	if (words.n == 0 || (is_default_command(&words) && !root_has(&s->launch.isolate.root, "/etc/rc")))
+		return no_command(s, e);
+	if (shell) {
+		const char **argv = arena_array(s->mem, 4, const char *);
+		argv[0] = "/bin/sh";
+		argv[1] = "-c";
+		argv[2] = spec->cmd;
+		s->launch.isolate.process.argv = argv;
+		return 0;
+	}
+	s->launch.isolate.process.argv = (const char *const *)words.at;
+	return 0;
+}
+
+static void
+output(struct start *s)
+{
+	static const enum launch_stdio kinds[] = { [POT_STDIO_INHERIT] = LAUNCH_INHERIT,
+		[POT_STDIO_NULL] = LAUNCH_NULL, [POT_STDIO_FILES] = LAUNCH_FILES };
+	struct launch *l = &s->launch;
+
+	l->stdio = kinds[s->o->stdio];
+	l->log_dir = s->o->log_dir;
+	l->log_prefix = s->o->log_prefix;
+	l->log_max_files = s->o->log_max_files;
+	l->log_max_file_bytes = s->o->log_max_bytes;
+	l->log_uid = s->o->log_uid;
+	l->log_gid = s->o->log_gid;
+	l->log_mode = s->o->log_mode;
+}
+
+int64_t
+stop_timeout_of(const struct pot_spec *spec, const struct pot_start_options *o)
+{
+	uint64_t seconds = 10;
+
+	if (o->stop_timeout_ms > 0)
+		return o->stop_timeout_ms;
+	(void)str_u64(pot_spec_attr(spec, "stop_timeout"), 86400, &seconds);
+	return (int64_t)seconds * 1000;
+}
+
+int
+launch_fill(struct start *s, struct err *e)
+{
+	struct launch *l = &s->launch;
+	struct isolate_spec *i = &l->isolate;
+	char dataset[DATASET_SIZE];
+
+	l->run_id = s->run.id;
+	l->pot = s->spec->name;
+	i->what = s->spec->net == POT_NET_INHERIT ? (unsigned)ISOLATE_ALL & ~(unsigned)ISOLATE_NET
+						  : (unsigned)ISOLATE_ALL;
+	i->hostname = *s->spec->hostname != '\0' ? s->spec->hostname : s->spec->name;
+	i->persist = pot_spec_yes(s->spec, "persistent");
+	i->process.caps = ISOLATE_CAPS_DEFAULT | (pot_spec_yes(s->spec, "mlock") ? CAP_BIT_IPC_LOCK : 0);
+	i->process.user = s->o->user;
+	i->process.cwd = s->o->workdir;
+	i->files = s->files;
+	if (mount_root_of(s->env, ds_root(dataset, s->spec->name), s->mem, &i->root, e) < 0 ||
+	    mounts(s, e) < 0 || command(s, e) < 0)
+		return -1;
+	environment(s);
+	i->process.env = (const char *const *)s->environ.at;
+	if (resolver(s, e) < 0)
+		return -1;
+	hosts(s);
+	if (!pot_spec_yes(s->spec, "no-rc-script"))
+		environment_script(s);
+	output(s);
+	l->stop_signal = s->run.stop_signal;
+	l->stop_timeout_ms = s->run.stop_timeout_ms;
+	l->run_dir = run_dir(s->env, s->spec->name, s->mem);
+	l->stats_path =
+	    arena_printf(s->mem, "%s/jails/%s/conf/.last_run_stats", s->env->conf.fs_root, s->spec->name);
+	const char **finish = arena_array(s->mem, 5, const char *);
+	finish[0] = arena_printf(s->mem, "%s/pot-runner", s->env->libexec);
+	finish[1] = "--finish";
+	finish[2] = s->spec->name;
+	finish[3] = s->run.id;
+	l->finish = finish;
+	return 0;
+}

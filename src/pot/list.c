@@ -1,0 +1,439 @@
+#include "platform/limits.h"
+#include "platform/netif.h"
+#include "platform/filter.h"
+#include "pot/start.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * Looking. Nothing here takes a lock: configurations are replaced whole, records only grow.
+ */
+
+const char *
+pot_running_text(enum pot_running r)
+{
+	static const char *const names[] = { "stopped", "running", "starting", "stopping", "unknown" };
+
+	return names[r];
+}
+
+static void
+state_of(struct pot_env *env, const struct run *r, struct arena *mem, struct pot_state *out)
+{
+	struct err e = ERR_INIT;
+	int alive = run_alive(env, r, &e);
+
+	str_copy(out->run_id, sizeof(out->run_id), r->id);
+	if (alive == 0 && r->running_ns == 0 &&
+	    env->host->proc->alive(r->starter, r->starter_start, &e) > 0)
+		alive = 1;
+	if (alive <= 0) {
+		out->running = alive < 0 ? POT_UNKNOWN : POT_STOPPED;
+		return;
+	}
+	out->running = r->stopping ? POT_STOPPING : r->running_ns == 0 ? POT_STARTING : POT_RUNNING;
+	out->init_pid = r->init;
+	out->keeper_pid = r->keeper;
+	out->keeper_start = r->keeper_start;
+	out->started_ns = r->running_ns;
+	out->n_maps = r->n_ports;
+	out->maps = r->n_ports > 0 ? arena_memdup(mem, r->ports, r->n_ports * sizeof(*r->ports)) : NULL;
+	if ((r->begun & (1u << RUN_NETWORK)) != 0)
+		run_link(r, out->link);
+}
+
+/* Fills in what is known; never fails: what cannot be read is POT_UNKNOWN. */
+static void
+look(struct pot_env *env, const char *name, struct arena *mem, struct pot_state *out)
+{
+	struct err e = ERR_INIT;
+	struct run r;
+
+	*out = (struct pot_state){ .running = POT_STOPPED };
+	if (run_read(env, name, &r, &e) == 0)
+		state_of(env, &r, mem, out);
+	else if (e.kind != ERR_ABSENT)
+		out->running = POT_UNKNOWN;
+}
+
+int
+pot_state(struct pot_env *env, const char *name, struct arena *mem, struct pot_state *out, struct err *e)
+{
+	if (pot_name_check(name, e) < 0)
+		return -1;
+	look(env, name, mem, out);
+	return 0;
+}
+
+static int
+names_in(const char *path, bool directories, struct arena *mem, struct pot_strs *out, struct err *e)
+{
+	struct strs_builder b = STRS_BUILDER(out, mem);
+	struct dirent *d;
+	DIR *dir = opendir(path);
+
+	*out = (struct pot_strs){ 0 };
+	if (dir == NULL)
+		return errno == ENOENT ? 0 : err_sys(e, "read %s", path);
+	while ((d = readdir(dir)) != NULL) {
+		struct stat st;
+		bool is_dir = d->d_type == DT_DIR;
+		if (d->d_name[0] == '.')
+			continue;
+		if (d->d_type == DT_UNKNOWN && fstatat(dirfd(dir), d->d_name, &st, 0) == 0)
+			is_dir = S_ISDIR(st.st_mode);
+		if (is_dir == directories)
+			strs_add(&b, arena_strdup(mem, d->d_name));
+	}
+	closedir(dir);
+	strs_sort(out);
+	return 0;
+}
+
+static int
+without_intents(struct pot_env *env, enum intent_kind kind, struct arena *mem, struct pot_strs *names,
+    struct err *e)
+{
+	struct pot_strs pending;
+	size_t n = 0;
+
+	if (intent_list(env, kind, mem, &pending, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names->n; i++)
+		if (!strs_has(&pending, names->at[i]))
+			names->at[n++] = names->at[i];
+	names->n = n;
+	if (names->at != NULL)
+		names->at[n] = NULL;
+	return 0;
+}
+
+/* Files of the flavour directory, ".sh" cut, each name once. */
+static int
+flavour_names(struct pot_env *env, struct arena *mem, struct pot_strs *out, struct err *e)
+{
+	struct pot_strs files;
+	struct strs_builder b = STRS_BUILDER(out, mem);
+	char path[PATH_SIZE];
+
+	*out = (struct pot_strs){ 0 };
+	if (names_in(path_at(path, "%s/flavours", env->etc), false, mem, &files, e) < 0)
+		return -1;
+	for (size_t i = 0; i < files.n; i++) {
+		if (str_ends(files.at[i], ".sh"))
+			files.at[i][strlen(files.at[i]) - 3] = '\0';
+		if (!strs_has(out, files.at[i]))
+			strs_add(&b, files.at[i]);
+	}
+	strs_sort(out);
+	return 0;
+}
+
+int
+pot_names(struct pot_env *env, enum pot_kind kind, struct arena *mem, struct pot_strs *out, struct err *e)
+{
+	char path[PATH_SIZE];
+	const char *root = env->conf.fs_root;
+
+	switch (kind) {
+	case POT_KIND_POT:
+		if (names_in(path_at(path, "%s/jails", root), true, mem, out, e) < 0)
+			return -1;
+		return without_intents(env, INTENT_POT, mem, out, e);
+	case POT_KIND_BASE:
+		if (names_in(path_at(path, "%s/bases", root), true, mem, out, e) < 0)
+			return -1;
+		return without_intents(env, INTENT_BASE, mem, out, e);
+	case POT_KIND_FSCOMP:
+		return names_in(path_at(path, "%s/fscomp", root), true, mem, out, e);
+	case POT_KIND_BRIDGE:
+		return names_in(path_at(path, "%s/bridges", root), false, mem, out, e);
+	case POT_KIND_FLAVOUR:
+		return flavour_names(env, mem, out, e);
+	}
+	return 0;
+}
+
+int
+pot_list(struct pot_env *env, bool only_running, struct arena *mem, struct pot_row **out, size_t *n,
+    struct err *e)
+{
+	struct pot_strs names;
+	size_t used = 0;
+
+	if (pot_env_ready(env, e) < 0 || pot_names(env, POT_KIND_POT, mem, &names, e) < 0)
+		return -1;
+	struct pot_row *rows = arena_array(mem, names.n + 1, struct pot_row);
+	for (size_t i = 0; i < names.n; i++) {
+		struct pot_row *row = &rows[used];
+		struct err why = ERR_INIT;
+		*row = (struct pot_row){ .name = names.at[i] };
+		look(env, row->name, mem, &row->state);
+		if (only_running && row->state.running == POT_STOPPED)
+			continue;
+		if (pot_spec_load(env, row->name, mem, &row->spec, &why) < 0) {
+			row->spec = NULL;
+			row->why = arena_strdup(mem, why.text);
+		}
+		row->path = arena_printf(mem, "%s/jails/%s/m", env->conf.fs_root, row->name);
+		used++;
+	}
+	*out = rows;
+	*n = used;
+	return 0;
+}
+
+int
+pot_self_env(struct pot_env *env, const struct pot_spec *spec, const struct pot_state *state, struct arena *mem,
+    struct pot_strs *out, struct err *e)
+{
+	struct strs_builder b = STRS_BUILDER(out, mem);
+
+	(void)env;
+	(void)e;
+	*out = (struct pot_strs){ 0 };
+	strs_add(&b, arena_printf(mem, "_POT_NAME=%s", spec->name));
+	if (*spec->ip != '\0')
+		strs_add(&b, arena_printf(mem, "_POT_IP=%s", spec->ip));
+	if (*spec->ip6 != '\0')
+		strs_add(&b, arena_printf(mem, "_POT_IP6=%s", spec->ip6));
+	if (*spec->bridge != '\0')
+		strs_add(&b, arena_printf(mem, "_POT_BRIDGE=%s", spec->bridge));
+	if (state->init_pid != 0)
+		strs_add(&b, arena_printf(mem, "_POT_JID=%d", (int)state->init_pid));
+	return 0;
+}
+
+int
+pot_info(struct pot_env *env, const char *name, struct arena *mem, struct pot_info *out, struct err *e)
+{
+	autonames struct names snaps = NAMES_INIT;
+	struct fscomps mounts;
+	char dataset[DATASET_SIZE];
+	struct strs_builder snapshots = STRS_BUILDER(&out->snapshots, mem),
+			    datasets = STRS_BUILDER(&out->datasets, mem);
+
+	if (pot_env_ready(env, e) < 0)
+		return -1;
+	*out = (struct pot_info){ 0 };
+	if (pot_spec_load(env, name, mem, &out->spec, e) < 0 || fscomp_load(env, name, mem, &mounts, e) < 0)
+		return -1;
+	look(env, name, mem, &out->state);
+	out->mounts = mounts.at;
+	out->n_mounts = mounts.n;
+	out->path = arena_printf(mem, "%s/jails/%s/m", env->conf.fs_root, name);
+	strs_add(&datasets, arena_strdup(mem, ds_pot(dataset, name)));
+	strs_add(&datasets, arena_strdup(mem, ds_root(dataset, name)));
+	if (env->host->dataset->snapshots(env->host, dataset, &snaps, e) < 0)
+		return e->kind == ERR_ABSENT ? err_new(e, ERR_CORRUPT, "pot %s has no root dataset", name) : -1;
+	for (size_t i = 0; i < snaps.n; i++)
+		strs_add(&snapshots, arena_strdup(mem, snaps.at[i]));
+	return 0;
+}
+
+static int
+disk_usage(struct pot_env *env, const char *name, uint64_t *out, struct err *e)
+{
+	char dataset[DATASET_SIZE];
+	uint64_t conf = 0, root = 0;
+
+	if (env->host->dataset->used_bytes(env->host, ds_pot(dataset, name), &conf, e) < 0 ||
+	    env->host->dataset->used_bytes(env->host, ds_root(dataset, name), &root, e) < 0)
+		return -1;
+	*out = conf + root;
+	return 0;
+}
+
+int
+pot_usage(struct pot_env *env, const char *name, bool disk, struct arena *mem, struct pot_usage *out,
+    struct err *e)
+{
+	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];
+	struct pot_spec *spec;
+	struct usage u = { 0 };
+	struct run r;
+
+	if (pot_spec_load(env, name, mem, &spec, e) < 0)
+		return -1;
+	*out = (struct pot_usage){ .cpus = arena_strdup(mem, "") };
+	if (disk && disk_usage(env, name, &out->disk_bytes, e) < 0)
+		return -1;
+	if (run_read(env, name, &r, e) < 0)
+		return e->kind == ERR_ABSENT ? 0 : -1;
+	int alive = run_alive(env, &r, e);
+	if (alive <= 0)
+		return alive;
+	if (env->host->limits->usage(env->host, run_group(&r, group), &u, e) < 0)
+		return e->kind == ERR_ABSENT ? 0 : -1;
+	out->running = true;
+	out->rss_bytes = u.rss_bytes;
+	out->cache_bytes = u.cache_bytes;
+	out->swap_bytes = u.swap_bytes;
+	out->memory_limit_bytes = spec->rss_memory_bytes;
+	out->cpu_ns = u.cpu_ns;
+	out->pids = (unsigned)u.pids;
+	return 0;
+}
+
+int
+pot_last_run(struct pot_env *env, const char *name, struct arena *mem, char **json, struct err *e)
+{
+	autobuf struct buf text = BUF_INIT;
+	struct pot_spec *spec;
+	char path[PATH_SIZE];
+
+	if (pot_spec_load(env, name, mem, &spec, e) < 0)
+		return -1;
+	path_at(path, "%s/jails/%s/conf/.last_run_stats", env->conf.fs_root, name);
+	if (buf_read_file(&text, path, 65536, e) < 0) {
+		if (e->kind != ERR_ABSENT)
+			return -1;
+		buf_adds(&text, "{}");
+	}
+	*json = arena_strdup(mem, buf_str(&text));
+	(*json)[strcspn(*json, "\n")] = '\0';
+	return 0;
+}
+
+/* ---- who else is on the bridge ---- */
+
+struct host_lines {
+	struct buf *out;
+	VEC(char *) lines;
+};
+
+/* The value of the last line with this key, or NULL; borrowed, not terminated. */
+static const char *
+quick_value(const char *text, size_t len, const char *key, size_t *n)
+{
+	size_t key_len = strlen(key);
+	const char *found = NULL;
+
+	for (const char *p = text, *end = text + len; p < end;) {
+		const char *eol = memchr(p, '\n', (size_t)(end - p));
+		const char *stop = eol != NULL ? eol : end;
+		if ((size_t)(stop - p) > key_len && memcmp(p, key, key_len) == 0) {
+			found = p + key_len;
+			*n = (size_t)(stop - found);
+		}
+		p = stop + 1;
+	}
+	return found;
+}
+
+static void
+host_line(void *ctx, const char *name, const char *text, size_t len)
+{
+	struct host_lines *h = ctx;
+	size_t n;
+	const char *net = quick_value(text, len, "network_type=", &n);
+
+	if (net == NULL || n != 13 || memcmp(net, "public-bridge", 13) != 0)
+		return;
+	static const char *const keys[] = { "ip=", "ip6=" };
+	for (size_t i = 0; i < NELEM(keys); i++) {
+		const char *ip = quick_value(text, len, keys[i], &n);
+		if (ip != NULL && n > 0 && n < IP_TEXT)
+			VEC_PUSH(&h->lines, xasprintf("%.*s %s\n", (int)n, ip, name));
+	}
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int
+hosts_of_pots(struct pot_env *env, struct buf *out, struct err *e)
+{
+	struct host_lines h = { .out = out, .lines = VEC_INIT };
+	char path[PATH_SIZE];
+	int rc = each_file(
+	    path_at(path, "%s/jails", env->conf.fs_root), "/conf/pot.conf", host_line, &h, e);
+
+	if (h.lines.n > 1)
+		qsort(h.lines.at, h.lines.n, sizeof(*h.lines.at), compare);
+	for (size_t i = 0; i < h.lines.n; i++) {
+		if (rc == 0)
+			buf_adds(out, h.lines.at[i]);
+		free(h.lines.at[i]);
+	}
+	VEC_FINI(&h.lines);
+	return rc;
+}
+
+/* ---- the network as a whole ---- */
+
+static void
+view_pairs(struct pot_env *env, struct arena *mem, const struct netif_links *members, struct pot_net_view *out)
+{
+	out->pairs = arena_array(mem, members->n + 1, struct pot_pair);
+	for (size_t i = 0; i < members->n; i++) {
+		const struct netif_link *l = &members->at[i];
+		struct pot_pair *p = &out->pairs[out->n_pairs++];
+		struct err ignored = ERR_INIT;
+		struct pot_spec *spec;
+		*p = (struct pot_pair){ .link = arena_strdup(mem, l->name),
+			.pot = arena_strdup(mem, l->alias), .ip = arena_strdup(mem, ""),
+			.ip6 = arena_strdup(mem, "") };
+		if (pot_spec_load(env, l->alias, mem, &spec, &ignored) == 0) {
+			p->ip = spec->ip;
+			p->ip6 = spec->ip6;
+		}
+	}
+}
+
+static int
+view_maps(struct pot_env *env, struct arena *mem, struct pot_net_view *out, struct err *e)
+{
+	autofilter_entries struct filter_entries all = FILTER_ENTRIES_INIT;
+	struct pot_strs names;
+	char ip[IP_TEXT];
+
+	if (env->host->filter->ports(env->host, &all, e) < 0 || run_names(env, mem, &names, e) < 0)
+		return -1;
+	out->maps = arena_alloc(mem, (all.n + 1) * sizeof(*out->maps));
+	for (size_t i = 0; i < all.n; i++) {
+		const struct filter_port *p = &all.at[i].port;
+		char *owner = NULL;
+		for (size_t k = 0; k < names.n && owner == NULL; k++) {
+			struct err ignored = ERR_INIT;
+			struct run r;
+			if (run_read(env, names.at[k], &r, &ignored) == 0 && strcmp(r.id, all.at[i].run) == 0)
+				owner = names.at[k];
+		}
+		out->maps[out->n_maps].pot = owner != NULL ? owner : arena_strdup(mem, "");
+		out->maps[out->n_maps].ip = arena_strdup(mem, ip_text(&p->to, ip));
+		out->maps[out->n_maps].udp = p->proto == IPPROTO_UDP;
+		out->maps[out->n_maps].host_port = p->host_port;
+		out->maps[out->n_maps].pot_port = p->pot_port;
+		out->n_maps++;
+	}
+	return 0;
+}
+
+int
+pot_net_view(struct pot_env *env, struct arena *mem, struct pot_net_view *out, struct err *e)
+{
+	autonetif_bridge struct netif_bridge b = NETIF_BRIDGE_INIT;
+	const struct pot_config *c = &env->conf;
+
+	*out = (struct pot_net_view){ .bridge = c->bridge, .gateway = c->gateway, .network = c->network,
+		.gateway6 = c->gateway6, .network6 = c->network6 };
+	if (env->host->netif->bridge_info(env->host, c->bridge, &b, e) < 0)
+		return e->kind == ERR_ABSENT ? 0 : -1;
+	out->up = b.up;
+	view_pairs(env, mem, &b.members, out);
+	struct err rights = ERR_INIT;
+	if (view_maps(env, mem, out, &rights) < 0 && geteuid() == 0) {
+		*e = rights;
+		return -1;
+	}
+	return 0;
+}

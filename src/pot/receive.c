@@ -1,0 +1,217 @@
+#include "pot/priv.h"
+#include "pot/run.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * Files that come from elsewhere: images become pots, trees become bases. An image is not trusted: what
+ * its conf/ asks of this machine is left out unless the operator allows it.
+ */
+
+static int
+root_dir_of(struct pot_env *env, const char *dataset, struct pot_receive *r, struct err *e)
+{
+	struct mount_root root;
+
+	if (mount_root_of(env, dataset, &r->mem, &root, e) < 0)
+		return -1;
+	const char *dir = root.plain != NULL ? root.plain : root.upper;
+	if (dir == NULL)
+		return err_new(e, ERR_UNSUPPORTED, "%s cannot be filled here", dataset);
+	r->root_dir = arena_strdup(&r->mem, dir);
+	return 0;
+}
+
+static void
+receive_end(struct pot_receive *r)
+{
+	arena_fini(&r->mem);
+	own_close(&r->lock);
+	r->lock = -1;
+}
+
+int
+pot_receive_begin(struct pot_env *env, const char *name, struct pot_receive *r, struct err *e)
+{
+	const struct dataset_ops *ds = env->host->dataset;
+	char dataset[DATASET_SIZE];
+
+	*r = (struct pot_receive){ .mem = ARENA_INIT, .lock = -1 };
+	if (pot_name_check(name, e) < 0 || need_root("import", e) < 0 || pot_env_ready(env, e) < 0)
+		return -1;
+	r->lock = lock_pot(env, name, LOCK_WAIT, e);
+	int there = r->lock < 0 ? -1 : pot_exists(env, name, e);
+	if (there != 0) {
+		receive_end(r);
+		return there < 0 ? -1 : err_new(e, ERR_EXISTS, "a pot named '%s' exists already", name);
+	}
+	str_copy(r->name, sizeof(r->name), name);
+	r->conf_dir = arena_printf(&r->mem, "%s/jails/%s/conf", env->conf.fs_root, name);
+	if (intent_begin(env, name, INTENT_POT, NULL, NULL, e) < 0 ||
+	    ds->create(env->host, ds_pot(dataset, name), DATASET_PLAIN, e) < 0 ||
+	    mkdir_conf(env, name, e) < 0 ||
+	    ds->create(env->host, ds_root(dataset, name), DATASET_LAYERED, e) < 0 ||
+	    root_dir_of(env, dataset, r, e) < 0) {
+		pot_receive_abort(env, r);
+		return err_ctx(e, "receive pot %s", name);
+	}
+	return 0;
+}
+
+void
+pot_receive_abort(struct pot_env *env, struct pot_receive *r)
+{
+	struct err e = ERR_INIT;
+
+	if (r->lock >= 0) {
+		if (intent_undo(env, r->name, INTENT_POT, &e) < 0)
+			pot_say(env, POT_SAY_ERROR, "%s is left half made ('pot doctor' removes it): %s",
+			    r->name, e.text);
+		else
+			lock_forget(env, r->name);
+	}
+	receive_end(r);
+}
+
+/* Only plain files belong into conf/; links and the like are somebody's trick. */
+static int
+only_files(const char *path, struct err *e)
+{
+	struct dirent *d;
+	DIR *dir = opendir(path);
+	int rc = 0;
+
+	if (dir == NULL)
+		return err_sys(e, "read %s", path);
+	while (rc == 0 && (d = readdir(dir)) != NULL) {
+		struct stat st;
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			rc = err_sys(e, "look at conf/%s", d->d_name);
+		else if (!S_ISREG(st.st_mode))
+			rc = err_new(e, ERR_INPUT, "the image's conf/%s is not a plain file", d->d_name);
+	}
+	closedir(dir);
+	return rc;
+}
+
+static int
+check_mounts(struct pot_env *env, const char *name, struct arena *mem, struct err *e)
+{
+	struct fscomps l;
+
+	if (fscomp_load(env, name, mem, &l, e) < 0)
+		return -1;
+	if (l.n > 0 && !env->conf.image_host_mounts)
+		return err_new(e, ERR_RIGHTS,
+		    "the image wants %s of this machine mounted at %s: POT_IMAGE_HOST_MOUNTS allows that",
+		    l.at[0].source, l.at[0].target);
+	return fscomp_save(env, name, &l, e);
+}
+
+static int
+adapt_conf(struct pot_env *env, struct pot_receive *r, const struct pot_net_options *o, struct err *e)
+{
+	autoconf struct conf conf = CONF_INIT(&r->mem);
+	struct making m = { .env = env, .name = r->name, .mem = ARENA_INIT };
+	struct pot_spec *spec;
+	static const char *const dropped[] = { "bridge", "pot.attr.to-be-pruned" };
+
+	if (conf_load(&conf, env, r->name, e) < 0 || pot_spec_load(env, r->name, &r->mem, &spec, e) < 0)
+		return e->kind == ERR_ABSENT ? err_new(e, ERR_INPUT, "the image has no conf/pot.conf") : -1;
+	if (spec->type != POT_SINGLE)
+		return err_new(e, ERR_INPUT, "the image holds a pot of type multi");
+	static const struct pot_net_options unchanged = { .net = NULL };
+	if (net_options(env, o != NULL ? o : &unchanged, spec->net, spec->stack, &m, e) < 0 ||
+	    making_announce(&m, e) < 0)
+		return -1;
+	for (size_t i = 0; i < NELEM(dropped); i++)
+		conf_set(&conf, dropped[i], NULL);
+	conf_set(&conf, "host.hostname",
+	    arena_printf(&r->mem, "\"%s\"", hostname_for(env, r->name, &r->mem)));
+	conf_set(&conf, "pot.image", "yes");
+	net_store(&conf, &m.choice, m.stack_stored);
+	return conf_save(&conf, env, r->name, e);
+}
+
+int
+pot_receive_commit(struct pot_env *env, struct pot_receive *r, const struct pot_net_options *o, struct err *e)
+{
+	char path[PATH_SIZE], snap[32];
+
+	path_at(path, "%s/.last_run_stats", r->conf_dir);
+	if (only_files(r->conf_dir, e) < 0 || (unlink(path) < 0 && errno != ENOENT) ||
+	    check_mounts(env, r->name, &r->mem, e) < 0 || adapt_conf(env, r, o, e) < 0 ||
+	    snapshot_both(env, r->name, snap, sizeof(snap), e) < 0 ||
+	    intent_done(env, r->name, INTENT_POT, e) < 0) {
+		err_ctx(e, "import %s", r->name);
+		pot_receive_abort(env, r);
+		return -1;
+	}
+	receive_end(r);
+	return 0;
+}
+
+/* ---- bases ---- */
+
+int
+pot_base_begin(struct pot_env *env, const char *base, struct pot_receive *r, struct err *e)
+{
+	char dataset[DATASET_SIZE];
+
+	*r = (struct pot_receive){ .mem = ARENA_INIT, .lock = -1 };
+	if (pot_word_check("base", base, e) < 0 || need_root("create-base", e) < 0 ||
+	    pot_env_ready(env, e) < 0)
+		return -1;
+	snprintf(dataset, sizeof(dataset), "bases/%s", base);
+	r->lock = lock_base(env, base, LOCK_WAIT, e);
+	int there = r->lock < 0 ? -1 : env->host->dataset->exists(env->host, dataset, e);
+	if (there != 0) {
+		receive_end(r);
+		return there < 0 ? -1 : err_new(e, ERR_EXISTS, "a base named '%s' exists already", base);
+	}
+	str_copy(r->name, sizeof(r->name), base);
+	if (intent_begin(env, base, INTENT_BASE, NULL, NULL, e) < 0 ||
+	    env->host->dataset->create(env->host, dataset, DATASET_LAYERED, e) < 0 ||
+	    root_dir_of(env, dataset, r, e) < 0) {
+		pot_base_abort(env, r);
+		return err_ctx(e, "create base %s", base);
+	}
+	return 0;
+}
+
+void
+pot_base_abort(struct pot_env *env, struct pot_receive *r)
+{
+	struct err e = ERR_INIT;
+
+	if (r->lock >= 0 && intent_undo(env, r->name, INTENT_BASE, &e) < 0)
+		pot_say(env, POT_SAY_ERROR, "base %s is left half made ('pot doctor' removes it): %s", r->name,
+		    e.text);
+	receive_end(r);
+}
+
+int
+pot_base_commit(struct pot_env *env, struct pot_receive *r, const char *osrelease, struct err *e)
+{
+	const struct dataset_ops *ds = env->host->dataset;
+	char dataset[DATASET_SIZE], snap[32];
+
+	snprintf(dataset, sizeof(dataset), "bases/%s", r->name);
+	snprintf(snap, sizeof(snap), "%lld", (long long)(now_seconds()));
+	if (ds->property_set(env->host, dataset, ":pot.osrelease", osrelease, e) < 0 ||
+	    ds->snapshot(env->host, dataset, snap, e) < 0 ||
+	    intent_done(env, r->name, INTENT_BASE, e) < 0) {
+		err_ctx(e, "create base %s", r->name);
+		pot_base_abort(env, r);
+		return -1;
+	}
+	receive_end(r);
+	return 0;
+}

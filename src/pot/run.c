@@ -1,0 +1,253 @@
+#include "platform/filter.h"
+#include "platform/limits.h"
+#include "platform/netif.h"
+#include "pot/priv.h"
+#include "pot/run.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * The way down. Each row's undo succeeds when there is nothing to undo, so that one function serves a
+ * refused start, an ordinary stop and whatever is found after a power cut.
+ */
+
+int
+run_alive(struct pot_env *env, const struct run *r, struct err *e)
+{
+	if (r->keeper == 0)
+		return 0;
+	/* one boot per life of this process */
+	if (env->boot[0] == '\0' && env->host->proc->boot_id(env->boot, e) < 0)
+		return -1;
+	if (strcmp(env->boot, r->boot) != 0)
+		return 0;
+	return env->keep->alive(r->keeper, r->keeper_start, e);
+}
+
+int
+run_is_live(struct pot_env *env, const char *name)
+{
+	struct err e = ERR_INIT;
+	struct run r;
+
+	if (run_read(env, name, &r, &e) < 0)
+		return e.kind == ERR_ABSENT ? 0 : -1;
+	return run_alive(env, &r, &e);
+}
+
+/* Waits until the processes of the group are gone; they have been told to. */
+static int
+await_pids(struct pot_env *env, const char *group, size_t *left, struct err *e)
+{
+	const struct proc_ops *proc = env->host->proc;
+	autofree int *pids = NULL;
+	size_t n = 0;
+
+	*left = 0;
+	if (env->host->limits->pids(env->host, group, &pids, &n, e) < 0)
+		return e->kind == ERR_ABSENT ? 0 : -1;
+	for (size_t i = 0; i < n; i++) {
+		struct err gone = ERR_INIT;
+		uint64_t start;
+		if (proc->start_time(pids[i], &start, &gone) < 0)
+			continue;
+		autofd int handle = proc->open(pids[i], start, &gone);
+		if (handle >= 0 && proc->wait(handle, 10000, e) == 0)
+			return err_new(e, ERR_TIMEOUT, "process %d does not end", pids[i]);
+	}
+	*left = n;
+	return 0;
+}
+
+int
+run_limits_down(struct pot_env *env, const struct run *r, struct err *e)
+{
+	const struct limits_ops *limits = env->host->limits;
+	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];
+	size_t left = 1;
+
+	run_group(r, group);
+	/* normally all is over and one call does it */
+	if (limits->remove(env->host, group, e) == 0)
+		return 0;
+	if (e->kind != ERR_BUSY)
+		return -1;
+	for (int i = 0; i < 16 && left > 0; i++)
+		if ((limits->kill(env->host, group, e) < 0 && e->kind != ERR_ABSENT) ||
+		    await_pids(env, group, &left, e) < 0)
+			return -1;
+	return limits->remove(env->host, group, e);
+}
+
+static int
+isolate_down(struct pot_env *env, const struct run *r, struct err *e)
+{
+	/* The keeper is gone, and with it init; what was begun before it could be noted ended with
+	 * its starter. Mounts were never on this side. */
+	(void)env;
+	(void)r;
+	(void)e;
+	return 0;
+}
+
+static int
+network_down(struct pot_env *env, const struct run *r, struct err *e)
+{
+	char link[16];
+
+	return env->host->netif->link_remove(env->host, run_link(r, link), e);
+}
+
+static int
+ports_down(struct pot_env *env, const struct run *r, struct err *e)
+{
+	return env->host->filter->ports_remove(env->host, r->id, e);
+}
+
+static int (*const downs[RUN_PHASES])(struct pot_env *, const struct run *, struct err *) = {
+	[RUN_LIMITS] = run_limits_down,
+	[RUN_ISOLATE] = isolate_down,
+	[RUN_NETWORK] = network_down,
+	[RUN_PORTS] = ports_down,
+	[RUN_PROCESS] = isolate_down,
+};
+
+int
+run_down(struct pot_env *env, const struct run *r, struct err *e)
+{
+	int rc = 0;
+
+	for (int i = RUN_PHASES - 1; i >= 0; i--) {
+		struct err failure = ERR_INIT;
+		if ((r->begun & (1u << i)) == 0 || downs[i](env, r, &failure) == 0)
+			continue;
+		if (rc == 0) {
+			*e = failure;
+			err_ctx(e, "clear up %s after pot %s", run_phase_name((enum run_phase)i), r->name);
+		}
+		rc = -1;
+	}
+	/* what could not be undone keeps its record, so that the next one who looks finds it */
+	return rc < 0 ? -1 : run_remove(env, r->name, e);
+}
+
+static int
+has_processes(struct pot_env *env, const char *group, struct err *e)
+{
+	autofree int *pids = NULL;
+	size_t n = 0;
+
+	if (env->host->limits->pids(env->host, group, &pids, &n, e) < 0)
+		return e->kind == ERR_ABSENT ? 0 : -1;
+	return n > 0;
+}
+
+/* "<name>.<id>": fills in a run; false for groups of others. */
+bool
+run_of_group(const char *group, struct run *r)
+{
+	const char *dot = strrchr(group, '.');
+
+	*r = (struct run){ 0 };
+	if (dot == NULL || strlen(dot + 1) != RUN_ID_TEXT - 1 ||
+	    strspn(dot + 1, "0123456789abcdef") != RUN_ID_TEXT - 1 || dot - group > POT_NAME_MAX)
+		return false;
+	memcpy(r->name, group, (size_t)(dot - group));
+	str_copy(r->id, sizeof(r->id), dot + 1);
+	r->begun = (1u << RUN_PHASES) - 1;
+	return true;
+}
+
+int
+run_purge(struct pot_env *env, const char *name, bool kill, struct err *e)
+{
+	autonames struct names groups = NAMES_INIT;
+	struct run r;
+
+	if (env->host->limits->list(env->host, &groups, e) < 0)
+		return -1;
+	for (size_t i = 0; i < groups.n; i++) {
+		if (!run_of_group(groups.at[i], &r) || strcmp(r.name, name) != 0)
+			continue;
+		int busy = kill ? 0 : has_processes(env, groups.at[i], e);
+		if (busy > 0)
+			return err_new(e, ERR_CORRUPT,
+			    "the record of %s cannot be read, and processes of it live: 'pot stop %s' ends them",
+			    name, name);
+		if (busy < 0 || run_down(env, &r, e) < 0)
+			return -1;
+	}
+	return run_remove(env, name, e);
+}
+
+int
+run_recover(struct pot_env *env, const char *name, struct err *e)
+{
+	struct run r;
+
+	if (run_read(env, name, &r, e) < 0) {
+		if (e->kind == ERR_ABSENT)
+			return 0;
+		if (e->kind != ERR_CORRUPT)
+			return -1;
+		return run_purge(env, name, false, e);
+	}
+	int alive = run_alive(env, &r, e);
+	if (alive != 0)
+		return alive < 0 ? -1 : 0;
+	return run_down(env, &r, e);
+}
+
+/* Who walked the phases up did not come to their end. */
+static bool
+starter_gone(struct pot_env *env, const struct run *r)
+{
+	struct err e = ERR_INIT;
+
+	return r->running_ns == 0 &&
+	    (r->starter == getpid() || env->host->proc->alive(r->starter, r->starter_start, &e) == 0);
+}
+
+int
+run_settle(struct pot_env *env, const char *name, int *lock, struct err *e)
+{
+	for (;;) {
+		struct run r;
+		if (run_read(env, name, &r, e) < 0) {
+			if (e->kind == ERR_ABSENT)
+				return 0;
+			return e->kind == ERR_CORRUPT ? run_purge(env, name, false, e) : -1;
+		}
+		int alive = run_alive(env, &r, e);
+		if (alive < 0)
+			return -1;
+		if (alive == 0)
+			return run_down(env, &r, e);
+		if (!starter_gone(env, &r))
+			return 0;
+		/* its keeper is about to end by itself, and wants the lock for the last steps */
+		close(*lock);
+		*lock = -1;
+		if (env->keep->kill(r.keeper, r.keeper_start, e) < 0)
+			return -1;
+		*lock = lock_pot(env, name, LOCK_WAIT, e);
+		if (*lock < 0)
+			return -1;
+	}
+}
+
+int
+run_cgroups(struct pot_env *env, const struct run *r, struct arena *mem, const char *const **out, struct err *e)
+{
+	autonames struct names dirs = NAMES_INIT;
+	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];
+
+	if (env->host->limits->join(env->host, run_group(r, group), &dirs, e) < 0)
+		return -1;
+	const char **list = arena_array(mem, dirs.n + 1, const char *);
+	for (size_t i = 0; i < dirs.n; i++)
+		list[i] = arena_strdup(mem, dirs.at[i]);
+	*out = list;
+	return 0;
+}

@@ -1,0 +1,317 @@
+#include "platform/filter.h"
+#include "platform/limits.h"
+#include "platform/netif.h"
+#include "pot/net.h"
+#include "pot/start.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * Start: rows of phases. The record says "begun" before a row acts; when one fails, the rows that have
+ * begun are walked down again (run.c).
+ */
+
+static int
+limits_up(struct start *s, struct err *e)
+{
+	struct limits want = { .memory_bytes = s->o->memory_bytes != 0 ? s->o->memory_bytes
+								       : s->spec->rss_memory_bytes,
+		.cpu_count = s->spec->rss_cpus,
+		.cpu_shares = s->o->cpu_shares };
+	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];
+
+	if (s->env->host->limits->create(s->env->host, run_group(&s->run, group), &want, e) < 0)
+		return -1;
+	return run_cgroups(s->env, &s->run, s->mem, &s->launch.isolate.cgroups, e);
+}
+
+static int
+isolate_up(struct start *s, struct err *e)
+{
+	const int own[3] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+	const int *fds = s->o->fds;
+	char program[PATH_SIZE];
+
+	if (fds[0] == 0 && fds[1] == 0 && fds[2] == 0)
+		fds = own;
+	path_at(program, "%s/pot-keeper", s->env->libexec);
+	if (s->env->keep->start->spawn(program, &s->launch, fds, &s->keeper, e) < 0)
+		return -1;
+	s->spawned = true;
+	return run_keeper(s->env, &s->run, &s->keeper, e);
+}
+
+static int
+inside_of(struct start *s, struct netif_inside *in, struct err *e)
+{
+	struct nets nets;
+
+	*in = (struct netif_inside){ .name = NULL };
+	if (nets_read(s->env, &nets, e) < 0)
+		return -1;
+	if (*s->spec->ip != '\0') {
+		if (!ip_parse(s->spec->ip, &in->addr4.addr) || !ipnet_contains(&nets.net4, &in->addr4.addr))
+			return err_new(e, ERR_INPUT, "address '%s' is not one of POT_NETWORK=%s", s->spec->ip,
+			    s->env->conf.network);
+		in->addr4.prefix = nets.net4.prefix;
+		in->gateway4 = nets.gateway4;
+	}
+	if (*s->spec->ip6 != '\0') {
+		if (!ip_parse(s->spec->ip6, &in->addr6.addr) ||
+		    !ipnet_contains(&nets.net6, &in->addr6.addr))
+			return err_new(e, ERR_INPUT, "address '%s' is not one of POT_NETWORK6=%s",
+			    s->spec->ip6, s->env->conf.network6);
+		in->addr6.prefix = nets.net6.prefix;
+		in->gateway6 = nets.gateway6;
+	}
+	return 0;
+}
+
+static int
+network_up(struct start *s, struct err *e)
+{
+	struct host *host = s->env->host;
+	struct netif_inside inside;
+	char link[16];
+	struct netif_pair pair = { .name = run_link(&s->run, link),
+		.alias = s->spec->name,
+		.bridge = s->env->conf.bridge,
+		.pid = s->keeper.init_pid,
+		.netns = -1,
+		.isolated = s->env->conf.isolate_vnet_pots };
+
+	if (s->spec->net == POT_NET_INHERIT)
+		return 0;
+	if (inside_of(s, &inside, e) < 0)
+		return -1;
+	/* address translation may be missing although the bridge is there */
+	int ready = host->filter->ready(host, e);
+	if (ready < 0 || (ready == 0 && pot_vnet_start(s->env, e) < 0))
+		return -1;
+	if (host->netif->pair_up(host, &pair, &inside, e) == 0)
+		return 0;
+	if (e->kind != ERR_ABSENT || pot_vnet_start(s->env, e) < 0)
+		return -1;
+	return host->netif->pair_up(host, &pair, &inside, e);
+}
+
+static int
+process_up(struct start *s, struct err *e)
+{
+	hook_run(s->env, s->spec, "prestart", &s->environ);
+	if (s->env->keep->start->go(&s->keeper, e) < 0)
+		return -1;
+	return run_running(s->env, &s->run, e);
+}
+
+static const struct {
+	enum run_phase phase;
+	int (*up)(struct start *, struct err *);
+} ups[] = {
+	{ RUN_LIMITS, limits_up },
+	{ RUN_ISOLATE, isolate_up },
+	{ RUN_NETWORK, network_up },
+	{ RUN_PORTS, ports_up },
+	{ RUN_PROCESS, process_up },
+};
+
+static bool
+has_phase(const struct start *s, enum run_phase phase)
+{
+	bool bridged = s->spec->net != POT_NET_INHERIT;
+
+	return phase == RUN_NETWORK ? bridged : phase == RUN_PORTS ? bridged && s->spec->n_ports > 0 : true;
+}
+
+static int
+phases_up(struct start *s, struct err *e)
+{
+	for (size_t i = 0; i < NELEM(ups); i++) {
+		if (!has_phase(s, ups[i].phase))
+			continue;
+		if (run_begun(s->env, &s->run, ups[i].phase, e) == 0 && ups[i].up(s, e) == 0)
+			continue;
+		struct err undo = ERR_INIT;
+		if (s->spawned)
+			s->env->keep->start->abort(&s->keeper);
+		if (run_down(s->env, &s->run, &undo) < 0)
+			pot_say(s->env, POT_SAY_ERROR, "after the failed start: %s ('pot doctor' mends it)",
+			    undo.text);
+		return err_ctx(e, "%s", run_phase_name(ups[i].phase));
+	}
+	return 0;
+}
+
+static int
+check_startable(struct pot_env *env, const struct pot_spec *spec, struct err *e)
+{
+	(void)env;
+	if (spec->outdated)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "its pot.conf is of an old version (ip4, pot.export.static.ports): 'update-config' comes later");
+	if (spec->type == POT_MULTI)
+		return err_new(e, ERR_UNSUPPORTED, "type multi comes later; single is there");
+	if (spec->net == POT_NET_ALIAS || spec->net == POT_NET_PRIVATE)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "network type %s comes later; inherit and public-bridge are there", pot_net_text(spec->net));
+	if (spec->net == POT_NET_PUBLIC && *spec->ip == '\0' && *spec->ip6 == '\0')
+		return err_new(e, ERR_CORRUPT, "its pot.conf gives no address");
+	return 0;
+}
+
+static int
+mark_to_be_pruned(struct pot_env *env, const struct pot_spec *spec, struct arena *mem, struct err *e)
+{
+	autoconf struct conf conf = CONF_INIT(mem);
+
+	if (!pot_spec_yes(spec, "prunable") || pot_spec_yes(spec, "to-be-pruned"))
+		return 0;
+	if (conf_load(&conf, env, spec->name, e) < 0)
+		return -1;
+	conf_set(&conf, "pot.attr.to-be-pruned", "YES");
+	return conf_save(&conf, env, spec->name, e);
+}
+
+/* Everything under the lock. 1: it runs already. */
+static int
+start_locked(struct start *s, const char *name, int *lock, struct err *e)
+{
+	struct pot_env *env = s->env;
+	char snap[32];
+
+	if (pot_spec_load(env, name, s->mem, &s->spec, e) < 0 || run_settle(env, name, lock, e) < 0)
+		return -1;
+	int live = run_is_live(env, name);
+	if (live < 0)
+		return err_new(e, ERR_BUSY, "whether it runs cannot be told now; 'pot doctor' says more");
+	if (live > 0)
+		return run_read(env, name, &s->run, e) < 0 ? -1 : 1;
+	if (check_startable(env, s->spec, e) < 0)
+		return -1;
+	if (s->o->snapshot && snapshot_both(env, name, snap, sizeof(snap), e) < 0)
+		return -1;
+	if (mark_to_be_pruned(env, s->spec, s->mem, e) < 0)
+		return -1;
+	str_copy(s->run.name, sizeof(s->run.name), name);
+	ids_run(s->run.id);
+	s->run.stop_signal = s->o->stop_signal;
+	s->run.stop_timeout_ms = stop_timeout_of(s->spec, s->o);
+	if (launch_fill(s, e) < 0 || run_create(env, &s->run, e) < 0)
+		return -1;
+	if (phases_up(s, e) < 0)
+		return -1;
+	hook_run(env, s->spec, "poststart", &s->environ);
+	return 0;
+}
+
+/* ---- the wait of a start in the foreground ---- */
+
+static int
+run_ended(struct start *s, struct err *e)
+{
+	int rc = pot_finish(s->env, s->run.name, s->run.id, e);
+
+	return rc < 0 ? err_ctx(e, "pot %s has ended", s->run.name) : 0;
+}
+
+static int
+await_end(struct start *s, struct pot_exit *out, struct err *e)
+{
+	struct keeper_exit x = { 0 };
+	int what = s->env->keep->start->wait(&s->keeper, -1, &x, e);
+
+	if (what < 0) {
+		/* the keeper was lost; what it left is cleared up all the same */
+		struct err lost = *e;
+		if (run_ended(s, e) < 0)
+			return -1;
+		*e = lost;
+		return err_ctx(e, "pot %s: its keeper is gone", s->run.name);
+	}
+	out->ended = true;
+	out->code = x.code;
+	out->signal = x.signal;
+	out->oom = x.oom_killed;
+	out->stays = what == 2;
+	if (what == 2) {
+		s->env->keep->start->detach(&s->keeper);
+		return 0;
+	}
+	return run_ended(s, e);
+}
+
+/* ---- dependencies ---- */
+
+struct chain {
+	const char *name;
+	const struct chain *up;
+	unsigned depth;
+};
+
+static int start_chained(struct pot_env *, const char *, const struct pot_start_options *,
+    const struct chain *, struct pot_exit *, struct err *);
+
+static int
+start_needed(struct pot_env *env, const char *name, const struct chain *up, struct arena *mem, struct err *e)
+{
+	struct chain here = { .name = name, .up = up, .depth = up != NULL ? up->depth + 1 : 0 };
+	struct pot_start_options quiet = { .detach = true, .stdio = POT_STDIO_NULL };
+	struct pot_spec *spec;
+	struct pot_exit ignored;
+
+	if (here.depth > START_DEPTH)
+		return err_new(e, ERR_INPUT, "more than %d pots depend on each other", START_DEPTH);
+	if (pot_spec_load(env, name, mem, &spec, e) < 0)
+		return -1;
+	for (size_t i = 0; i < spec->depend.n; i++) {
+		const struct chain *c = &here;
+		while (c != NULL && strcmp(c->name, spec->depend.at[i]) != 0)
+			c = c->up;
+		if (c != NULL)
+			continue; /* a circle: it is being started further up */
+		if (start_chained(env, spec->depend.at[i], &quiet, &here, &ignored, e) < 0)
+			return err_ctx(e, "pot %s is needed", spec->depend.at[i]);
+	}
+	return 0;
+}
+
+static int
+start_chained(struct pot_env *env, const char *name, const struct pot_start_options *o,
+    const struct chain *up, struct pot_exit *out, struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct start s = { .env = env, .mem = &mem, .o = o };
+
+	*out = (struct pot_exit){ 0 };
+	if (start_needed(env, name, up, &mem, e) < 0)
+		return -1;
+	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
+	int rc = lock < 0 ? -1 : start_locked(&s, name, &lock, e);
+	if (rc < 0)
+		return err_ctx(e, "start %s", name);
+	own_close(&lock);
+	lock = -1;
+	out->already = rc == 1;
+	str_copy(out->run_id, sizeof(out->run_id), s.run.id);
+	out->init_pid = s.run.init;
+	if (rc == 1)
+		return 0;
+	/* a pot that is up without a command has no end to wait for */
+	out->stays = s.launch.isolate.process.argv == NULL;
+	if (!o->detach && !out->stays)
+		return await_end(&s, out, e);
+	env->keep->start->detach(&s.keeper);
+	return 0;
+}
+
+int
+pot_start(struct pot_env *env, const char *name, const struct pot_start_options *o, struct pot_exit *out,
+    struct err *e)
+{
+	static const struct pot_start_options none = { .detach = false };
+
+	if (pot_name_check(name, e) < 0 || need_root("start", e) < 0 || pot_env_ready(env, e) < 0)
+		return -1;
+	return start_chained(env, name, o != NULL ? o : &none, NULL, out, e);
+}

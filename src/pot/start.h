@@ -1,0 +1,38 @@
+/*
+ * start.h: what the phases of one start share. Internal to libpot.
+ */
+#ifndef POT_START_H
+#define POT_START_H
+
+#include "pot/priv.h"
+#include "pot/run.h"
+#include "supervise/launch.h"
+
+enum { START_FILES = 4, START_DEPTH = 32 };
+
+#define CAP_BIT_IPC_LOCK (1ULL << 14)
+
+struct start {
+	struct pot_env *env;
+	struct arena *mem;
+	const struct pot_start_options *o;
+	struct pot_spec *spec;
+	struct run run;
+	struct keeper keeper;
+	bool spawned;
+	struct launch launch;
+	struct isolate_file files[START_FILES];
+	struct pot_strs environ;
+};
+
+/* launch.c; needs run, spec, options */
+int launch_fill(struct start *, struct err *e);
+int64_t stop_timeout_of(const struct pot_spec *, const struct pot_start_options *);
+/* "ip name" lines of all pots of the bridge (list.c) */
+int hosts_of_pots(struct pot_env *, struct buf *out, struct err *e);
+/* ports.c: chooses, notes and opens the ports of the spec */
+int ports_up(struct start *, struct err *e);
+/* hooks.c: conf/<hook>.sh on the host, if it is there and may run; failures are told, not returned */
+void hook_run(struct pot_env *, const struct pot_spec *, const char *hook, const struct pot_strs *environ);
+
+#endif
