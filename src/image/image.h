@@ -17,6 +17,7 @@
 #include "base/err.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdint.h>
 
 /* One step of progress; `total` is 0 where it is not known. `what` is only valid during the call. */
@@ -26,6 +27,9 @@ typedef void image_note_fn(void *ctx, const char *text);
 
 struct image_tool {
 	const char *program;	     /* path of pot-image */
+	/* Set by a signal handler of the caller: the call ends early, with kind ERR_SYS and EINTR. NULL:
+	 * no such wish. The handler must be installed without SA_RESTART. */
+	const volatile sig_atomic_t *stop;
 	image_progress_fn *progress; /* may be NULL */
 	image_note_fn *note;	     /* may be NULL */
 	void *ctx;

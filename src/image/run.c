@@ -83,6 +83,12 @@ take_lines(struct run *r, struct buf *held)
 	return 0;
 }
 
+static bool
+should_stop(const struct image_tool *tool)
+{
+	return tool->stop != NULL && *tool->stop != 0;
+}
+
 static int
 read_report(struct run *r, int fd)
 {
@@ -90,8 +96,12 @@ read_report(struct run *r, int fd)
 	char chunk[4096];
 
 	for (;;) {
+		if (should_stop(r->tool)) {
+			err_new(r->e, ERR_SYS, "interrupted");
+			r->e->sys = EINTR;
+			return -1;
+		}
 		ssize_t n = read(fd, chunk, sizeof(chunk));
-
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -157,6 +167,8 @@ image_run(const struct image_tool *tool, const char *const argv[], struct image_
 	close(take_fd(&write_end));
 	int rc = read_report(&r, read_end);
 	close(take_fd(&read_end)); /* a confused pot-image sees that nobody listens */
+	if (rc < 0)
+		(void)kill(pid, SIGTERM); /* it cleans up and ends */
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_sys(e, "wait for %s", tool->program);

@@ -1,0 +1,144 @@
+/*
+ * pot_cli.h: the `pot` command: one table of verbs, each a row with its options.
+ *
+ * The rows drive everything that is told about a verb: parsing, help, completion and the manual's
+ * synopsis. A verb's function gets its options parsed and checked for presence; it calls libpot and
+ * prints. Messages go to standard output with pot's prefixes, as its users' scripts expect; with
+ * --json the output is one JSON value and an error is {"error":{"kind":…,"message":…}}.
+ */
+#ifndef CLI_POT_CLI_H
+#define CLI_POT_CLI_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "codec/json.h"
+#include "image/image.h"
+#include "pot/pot.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* What an option's argument names, for completion. */
+enum pot_complete {
+	COMPLETE_NONE,
+	COMPLETE_POT,
+	COMPLETE_RUNNING,
+	COMPLETE_BASE,
+	COMPLETE_FSCOMP,
+	COMPLETE_BRIDGE,
+	COMPLETE_FLAVOUR,
+	COMPLETE_FILE,
+	COMPLETE_DIR,
+	COMPLETE_ATTR,
+	COMPLETE_NETWORK,
+	COMPLETE_STACK,
+	COMPLETE_COMMAND
+};
+
+struct pot_option {
+	char letter;	      /* 0 ends the list */
+	const char *argument; /* what to call its argument in help; NULL: a switch */
+	enum pot_complete complete;
+	enum { OPTION_MUST = 1, OPTION_MANY = 2 } flags;
+	const char *meaning;
+};
+
+enum pot_command_flags {
+	COMMAND_ROOT = 1,	/* changes something: root only */
+	COMMAND_ANYTIME = 2,	/* works before `pot init` */
+	COMMAND_NAME = 4,	/* a bare name may stand for -p name */
+	COMMAND_ARGS = 8,	/* what follows the options is its own business */
+	COMMAND_JSON = 16,	/* prints something: knows --json */
+	COMMAND_NO_ENV = 32,	/* needs no configuration */
+	COMMAND_LATER = 64	/* one of pot's verbs that is not there yet */
+};
+
+struct pot_call;
+struct pot_command {
+	const char *name;
+	const char *alias; /* blank-separated, or NULL */
+	const char *summary;
+	unsigned flags;
+	const struct pot_option *options; /* -h, -v and --json come by themselves */
+	const char *rest;		  /* what follows the options, in help */
+	int (*run)(struct pot_call *c);	  /* the exit code */
+	const char *group;
+};
+
+/* What was given for one letter. */
+struct pot_given {
+	const char **at; /* at[n] is NULL */
+	size_t n;
+};
+
+/* One invocation. */
+struct pot_call {
+	const struct pot_command *command;
+	struct pot_env *env; /* NULL with COMMAND_NO_ENV */
+	struct pot_given given[128];
+	int argc; /* what follows the options */
+	char **argv;
+	int verbosity; /* 1; -v adds; 0: errors only */
+	bool json;
+	struct arena mem;
+	struct buf out; /* JSON on its way */
+};
+
+/* ---- options ---- */
+bool given(const struct pot_call *c, char letter);
+const char *given_one(const struct pot_call *c, char letter);		/* the last one, or NULL */
+const char *const *given_all(const struct pot_call *c, char letter); /* NULL when none */
+/* -p, or the bare name; the table guarantees that one of them is there. */
+const char *given_pot(const struct pot_call *c);
+/* A command as nomad-pot-driver gives it, wrapped in literal double quotes: without them. */
+char *unquote_cmd(struct pot_call *c, const char *cmd);
+
+/* ---- messages ---- */
+void say_error(struct pot_call *c, const char *fmt, ...) PRINTFLIKE(2, 3);
+void say_info(struct pot_call *c, const char *fmt, ...) PRINTFLIKE(2, 3);
+void say_debug(struct pot_call *c, const char *fmt, ...) PRINTFLIKE(2, 3);
+/* Tells the error and returns the exit code 1. An unknown pot gets a suggestion. */
+int fail(struct pot_call *c, const struct err *e);
+/* Wrong use: the message, how to get help, 1. */
+int fail_usage(struct pot_call *c, const char *fmt, ...) PRINTFLIKE(2, 3);
+
+/* ---- JSON ---- */
+struct jsonw json_begin(struct pot_call *c);
+int json_done(struct pot_call *c); /* prints it; 0 */
+void json_strs(struct jsonw *w, const char *key, const struct pot_strs *list);
+
+/* ---- images ---- */
+struct image_tool call_image_tool(struct pot_call *c);
+/* From here on, signals make image_*() fail and the call clean up, in place of killing us. */
+void call_catch_signals(void);
+
+/* ---- terminals (tty.c) ---- */
+/* Runs fn(slave descriptor) in a child on a new terminal, passing bytes between that and ours
+ * until the child ends. Its exit code, or -1. */
+typedef int tty_fn(int slave, void *ctx);
+int tty_run(tty_fn *fn, void *ctx, struct err *e);
+
+/* ---- the table ---- */
+extern const struct pot_command *const pot_commands[]; /* NULL ends; in the order of help */
+const struct pot_command *pot_command_named(const char *name);
+void pot_help(const struct pot_command *command, FILE *to); /* NULL: the overview */
+int pot_completion(const char *shell, FILE *to, struct err *e);
+int pot_cli_main(int argc, char **argv);
+
+/* Rows, one file per group. */
+extern const struct pot_command pot_cmd_help, pot_cmd_version, pot_cmd_completion;
+extern const struct pot_command pot_cmd_init, pot_cmd_deinit, pot_cmd_vnet_start, pot_cmd_vnet_stop,
+    pot_cmd_config, pot_cmd_doctor;
+extern const struct pot_command pot_cmd_create_base, pot_cmd_import, pot_cmd_export, pot_cmd_prepare;
+extern const struct pot_command pot_cmd_create, pot_cmd_clone, pot_cmd_destroy, pot_cmd_prune;
+extern const struct pot_command pot_cmd_start, pot_cmd_stop, pot_cmd_term, pot_cmd_run, pot_cmd_exec,
+    pot_cmd_signal;
+extern const struct pot_command pot_cmd_ps, pot_cmd_list, pot_cmd_show, pot_cmd_info, pot_cmd_net,
+    pot_cmd_ports, pot_cmd_datasets, pot_cmd_last_run, pot_cmd_get_rss;
+extern const struct pot_command pot_cmd_set_cmd, pot_cmd_set_env, pot_cmd_set_hosts, pot_cmd_set_rss,
+    pot_cmd_set_attr, pot_cmd_get_attr, pot_cmd_export_ports, pot_cmd_add_dep;
+extern const struct pot_command pot_cmd_copy_in, pot_cmd_mount_in, pot_cmd_mount_out, pot_cmd_snapshot,
+    pot_cmd_revert;
+
+#endif

@@ -1,0 +1,612 @@
+/* Looking: ps, list, show, info, last-run-stats, get-rss. */
+#include "cli/pot_look.h"
+#include "cli/table.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#define GROUP "Information"
+#define END                                                                                        \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+/* ---- what several commands say in JSON ---- */
+
+static void
+json_state(struct jsonw *w, const struct pot_state *s)
+{
+	jsonw_kstr(w, "state", pot_running_text(s->running));
+	jsonw_kbool(w, "active", s->running == POT_RUNNING);
+	if (s->run_id[0] != '\0')
+		jsonw_kstr(w, "run_id", s->run_id);
+	if (s->init_pid != 0)
+		jsonw_kint(w, "pid", s->init_pid);
+	if (s->keeper_pid != 0)
+		jsonw_kint(w, "keeper_pid", s->keeper_pid);
+	if (s->link[0] != '\0')
+		jsonw_kstr(w, "interface", s->link);
+	jsonw_key(w, "port_map");
+	jsonw_array(w);
+	for (size_t i = 0; i < s->n_maps; i++) {
+		jsonw_object(w);
+		jsonw_kstr(w, "protocol", s->maps[i].udp ? "udp" : "tcp");
+		jsonw_kint(w, "host_port", s->maps[i].host_port);
+		jsonw_kint(w, "pot_port", s->maps[i].pot_port);
+		jsonw_end_object(w);
+	}
+	jsonw_end_array(w);
+}
+
+static void
+json_attributes(struct jsonw *w, const struct pot_spec *spec)
+{
+	size_t n;
+	const struct pot_attr *attrs = pot_attrs(&n);
+
+	jsonw_key(w, "attributes");
+	jsonw_object(w);
+	for (size_t i = 0; i < n; i++)
+		jsonw_kstr(w, attrs[i].name, spec->attr[i] != NULL ? spec->attr[i] : attrs[i].def);
+	jsonw_end_object(w);
+}
+
+static void
+json_spec(struct jsonw *w, const struct pot_spec *spec, struct arena *mem)
+{
+	jsonw_kstr(w, "type", pot_type_text(spec->type));
+	jsonw_kint(w, "level", spec->level);
+	jsonw_kstr(w, "base", spec->base);
+	jsonw_kstr(w, "base_pot", spec->potbase);
+	jsonw_kstr(w, "hostname", spec->hostname);
+	jsonw_kstr(w, "network_type", pot_net_text(spec->net));
+	jsonw_kstr(w, "stack", pot_stack_text(spec->stack));
+	jsonw_kstr(w, "ip", spec->ip);
+	jsonw_kstr(w, "ip6", spec->ip6);
+	jsonw_kstr(w, "bridge", spec->bridge);
+	jsonw_kstr(w, "dns", pot_dns_text(spec->dns));
+	jsonw_kstr(w, "command", spec->cmd);
+	json_strs(w, "env", &spec->env);
+	json_strs(w, "hosts", &spec->hosts);
+	json_strs(w, "depend", &spec->depend);
+	jsonw_key(w, "exported_ports");
+	jsonw_array(w);
+	for (size_t i = 0; i < spec->n_ports; i++)
+		jsonw_str(w, pot_port_text(&spec->ports[i], mem));
+	jsonw_end_array(w);
+	jsonw_kint(w, "cpus", spec->rss_cpus);
+	jsonw_kuint(w, "memory_bytes", spec->rss_memory_bytes);
+	json_attributes(w, spec);
+}
+
+void
+json_pot_row(struct jsonw *w, const struct pot_row *row, struct arena *mem)
+{
+	jsonw_object(w);
+	jsonw_kstr(w, "name", row->name);
+	jsonw_kstr(w, "path", row->path);
+	if (row->spec != NULL)
+		json_spec(w, row->spec, mem);
+	else
+		jsonw_kstr(w, "corrupted", row->why);
+	json_state(w, &row->state);
+	jsonw_end_object(w);
+}
+
+static int
+rows_json(struct pot_call *c, const struct pot_row *rows, size_t n)
+{
+	struct jsonw w = json_begin(c);
+
+	jsonw_array(&w);
+	for (size_t i = 0; i < n; i++)
+		json_pot_row(&w, &rows[i], &c->mem);
+	jsonw_end_array(&w);
+	return json_done(c);
+}
+
+/* ---- ps ---- */
+
+static const char *
+address_of(const struct pot_spec *spec)
+{
+	if (spec == NULL || spec->net == POT_NET_INHERIT)
+		return "-";
+	return spec->ip[0] != '\0' ? spec->ip : spec->ip6[0] != '\0' ? spec->ip6 : "-";
+}
+
+static void
+ps_table(const struct pot_row *rows, size_t n)
+{
+	autotable struct table t = TABLE_INIT(4);
+
+	table_row(&t, "   JID", "IP Address", "Hostname", "Path", NULL);
+	for (size_t i = 0; i < n; i++) {
+		table_cellf(&t, "%6ld", (long)rows[i].state.init_pid);
+		table_cell(&t, address_of(rows[i].spec));
+		table_cell(&t, rows[i].spec != NULL ? rows[i].spec->hostname : rows[i].name);
+		table_cell(&t, rows[i].path);
+	}
+	table_print(&t);
+}
+
+static int
+run_ps(struct pot_call *c)
+{
+	struct pot_row *rows;
+	struct err e;
+	size_t n;
+
+	if (pot_list(c->env, true, &c->mem, &rows, &n, &e) < 0)
+		return fail(c, &e);
+	if (c->json)
+		return rows_json(c, rows, n);
+	if (given(c, 'q')) {
+		for (size_t i = 0; i < n; i++)
+			puts(rows[i].name);
+		return 0;
+	}
+	say_info(c, "the public virtual network is %s", pot_vnet_up(c->env) ? "up" : "down");
+	ps_table(rows, n);
+	return 0;
+}
+
+static const struct pot_option ps_options[] = {
+	{ 'q', NULL, 0, 0, "only names" },
+	END,
+};
+const struct pot_command pot_cmd_ps = { "ps", NULL,
+	"running pots: id, address, host name and root", COMMAND_JSON, ps_options, NULL, run_ps, GROUP };
+
+/* ---- list ---- */
+
+static const struct {
+	char letter;
+	enum pot_kind kind;
+	const char *label, *key;
+} kinds[] = {
+	{ 'b', POT_KIND_BASE, "bases", "bases" },
+	{ 'p', POT_KIND_POT, "pot name ", "pots" },
+	{ 'f', POT_KIND_FSCOMP, "fscomp", "fscomps" },
+	{ 'F', POT_KIND_FLAVOUR, "flavour", "flavours" },
+	{ 'B', POT_KIND_BRIDGE, "bridge", "bridges" },
+};
+
+static void
+list_datasets(const struct pot_info *info)
+{
+	puts("\tdatasets:");
+	for (size_t i = 0; i < info->datasets.n; i++) {
+		const char *name = info->datasets.at[i];
+
+		printf("\t\t/ => %s\n", name);
+	}
+	for (size_t i = 0; i < info->n_mounts; i++)
+		printf("\t\t%s => %s%s\n", info->mounts[i].target, info->mounts[i].source,
+		    info->mounts[i].read_only ? " (ro)" : "");
+}
+
+static void
+list_more(struct pot_call *c, const char *name)
+{
+	struct pot_info info;
+	struct err e;
+
+	if (pot_info(c->env, name, &c->mem, &info, &e) < 0) {
+		say_error(c, "%s", e.text);
+		return;
+	}
+	printf("\tbase : %s\n\tlevel : %u\n", info.spec->base, info.spec->level);
+	list_datasets(&info);
+	puts("\tsnapshot:");
+	for (size_t i = 0; i < info.snapshots.n; i++)
+		printf("\t\t%s\n", info.snapshots.at[i]);
+	if (info.snapshots.n == 0)
+		puts("\t\tno snapshots");
+}
+
+static void
+list_pot(struct pot_call *c, const struct pot_row *row)
+{
+	printf("pot name : %s\n", row->name);
+	if (row->spec == NULL) {
+		printf("\tcorrupted : %s\n\n", row->why);
+		return;
+	}
+	printf("\tnetwork : %s\n", pot_net_text(row->spec->net));
+	if (row->spec->net != POT_NET_INHERIT) {
+		printf("\tip : %s\n", address_of(row->spec));
+		if (row->spec->ip6[0] != '\0' && row->spec->ip[0] != '\0')
+			printf("\tip6 : %s\n", row->spec->ip6);
+	}
+	printf("\tactive : %s\n", row->state.running == POT_RUNNING ? "true" : "false");
+	if (c->verbosity > 1)
+		list_more(c, row->name);
+	putchar('\n');
+}
+
+static int
+list_pots(struct pot_call *c)
+{
+	struct pot_row *rows;
+	struct err e;
+	size_t n;
+
+	if (pot_list(c->env, false, &c->mem, &rows, &n, &e) < 0)
+		return fail(c, &e);
+	if (c->json)
+		return rows_json(c, rows, n);
+	for (size_t i = 0; i < n; i++)
+		list_pot(c, &rows[i]);
+	if (n == 0)
+		say_info(c, "no pots");
+	return 0;
+}
+
+static int
+list_names(struct pot_call *c, size_t k)
+{
+	struct pot_strs names = { NULL, 0 };
+	struct err e;
+
+	if (pot_names(c->env, kinds[k].kind, &c->mem, &names, &e) < 0)
+		return fail(c, &e);
+	if (c->json) {
+		struct jsonw w = json_begin(c);
+
+		jsonw_object(&w);
+		json_strs(&w, kinds[k].key, &names);
+		jsonw_end_object(&w);
+		return json_done(c);
+	}
+	for (size_t i = 0; i < names.n; i++) {
+		if (given(c, 'q'))
+			puts(names.at[i]);
+		else
+			printf("%s: %s\n", kinds[k].label, names.at[i]);
+	}
+	if (names.n == 0 && !given(c, 'q'))
+		say_info(c, "no %s", kinds[k].key);
+	return 0;
+}
+
+static int
+list_all_json(struct pot_call *c)
+{
+	struct jsonw w = json_begin(c);
+
+	jsonw_object(&w);
+	for (size_t k = 0; k < NELEM(kinds); k++) {
+		struct pot_strs names = { NULL, 0 };
+		struct err e;
+
+		if (pot_names(c->env, kinds[k].kind, &c->mem, &names, &e) < 0)
+			return fail(c, &e);
+		json_strs(&w, kinds[k].key, &names);
+	}
+	jsonw_end_object(&w);
+	return json_done(c);
+}
+
+static int
+list_all(struct pot_call *c)
+{
+	int rc = 0;
+
+	if (given(c, 'q'))
+		return fail_usage(c, "-a and -q exclude each other");
+	if (c->json)
+		return list_all_json(c);
+	for (size_t k = 0; k < NELEM(kinds) && rc == 0; k++)
+		rc = kinds[k].kind == POT_KIND_POT ? list_pots(c) : list_names(c, k);
+	return rc;
+}
+
+static int
+run_list(struct pot_call *c)
+{
+	size_t chosen = 0, k = 1; /* pots */
+
+	for (size_t i = 0; i < NELEM(kinds); i++)
+		if (given(c, kinds[i].letter)) {
+			chosen++;
+			k = i;
+		}
+	if (chosen + given(c, 'a') > 1)
+		return fail_usage(c, "only one of -p, -b, -f, -F, -B and -a");
+	if (given(c, 'a'))
+		return list_all(c);
+	if (kinds[k].kind == POT_KIND_POT && !given(c, 'q'))
+		return list_pots(c);
+	return list_names(c, k);
+}
+
+static const struct pot_option list_options[] = {
+	{ 'p', NULL, 0, 0, "pots (default)" },
+	{ 'b', NULL, 0, 0, "bases" },
+	{ 'f', NULL, 0, 0, "file system components" },
+	{ 'F', NULL, 0, 0, "flavours" },
+	{ 'B', NULL, 0, 0, "private bridges" },
+	{ 'a', NULL, 0, 0, "all of them" },
+	{ 'q', NULL, 0, 0, "only names" },
+	END,
+};
+const struct pot_command pot_cmd_list = { "list", "ls", "what is there: pots, bases, flavours",
+	COMMAND_JSON, list_options, NULL, run_list, GROUP };
+
+/* ---- info ---- */
+
+static void
+info_attributes(const struct pot_spec *spec, bool jail)
+{
+	size_t n;
+	const struct pot_attr *attrs = pot_attrs(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (attrs[i].jail != jail)
+			continue;
+		printf("\t\t%s: %s\n", attrs[i].name, spec->attr[i] != NULL ? spec->attr[i] : attrs[i].def);
+	}
+}
+
+static void
+info_network(struct pot_call *c, const struct pot_info *info)
+{
+	const struct pot_spec *spec = info->spec;
+
+	printf("\tnetwork_type : %s\n", pot_net_text(spec->net));
+	if (spec->net != POT_NET_INHERIT) {
+		printf("\tip : %s\n", address_of(spec));
+		if (spec->ip6[0] != '\0' && spec->ip[0] != '\0')
+			printf("\tip6 : %s\n", spec->ip6);
+	}
+	if (spec->bridge[0] != '\0')
+		printf("\tbridge : %s\n", spec->bridge);
+	if (c->verbosity < 2)
+		return;
+	printf("\t\t%s", spec->n_ports > 0 ? "exported ports:" : "no ports exported");
+	for (size_t i = 0; i < spec->n_ports; i++)
+		printf(" %s", pot_port_text(&spec->ports[i], &c->mem));
+	putchar('\n');
+	for (size_t i = 0; i < info->state.n_maps; i++)
+		printf("\t\t%s port %u of the host leads to port %u\n", info->state.maps[i].udp ? "udp" : "tcp",
+		    info->state.maps[i].host_port, info->state.maps[i].pot_port);
+}
+
+static void
+info_more(const struct pot_info *info)
+{
+	list_datasets(info);
+	puts("\tsnapshots:");
+	for (size_t i = 0; i < info->snapshots.n; i++)
+		printf("\t\t%s\n", info->snapshots.at[i]);
+	if (info->snapshots.n == 0)
+		puts("\t\tno snapshots");
+}
+
+static void
+info_text(struct pot_call *c, const struct pot_info *info)
+{
+	const struct pot_spec *spec = info->spec;
+
+	printf("pot name : %s\n\ttype : %s\n\tbase : %s\n\tlevel : %u\n", spec->name,
+	    pot_type_text(spec->type), spec->base, spec->level);
+	if (spec->level == 2)
+		printf("\tbase pot : %s\n", spec->potbase);
+	info_network(c, info);
+	printf("\tactive : %s\n", info->state.running == POT_RUNNING ? "true" : "false");
+	if (info->state.running != POT_RUNNING && info->state.running != POT_STOPPED)
+		printf("\tstate : %s\n", pot_running_text(info->state.running));
+	if (c->verbosity > 1)
+		info_more(info);
+	puts("\tattributes:");
+	info_attributes(spec, false);
+	puts("\tjail attributes:");
+	info_attributes(spec, true);
+	if (c->verbosity > 1 && (spec->rss_cpus > 0 || spec->rss_memory_bytes > 0)) {
+		char text[SIZE_TEXT];
+
+		puts("\tresource limits:");
+		if (spec->rss_cpus > 0)
+			printf("\t\tmax amount cpus: %u\n", spec->rss_cpus);
+		if (spec->rss_memory_bytes > 0)
+			printf("\t\tmax amount memory: %s\n", size_text(spec->rss_memory_bytes, text));
+	}
+	putchar('\n');
+}
+
+static int
+info_json(struct pot_call *c, const struct pot_info *info)
+{
+	struct jsonw w = json_begin(c);
+
+	jsonw_object(&w);
+	jsonw_kstr(&w, "name", info->spec->name);
+	jsonw_kstr(&w, "path", info->path);
+	json_spec(&w, info->spec, &c->mem);
+	json_state(&w, &info->state);
+	json_strs(&w, "datasets", &info->datasets);
+	json_strs(&w, "snapshots", &info->snapshots);
+	jsonw_key(&w, "mounts");
+	jsonw_array(&w);
+	for (size_t i = 0; i < info->n_mounts; i++) {
+		jsonw_object(&w);
+		jsonw_kstr(&w, "source", info->mounts[i].source);
+		jsonw_kstr(&w, "target", info->mounts[i].target);
+		jsonw_kbool(&w, "read_only", info->mounts[i].read_only);
+		jsonw_end_object(&w);
+	}
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	return json_done(c);
+}
+
+/* What a shell reads back as the same text. */
+static void
+print_export(const char *assignment)
+{
+	fputs("export ", stdout);
+	for (const char *p = assignment; *p != '\0'; p++) {
+		if (strchr(" \t'\"\\$`&|;<>()*?[]{}~#!", *p) != NULL)
+			putchar('\\');
+		putchar(*p);
+	}
+	putchar('\n');
+}
+
+static int
+info_env(struct pot_call *c, const struct pot_info *info)
+{
+	struct pot_strs env = { NULL, 0 };
+	struct err e;
+
+	if (pot_self_env(c->env, info->spec, &info->state, &c->mem, &env, &e) < 0)
+		return fail(c, &e);
+	for (size_t i = 0; i < env.n; i++)
+		print_export(env.at[i]);
+	return 0;
+}
+
+static void
+info_snapshots(struct pot_call *c, const struct pot_info *info)
+{
+	for (size_t i = 0; i < info->snapshots.n; i++) {
+		uint64_t seconds;
+		const char *name = info->snapshots.at[i];
+		char text[64];
+
+		if (c->verbosity > 1 && str_u64(name, UINT32_MAX, &seconds)) {
+			time_t when = (time_t)seconds;
+			struct tm tm;
+
+			strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", localtime_r(&when, &tm));
+			printf("%s: -> %s\n", name, text);
+		} else {
+			puts(name);
+		}
+	}
+}
+
+static int
+run_info(struct pot_call *c)
+{
+	struct pot_info info;
+	struct err e;
+
+	if (given(c, 'B')) {
+		err_new(&e, ERR_UNSUPPORTED, "-B: private bridges: not available yet");
+		return fail(c, &e);
+	}
+	if (given_pot(c) == NULL)
+		return fail_usage(c, "option -p is mandatory");
+	if (given(c, 'q') && c->verbosity > 1)
+		return fail_usage(c, "-q and -v exclude each other");
+	if (given(c, 'q') || given(c, 'r')) {
+		struct pot_state s;
+		struct pot_spec *spec;
+
+		/* Only an exit code is wanted: says nothing either way. */
+		if (pot_spec_load(c->env, given_pot(c), &c->mem, &spec, &e) < 0)
+			return 1;
+		return !given(c, 'r') ? 0
+				      : pot_state(c->env, given_pot(c), &c->mem, &s, &e) < 0
+			|| s.running != POT_RUNNING;
+	}
+	if (pot_info(c->env, given_pot(c), &c->mem, &info, &e) < 0)
+		return fail(c, &e);
+	if (given(c, 'E'))
+		return info_env(c, &info);
+	if (c->json)
+		return info_json(c, &info);
+	if (given(c, 's'))
+		info_snapshots(c, &info);
+	else
+		info_text(c, &info);
+	return 0;
+}
+
+static const struct pot_option info_options[] = {
+	{ 'p', "pot", COMPLETE_POT, 0, "the pot" },
+	{ 'B', "bridge", COMPLETE_BRIDGE, 0, "a private bridge: not available yet" },
+	{ 'q', NULL, 0, 0, "say nothing; the exit code tells whether it exists" },
+	{ 'r', NULL, 0, 0, "say nothing; the exit code tells whether it runs" },
+	{ 's', NULL, 0, 0, "its snapshots" },
+	{ 'E', NULL, 0, 0, "what it learns about itself, as shell exports" },
+	END,
+};
+const struct pot_command pot_cmd_info = { "info", NULL, "all about one pot", COMMAND_JSON | COMMAND_NAME,
+	info_options, NULL, run_info, GROUP };
+
+/* ---- last-run-stats, get-rss ---- */
+
+static int
+run_last_run(struct pot_call *c)
+{
+	struct err e;
+	char *json;
+
+	if (pot_last_run(c->env, given_pot(c), &c->mem, &json, &e) < 0)
+		return fail(c, &e);
+	puts(json);
+	return 0;
+}
+
+static const struct pot_option one_pot_options[] = {
+	{ 'p', "pot", COMPLETE_POT, OPTION_MUST, "the pot" },
+	END,
+};
+const struct pot_command pot_cmd_last_run = { "last-run-stats", NULL,
+	"how the last run of a pot ended, as JSON", COMMAND_JSON | COMMAND_NAME, one_pot_options, NULL,
+	run_last_run, GROUP };
+
+static double
+mean_percent(struct pot_call *c, const char *name, uint64_t cpu_ns)
+{
+	struct pot_state s;
+	struct err ignored;
+
+	if (pot_state(c->env, name, &c->mem, &s, &ignored) < 0 || s.started_ns == 0)
+		return 0;
+	int64_t elapsed = clock_wall_ns() - s.started_ns;
+	return elapsed > 0 ? (double)cpu_ns * 100 / (double)elapsed : 0;
+}
+
+static int
+run_get_rss(struct pot_call *c)
+{
+	struct pot_usage u;
+	struct err e;
+
+	if (pot_usage(c->env, given_pot(c), false, &c->mem, &u, &e) < 0)
+		return fail(c, &e);
+	if (!u.running) {
+		err_new(&e, ERR_ABSENT, "pot %s does not run", given_pot(c));
+		return fail(c, &e);
+	}
+	if (given(c, 'J') || c->json) {
+		/* The keys, their order and the blanks are what nomad-pot-driver reads. Processor use is
+		 * the mean since the start; ticks are counted for a processor of 1000 MHz. */
+		double percent = mean_percent(c, given_pot(c), u.cpu_ns);
+
+		printf("{ \"ResourceUsage\": { \"MemoryStats\": { \"RSS\" : %" PRIu64 ", \"Swap\" : %" PRIu64
+		       " }, \"CpuStats\": { \"TotalTicks\": %.3f, \"Percent\": %d } } }\n",
+		    u.rss_bytes, u.swap_bytes, percent * 10, (int)(percent + 0.5));
+		return 0;
+	}
+	char rss[SIZE_TEXT], swap[SIZE_TEXT];
+	printf("\tcpu time (seconds): %.3f\n\tphysical memory : %s\n\tswap memory : %s\n\tprocesses : %u\n",
+	    (double)u.cpu_ns / 1e9, size_text(u.rss_bytes, rss), size_text(u.swap_bytes, swap), u.pids);
+	return 0;
+}
+
+static const struct pot_option get_rss_options[] = {
+	{ 'p', "pot", COMPLETE_RUNNING, OPTION_MUST, "the pot" },
+	{ 'J', NULL, 0, 0, "as JSON" },
+	END,
+};
+const struct pot_command pot_cmd_get_rss = { "get-rss", NULL, "what a running pot uses",
+	COMMAND_ROOT | COMMAND_JSON | COMMAND_NAME, get_rss_options, NULL, run_get_rss, GROUP };

@@ -1,0 +1,302 @@
+/* Looking at what pots have of the machine: show, net, ports, datasets. */
+#include "cli/pot_cli.h"
+#include "cli/table.h"
+
+#include "base/str.h"
+#include "pot/datasets.h"
+
+#include <inttypes.h>
+
+#define GROUP "Information"
+#define END                                                                                        \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+/* ---- show ---- */
+
+static void
+show_usage(const struct pot_row *row, const struct pot_usage *u)
+{
+	char text[SIZE_TEXT];
+
+	printf("pot %s\n\tdisk usage      : %s\n", row->name, size_text(u->disk_bytes, text));
+	if (u->running) {
+		printf("\tphysical memory : %s\n", size_text(u->rss_bytes, text));
+		printf("\tswap memory     : %s\n", size_text(u->swap_bytes, text));
+		if (u->memory_limit_bytes > 0)
+			printf("\tmemory limit    : %s\n", size_text(u->memory_limit_bytes, text));
+		printf("\tcpu time        : %.3f s\n", (double)u->cpu_ns / 1e9);
+		printf("\tprocesses       : %u\n", u->pids);
+	}
+	if (row->spec != NULL && row->spec->rss_cpus > 0)
+		printf("\tmax amount of CPUs: %u\n", row->spec->rss_cpus);
+	if (u->running && u->cpus != NULL && u->cpus[0] != '\0')
+		printf("\tallocated CPUs    : %s\n", u->cpus);
+	putchar('\n');
+	if (row->state.n_maps == 0)
+		return;
+	puts("\tNetwork port redirection");
+	for (size_t i = 0; i < row->state.n_maps; i++)
+		printf("\t\t%s%s port %u -> %s port %u\n", row->state.maps[i].udp ? "udp " : "", "*",
+		    row->state.maps[i].host_port, row->spec != NULL ? row->spec->ip : "",
+		    row->state.maps[i].pot_port);
+}
+
+static void
+show_json(struct jsonw *w, const struct pot_row *row, const struct pot_usage *u)
+{
+	jsonw_object(w);
+	jsonw_kstr(w, "name", row->name);
+	jsonw_kbool(w, "active", u->running);
+	jsonw_kuint(w, "disk_bytes", u->disk_bytes);
+	if (u->running) {
+		jsonw_kuint(w, "rss_bytes", u->rss_bytes);
+		jsonw_kuint(w, "cache_bytes", u->cache_bytes);
+		jsonw_kuint(w, "swap_bytes", u->swap_bytes);
+		jsonw_kuint(w, "memory_limit_bytes", u->memory_limit_bytes);
+		jsonw_kuint(w, "cpu_ns", u->cpu_ns);
+		jsonw_kuint(w, "pids", u->pids);
+		jsonw_kstr(w, "cpus", u->cpus);
+	}
+	jsonw_end_object(w);
+}
+
+/* 1 shown, 0 none of them, -1 failed (and told). */
+static int
+show_rows(struct pot_call *c, const struct pot_row *rows, size_t n, const char *only, struct jsonw *w)
+{
+	int shown = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct pot_usage u;
+		struct err e;
+
+		if (only != NULL && !str_eq(only, rows[i].name))
+			continue;
+		shown = 1;
+		if (given(c, 'q') && only == NULL) {
+			puts(rows[i].name);
+			continue;
+		}
+		if (pot_usage(c->env, rows[i].name, true, &c->mem, &u, &e) < 0) {
+			fail(c, &e);
+			return -1;
+		}
+		if (c->json)
+			show_json(w, &rows[i], &u);
+		else
+			show_usage(&rows[i], &u);
+	}
+	return shown;
+}
+
+static int
+run_show(struct pot_call *c)
+{
+	const char *only = given_pot(c);
+	bool all = given(c, 'a') || only != NULL;
+	struct pot_row *rows;
+	struct err e;
+	size_t n;
+
+	if (given(c, 'a') + given(c, 'r') + (only != NULL) > 1)
+		return fail_usage(c, "-a, -r and -p exclude each other");
+	if (pot_list(c->env, !all, &c->mem, &rows, &n, &e) < 0)
+		return fail(c, &e);
+	struct jsonw w = json_begin(c);
+	jsonw_array(&w);
+	int shown = show_rows(c, rows, n, only, &w);
+	jsonw_end_array(&w);
+	if (shown < 0)
+		return 1;
+	if (shown == 0 && only != NULL) {
+		err_new(&e, ERR_ABSENT, "pot %s does not exist", only);
+		return fail(c, &e);
+	}
+	return c->json ? json_done(c) : 0;
+}
+
+static const struct pot_option show_options[] = {
+	{ 'p', "pot", COMPLETE_POT, 0, "only this one" },
+	{ 'a', NULL, 0, 0, "all pots" },
+	{ 'r', NULL, 0, 0, "running pots (default)" },
+	{ 'q', NULL, 0, 0, "only names" },
+	END,
+};
+const struct pot_command pot_cmd_show = { "show", NULL, "what pots use: disk, memory, processors, ports",
+	COMMAND_JSON | COMMAND_NAME, show_options, NULL, run_show, GROUP };
+
+/* ---- net ---- */
+
+static int
+net_json(struct pot_call *c, const struct pot_net_view *v)
+{
+	struct jsonw w = json_begin(c);
+
+	jsonw_object(&w);
+	jsonw_kstr(&w, "bridge", v->bridge);
+	jsonw_kbool(&w, "up", v->up);
+	jsonw_kstr(&w, "gateway", v->gateway);
+	jsonw_kstr(&w, "network", v->network);
+	jsonw_kstr(&w, "gateway6", v->gateway6);
+	jsonw_kstr(&w, "network6", v->network6);
+	jsonw_key(&w, "pairs");
+	jsonw_array(&w);
+	for (size_t i = 0; i < v->n_pairs; i++) {
+		jsonw_object(&w);
+		jsonw_kstr(&w, "interface", v->pairs[i].link);
+		jsonw_kstr(&w, "pot", v->pairs[i].pot);
+		jsonw_kstr(&w, "ip", v->pairs[i].ip);
+		jsonw_kstr(&w, "ip6", v->pairs[i].ip6);
+		jsonw_end_object(&w);
+	}
+	jsonw_end_array(&w);
+	jsonw_key(&w, "ports");
+	jsonw_array(&w);
+	for (size_t i = 0; i < v->n_maps; i++) {
+		jsonw_object(&w);
+		jsonw_kstr(&w, "protocol", v->maps[i].udp ? "udp" : "tcp");
+		jsonw_kint(&w, "host_port", v->maps[i].host_port);
+		jsonw_kstr(&w, "pot", v->maps[i].pot);
+		jsonw_kstr(&w, "ip", v->maps[i].ip);
+		jsonw_kint(&w, "pot_port", v->maps[i].pot_port);
+		jsonw_end_object(&w);
+	}
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	return json_done(c);
+}
+
+static const char *
+or_dash(const char *s)
+{
+	return s != NULL && s[0] != '\0' ? s : "-";
+}
+
+static int
+run_net(struct pot_call *c)
+{
+	autotable struct table t = TABLE_INIT(4);
+	struct pot_net_view v;
+	struct err e;
+
+	if (pot_net_view(c->env, &c->mem, &v, &e) < 0)
+		return fail(c, &e);
+	if (c->json)
+		return net_json(c, &v);
+	printf("bridge %s: %s\n\tinet %s (network %s)\n", v.bridge, v.up ? "up" : "down", or_dash(v.gateway),
+	    or_dash(v.network));
+	if (v.gateway6 != NULL && v.gateway6[0] != '\0')
+		printf("\tinet6 %s (network %s)\n", v.gateway6, or_dash(v.network6));
+	if (v.n_pairs == 0)
+		return 0;
+	putchar('\n');
+	table_row(&t, "Interface", "Pot", "IPv4", "IPv6", NULL);
+	for (size_t i = 0; i < v.n_pairs; i++)
+		table_row(&t, or_dash(v.pairs[i].link), or_dash(v.pairs[i].pot), or_dash(v.pairs[i].ip),
+		    or_dash(v.pairs[i].ip6), NULL);
+	table_print(&t);
+	return 0;
+}
+
+const struct pot_command pot_cmd_net = { "net", NULL, "the bridge and the pairs that join pots to it",
+	COMMAND_JSON, NULL, NULL, run_net, GROUP };
+
+static int
+run_ports(struct pot_call *c)
+{
+	autotable struct table t = TABLE_INIT(5);
+	struct pot_net_view v;
+	struct err e;
+
+	if (pot_net_view(c->env, &c->mem, &v, &e) < 0)
+		return fail(c, &e);
+	if (c->json) {
+		v.n_pairs = 0;
+		return net_json(c, &v);
+	}
+	table_row(&t, "Proto", "Host port", "Pot", "Address", "Pot port", NULL);
+	for (size_t i = 0; i < v.n_maps; i++) {
+		table_cell(&t, v.maps[i].udp ? "udp" : "tcp");
+		table_cellf(&t, "%u", v.maps[i].host_port);
+		table_cell(&t, or_dash(v.maps[i].pot));
+		table_cell(&t, or_dash(v.maps[i].ip));
+		table_cellf(&t, "%u", v.maps[i].pot_port);
+	}
+	table_print(&t);
+	return 0;
+}
+
+const struct pot_command pot_cmd_ports = { "ports", NULL, "the host's ports that lead to pots", COMMAND_JSON,
+	NULL, NULL, run_ports, GROUP };
+
+/* ---- datasets ---- */
+
+static int
+datasets_json(struct pot_call *c, const struct pot_dataset *rows, size_t n)
+{
+	struct jsonw w = json_begin(c);
+
+	jsonw_array(&w);
+	for (size_t i = 0; i < n; i++) {
+		jsonw_object(&w);
+		jsonw_kstr(&w, "name", rows[i].name);
+		jsonw_kuint(&w, "used_bytes", rows[i].used_bytes);
+		jsonw_kuint(&w, "available_bytes", rows[i].available_bytes);
+		jsonw_kstr(&w, "origin", rows[i].origin);
+		jsonw_kstr(&w, "mountpoint", rows[i].mountpoint);
+		json_strs(&w, "snapshots", &rows[i].snapshots);
+		jsonw_end_object(&w);
+	}
+	jsonw_end_array(&w);
+	return json_done(c);
+}
+
+static void
+datasets_table(struct pot_call *c, const struct pot_dataset *rows, size_t n)
+{
+	autotable struct table t = TABLE_INIT(5);
+	char used[SIZE_TEXT], available[SIZE_TEXT];
+
+	table_row(&t, "NAME", "USED", "AVAIL", "ORIGIN", "MOUNTPOINT", NULL);
+	for (size_t i = 0; i < n; i++) {
+		table_row(&t, rows[i].name, size_text(rows[i].used_bytes, used),
+		    size_text(rows[i].available_bytes, available), or_dash(rows[i].origin),
+		    rows[i].mountpoint, NULL);
+		for (size_t s = 0; given(c, 's') && s < rows[i].snapshots.n; s++) {
+			table_cellf(&t, "%s@%s", rows[i].name, rows[i].snapshots.at[s]);
+			for (int k = 0; k < 4; k++)
+				table_cell(&t, "-");
+		}
+	}
+	table_print(&t);
+}
+
+static int
+run_datasets(struct pot_call *c)
+{
+	struct pot_dataset *rows;
+	struct err e;
+	size_t n;
+
+	if (pot_datasets(c->env, &c->mem, &rows, &n, &e) < 0)
+		return fail(c, &e);
+	if (given(c, 'q')) {
+		for (size_t i = 0; i < n; i++)
+			puts(rows[i].name);
+		return 0;
+	}
+	if (c->json)
+		return datasets_json(c, rows, n);
+	datasets_table(c, rows, n);
+	return 0;
+}
+
+static const struct pot_option datasets_options[] = {
+	{ 's', NULL, 0, 0, "with their snapshots" },
+	{ 'q', NULL, 0, 0, "only names" },
+	END,
+};
+const struct pot_command pot_cmd_datasets = { "datasets", NULL, "the datasets of bases and pots",
+	COMMAND_JSON, datasets_options, NULL, run_datasets, GROUP };

@@ -1,0 +1,453 @@
+#include "cli/pot_cli.h"
+
+#include "base/str.h"
+#include "cli/table.h"
+#include "base/vec.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LONG_JSON = 256, LONG_HELP };
+
+/* ---- options ---- */
+
+bool
+given(const struct pot_call *c, char letter)
+{
+	return c->given[(unsigned char)letter].n > 0;
+}
+
+const char *
+given_one(const struct pot_call *c, char letter)
+{
+	const struct pot_given *g = &c->given[(unsigned char)letter];
+
+	return g->n > 0 ? g->at[g->n - 1] : NULL;
+}
+
+const char *const *
+given_all(const struct pot_call *c, char letter)
+{
+	return (const char *const *)c->given[(unsigned char)letter].at;
+}
+
+const char *
+given_pot(const struct pot_call *c)
+{
+	const char *p = given_one(c, 'p');
+
+	return p != NULL ? p : c->argc > 0 ? c->argv[0] : NULL;
+}
+
+/* ---- messages ---- */
+
+static void
+say(struct pot_call *c, int needed, const char *prefix, const char *fmt, va_list ap)
+{
+	/* One write per line, so that messages of parallel commands do not mix. With --json the
+	 * output is a value, and what people may want to know goes beside it. */
+	FILE *to = c->json ? stderr : stdout;
+
+	if (c->verbosity < needed)
+		return;
+	autofree char *text = NULL;
+	if (vasprintf(&text, fmt, ap) < 0)
+		return;
+	fprintf(to, "%s  %s\n", prefix, text);
+	fflush(to);
+}
+
+void
+say_error(struct pot_call *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(c, 0, "###>", fmt, ap);
+	va_end(ap);
+}
+
+void
+say_info(struct pot_call *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(c, c->json ? 2 : 1, "===>", fmt, ap);
+	va_end(ap);
+}
+
+void
+say_debug(struct pot_call *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(c, 2, "=====>", fmt, ap);
+	va_end(ap);
+}
+
+static void
+say_for_library(void *ctx, enum pot_say_level level, const char *text)
+{
+	switch (level) {
+	case POT_SAY_ERROR:
+		say_error(ctx, "%s", text);
+		break;
+	case POT_SAY_INFO:
+		say_info(ctx, "%s", text);
+		break;
+	case POT_SAY_DEBUG:
+		say_debug(ctx, "%s", text);
+		break;
+	}
+}
+
+/* A pot of nearly that name, when the one asked for does not exist. */
+static const char *
+similar_pot(struct pot_call *c)
+{
+	const char *name = given(c, 'P') ? given_one(c, 'P') : given_pot(c);
+	struct pot_strs names = { NULL, 0 };
+	struct err ignored;
+
+	if (name == NULL || c->env == NULL
+	    || pot_names(c->env, POT_KIND_POT, &c->mem, &names, &ignored) < 0)
+		return NULL;
+	const char *found = str_nearest(name, (const char *const *)names.at, names.n);
+	return found != NULL && !str_eq(found, name) ? found : NULL;
+}
+
+int
+fail(struct pot_call *c, const struct err *e)
+{
+	const char *similar = e->kind == ERR_ABSENT ? similar_pot(c) : NULL;
+
+	if (c->json) {
+		struct jsonw w = json_begin(c);
+
+		jsonw_object(&w);
+		jsonw_key(&w, "error");
+		jsonw_object(&w);
+		jsonw_kstr(&w, "kind", err_kind_name(e->kind));
+		jsonw_kint(&w, "errno", e->sys);
+		jsonw_kstr(&w, "message", e->text);
+		jsonw_end_object(&w);
+		jsonw_end_object(&w);
+		json_done(c);
+	} else if (similar != NULL) {
+		say_error(c, "%s: %s (did you mean \"%s\"?)", c->command->name, e->text, similar);
+	} else {
+		say_error(c, "%s: %s", c->command->name, e->text);
+	}
+	return 1;
+}
+
+int
+fail_usage(struct pot_call *c, const char *fmt, ...)
+{
+	struct err e = ERR_INIT;
+	va_list ap;
+
+	e.kind = ERR_INPUT;
+	va_start(ap, fmt);
+	vsnprintf(e.text, sizeof(e.text), fmt, ap);
+	va_end(ap);
+	fail(c, &e);
+	if (!c->json)
+		pot_help(c->command, stdout);
+	return 1;
+}
+
+/* ---- JSON ---- */
+
+struct jsonw
+json_begin(struct pot_call *c)
+{
+	buf_reset(&c->out);
+	return (struct jsonw)JSONW_INDENT(&c->out, 2);
+}
+
+int
+json_done(struct pot_call *c)
+{
+	puts(buf_str(&c->out));
+	fflush(stdout);
+	return 0;
+}
+
+void
+json_strs(struct jsonw *w, const char *key, const struct pot_strs *list)
+{
+	jsonw_key(w, key);
+	jsonw_array(w);
+	for (size_t i = 0; i < list->n; i++)
+		jsonw_str(w, list->at[i]);
+	jsonw_end_array(w);
+}
+
+/* ---- images ---- */
+
+static volatile sig_atomic_t stop_asked;
+
+static void
+ask_to_stop(int signal)
+{
+	stop_asked = signal;
+}
+
+void
+call_catch_signals(void)
+{
+	struct sigaction act = { .sa_handler = ask_to_stop };
+
+	sigemptyset(&act.sa_mask);
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGHUP, &act, NULL);
+}
+
+static void
+show_progress(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+	const struct pot_call *c = ctx;
+	char a[SIZE_TEXT], b[SIZE_TEXT];
+
+	if (c->verbosity < 1 || !isatty(STDERR_FILENO))
+		return;
+	if (total > 0)
+		fprintf(stderr, "\r\033[K%s: %s of %s", what, size_text(done, a), size_text(total, b));
+	else
+		fprintf(stderr, "\r\033[K%s: %s", what, size_text(done, a));
+	if (done == total)
+		fputc('\n', stderr);
+}
+
+static void
+show_note(void *ctx, const char *text)
+{
+	say_info(ctx, "%s", text);
+}
+
+struct image_tool
+call_image_tool(struct pot_call *c)
+{
+	call_catch_signals();
+	return (struct image_tool){
+		.program = arena_printf(&c->mem, "%s/pot-image", c->env->libexec),
+		.stop = &stop_asked,
+		.progress = show_progress,
+		.note = show_note,
+		.ctx = c,
+	};
+}
+
+/* ---- parsing ---- */
+
+static const struct pot_option *
+option_named(const struct pot_command *command, int letter)
+{
+	for (const struct pot_option *o = command->options; o != NULL && o->letter != 0; o++)
+		if (o->letter == letter)
+			return o;
+	return NULL;
+}
+
+static void
+remember(struct pot_call *c, int letter, const char *value)
+{
+	struct pot_given *g = &c->given[letter];
+
+	/* Room for one more and the NULL behind it; command lines are short. */
+	const char **at = arena_array(&c->mem, g->n + 2, const char *);
+	if (g->n > 0)
+		memcpy(at, g->at, g->n * sizeof(*at));
+	at[g->n] = value;
+	g->at = at;
+	g->n++;
+}
+
+static char *
+getopt_letters(struct pot_call *c)
+{
+	struct buf b = BUF_INIT;
+
+	buf_adds(&b, "+:hv"); /* '+': stop at the first word that is no option, as POSIX has it */
+	for (const struct pot_option *o = c->command->options; o != NULL && o->letter != 0; o++)
+		buf_addf(&b, "%c%s", o->letter, o->argument != NULL ? ":" : "");
+	return buf_take(&b);
+}
+
+/* -1: go on; else the exit code. */
+static int
+parse(struct pot_call *c, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "json", no_argument, NULL, LONG_JSON },
+		{ "help", no_argument, NULL, LONG_HELP },
+		{ NULL, 0, NULL, 0 },
+	};
+	autofree char *letters = getopt_letters(c);
+	int o;
+
+	opterr = 0;
+	optind = 1;
+	while ((o = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		if (o == 'h' || o == LONG_HELP) {
+			pot_help(c->command, stdout);
+			return 0;
+		}
+		if (o == 'v' && option_named(c->command, 'v') == NULL)
+			c->verbosity++;
+		else if (o == LONG_JSON)
+			c->json = true; /* where nothing is printed, it still shapes the errors */
+		else if (o == ':')
+			return fail_usage(c, "option -%c needs an argument", optopt);
+		else if (o == '?' || option_named(c->command, o) == NULL)
+			return fail_usage(c, optopt != 0 && optopt < 128 ? "option -%c is unknown"
+									 : "unknown long option",
+			    optopt);
+		else
+			remember(c, o, optarg);
+	}
+	c->argc = argc - optind;
+	c->argv = argv + optind;
+	if ((c->command->flags & COMMAND_ARGS) == 0 && c->argc > 0
+	    && str_eq(c->argv[c->argc - 1], "--json")) {
+		c->json = true; /* `pot start web --json`: nobody means a pot of that name */
+		c->argc--;
+	}
+	return -1;
+}
+
+static int
+check_given(struct pot_call *c)
+{
+	bool bare = (c->command->flags & COMMAND_NAME) != 0;
+
+	for (const struct pot_option *o = c->command->options; o != NULL && o->letter != 0; o++) {
+		if ((o->flags & OPTION_MUST) == 0 || given(c, o->letter))
+			continue;
+		if (o->letter == 'p' && bare && c->argc > 0)
+			continue;
+		return fail_usage(c, "option -%c is mandatory", o->letter);
+	}
+	if ((c->command->flags & COMMAND_ARGS) != 0)
+		return -1;
+	if (c->argc > (bare && !given(c, 'p') ? 1 : 0))
+		return fail_usage(c, "\"%s\": too many arguments", c->argv[c->argc - 1]);
+	return -1;
+}
+
+static int
+open_env(struct pot_call *c)
+{
+	struct err e;
+
+	if ((c->command->flags & COMMAND_NO_ENV) != 0)
+		return -1;
+	if (pot_env_open(&c->env, &e) < 0)
+		return fail(c, &e);
+	c->env->say = say_for_library;
+	c->env->say_ctx = c;
+	if ((c->command->flags & COMMAND_ANYTIME) == 0 && pot_env_ready(c->env, &e) < 0)
+		return fail(c, &e);
+	if ((c->command->flags & COMMAND_ROOT) != 0 && geteuid() != 0) {
+		err_new(&e, ERR_RIGHTS, "this needs root: try it with sudo or as root");
+		return fail(c, &e);
+	}
+	return -1;
+}
+
+static int
+run(const struct pot_command *command, int argc, char **argv)
+{
+	struct pot_call c = { .command = command, .verbosity = 1, .mem = ARENA_INIT, .out = BUF_INIT };
+	int rc = parse(&c, argc, argv);
+
+	if (rc < 0 && (command->flags & COMMAND_LATER) != 0) {
+		say_error(&c, "%s: not available yet", command->name);
+		rc = 1;
+	}
+	if (rc < 0)
+		rc = check_given(&c);
+	if (rc < 0)
+		rc = open_env(&c);
+	if (rc < 0)
+		rc = command->run(&c);
+	pot_env_close(c.env);
+	buf_fini(&c.out);
+	arena_fini(&c.mem);
+	return rc;
+}
+
+/* ---- the table ---- */
+
+static bool
+word_in(const char *word, const char *list)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = list; at != NULL && *at != '\0';) {
+		size_t n = strcspn(at, " ");
+
+		if (n == len && memcmp(at, word, n) == 0)
+			return true;
+		at += n + (at[n] == ' ');
+	}
+	return false;
+}
+
+const struct pot_command *
+pot_command_named(const char *name)
+{
+	for (size_t i = 0; pot_commands[i] != NULL; i++)
+		if (str_eq(pot_commands[i]->name, name) || word_in(name, pot_commands[i]->alias))
+			return pot_commands[i];
+	return NULL;
+}
+
+static int
+unknown_command(const char *name)
+{
+	struct arena mem = ARENA_INIT;
+	VEC(const char *) names = VEC_INIT;
+
+	for (size_t i = 0; pot_commands[i] != NULL; i++)
+		VEC_PUSH(&names, pot_commands[i]->name);
+	const char *near = str_nearest(name, names.at, names.n);
+	if (near != NULL)
+		printf("###>  \"%s\" is not a command of pot: did you mean \"%s\"?\n", name, near);
+	else
+		printf("###>  \"%s\" is not a command of pot\n", name);
+	pot_help(NULL, stdout);
+	VEC_FINI(&names);
+	arena_fini(&mem);
+	return 1;
+}
+
+int
+pot_cli_main(int argc, char **argv)
+{
+	if (argc < 2) {
+		pot_help(NULL, stdout);
+		return 1;
+	}
+	const char *name = argv[1];
+	if (str_eq(name, "--help") || str_eq(name, "-h"))
+		name = "help";
+	if (str_eq(name, "--version"))
+		name = "version";
+	const struct pot_command *command = pot_command_named(name);
+	if (command == NULL)
+		return unknown_command(name);
+	int rc = run(command, argc - 1, argv + 1);
+	if (fflush(stdout) != 0 && rc == 0)
+		rc = 1;
+	return rc;
+}

@@ -1,0 +1,164 @@
+/* Pots come and go: create, clone, destroy, prune. */
+#include "cli/pot_cli.h"
+
+#include "base/str.h"
+
+#define GROUP "Making and removing pots"
+#define END                                                                                        \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+#define NET_ROWS(inherit)                                                                          \
+	{ 'N', "network", COMPLETE_NETWORK, 0, "inherit, public-bridge, alias or private-bridge; default: " inherit }, \
+	    { 'i', "address", 0, OPTION_MANY, "an address, or auto" },                             \
+	    { 'B', "bridge", COMPLETE_BRIDGE, 0, "the private bridge" },                           \
+	    { 'S', "stack", COMPLETE_STACK, 0, "ipv4, ipv6 or dual" },                             \
+	{                                                                                          \
+		'd', "dns", 0, 0, "inherit, pot, off or custom:FILE"                               \
+	}
+
+static struct pot_net_options
+net_options(const struct pot_call *c)
+{
+	return (struct pot_net_options){
+		.net = given_one(c, 'N'),
+		.stack = given_one(c, 'S'),
+		.ip = given_all(c, 'i'),
+		.bridge = given_one(c, 'B'),
+		.dns = given_one(c, 'd'),
+	};
+}
+
+static int
+run_create(struct pot_call *c)
+{
+	struct pot_create_options opt = {
+		.name = given_one(c, 'p'),
+		.type = given_one(c, 't'),
+		.base = given_one(c, 'b'),
+		.potbase = given_one(c, 'P'),
+		.net = net_options(c),
+		.flavours = given_all(c, 'f'),
+		.keep = given(c, 'k'),
+	};
+	struct err e;
+
+	if (given(c, 'l') && !str_eq(given_one(c, 'l'), "0"))
+		return fail_usage(c, "-l %s: only level 0 is there, and single pots have no other",
+		    given_one(c, 'l'));
+	return pot_create(c->env, &opt, &e) < 0 ? fail(c, &e) : 0;
+}
+
+static const struct pot_option create_options[] = {
+	{ 'p', "pot", 0, OPTION_MUST, "its name" },
+	{ 't', "type", 0, 0, "single (multi is not available)" },
+	{ 'b', "base", COMPLETE_BASE, 0, "the base that its files come from" },
+	{ 'P', "pot", COMPLETE_POT, 0, "the pot that its files come from" },
+	NET_ROWS("inherit"),
+	{ 'f', "flavour", COMPLETE_FLAVOUR, OPTION_MANY, "a flavour to apply" },
+	{ 'l', "level", 0, 0, "0" },
+	{ 'k', NULL, 0, 0, "keep what was made when it fails" },
+	END,
+};
+const struct pot_command pot_cmd_create = { "create", NULL, "make a pot from a base or a pot",
+	COMMAND_ROOT, create_options, NULL, run_create, GROUP };
+
+static int
+run_clone(struct pot_call *c)
+{
+	struct pot_clone_options opt = {
+		.name = given_one(c, 'p'),
+		.source = given_one(c, 'P'),
+		.snapshot = given_one(c, 's'),
+		.take_snapshot = given(c, 'F'),
+		.net = net_options(c),
+		.flavours = given_all(c, 'f'),
+		.keep = given(c, 'k'),
+	};
+	struct err e;
+
+	if (opt.snapshot != NULL && opt.take_snapshot)
+		return fail_usage(c, "-s and -F exclude each other");
+	return pot_clone(c->env, &opt, &e) < 0 ? fail(c, &e) : 0;
+}
+
+static const struct pot_option clone_options[] = {
+	{ 'p', "pot", 0, OPTION_MUST, "the new pot's name" },
+	{ 'P', "pot", COMPLETE_POT, OPTION_MUST, "the pot to clone" },
+	{ 's', "snapshot", 0, 0, "the snapshot to clone; default: the newest" },
+	{ 'F', NULL, 0, 0, "take a snapshot when there is none" },
+	NET_ROWS("as the source"),
+	{ 'f', "flavour", COMPLETE_FLAVOUR, OPTION_MANY, "a flavour to apply" },
+	{ 'k', NULL, 0, 0, "keep what was made when it fails" },
+	END,
+};
+const struct pot_command pot_cmd_clone = { "clone", NULL, "make a pot that shares another's files",
+	COMMAND_ROOT, clone_options, NULL, run_clone, GROUP };
+
+static int
+run_destroy(struct pot_call *c)
+{
+	struct pot_destroy_options opt = { .force = given(c, 'F'), .recursive = given(c, 'r') };
+	const char *name = given_pot(c), *base = given_one(c, 'b');
+	struct err e;
+
+	if (given(c, 'q'))
+		c->verbosity = 0;
+	if (given(c, 'f') || given(c, 'B')) {
+		err_new(&e, ERR_UNSUPPORTED, "-f and -B: file system components and private bridges: not available yet");
+		return fail(c, &e);
+	}
+	if ((name != NULL) == (base != NULL))
+		return fail_usage(c, "exactly one of -p and -b is needed");
+	int rc = base != NULL ? pot_destroy_base(c->env, base, opt.recursive, &e)
+			      : pot_destroy(c->env, name, &opt, &e);
+	return rc < 0 ? fail(c, &e) : 0;
+}
+
+static const struct pot_option destroy_options[] = {
+	{ 'p', "pot", COMPLETE_POT, 0, "the pot" },
+	{ 'b', "base", COMPLETE_BASE, 0, "a base" },
+	{ 'f', "fscomp", COMPLETE_FSCOMP, 0, "a file system component" },
+	{ 'B', "bridge", COMPLETE_BRIDGE, 0, "a private bridge" },
+	{ 'F', NULL, 0, 0, "stop it when it runs, accept a corrupted one" },
+	{ 'r', NULL, 0, 0, "with what was made from it" },
+	{ 'q', NULL, 0, 0, "say errors only" },
+	END,
+};
+const struct pot_command pot_cmd_destroy = { "destroy", NULL, "remove a pot or a base",
+	COMMAND_ROOT | COMMAND_NAME, destroy_options, NULL, run_destroy, GROUP };
+
+static int
+run_prune(struct pot_call *c)
+{
+	struct pot_prune_options opt = { .dry_run = given(c, 'n'), .grace = given(c, 'g') };
+	struct pot_strs gone = { NULL, 0 };
+	struct err e;
+
+	if (given(c, 'q'))
+		c->verbosity = 0;
+	if (pot_prune(c->env, &opt, &c->mem, &gone, &e) < 0)
+		return fail(c, &e);
+	if (c->json) {
+		struct jsonw w = json_begin(c);
+
+		jsonw_object(&w);
+		jsonw_kbool(&w, "dry_run", opt.dry_run);
+		json_strs(&w, "pruned", &gone);
+		jsonw_end_object(&w);
+		return json_done(c);
+	}
+	for (size_t i = 0; i < gone.n; i++)
+		say_info(c, opt.dry_run ? "%s would be pruned" : "%s pruned", gone.at[i]);
+	return 0;
+}
+
+static const struct pot_option prune_options[] = {
+	{ 'n', NULL, 0, 0, "only say which" },
+	{ 'g', NULL, 0, 0, "spare pots whose last run ended less than a minute ago" },
+	{ 'q', NULL, 0, 0, "say errors only" },
+	END,
+};
+const struct pot_command pot_cmd_prune = { "prune", NULL, "remove prunable pots that have run and stopped",
+	COMMAND_ROOT | COMMAND_JSON, prune_options, NULL, run_prune, GROUP };

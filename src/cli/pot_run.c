@@ -1,0 +1,306 @@
+/* Running: start, stop, run, term, exec, signal. */
+#include "cli/pot_cli.h"
+
+#include "base/str.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GROUP "Running"
+#define END                                                                                        \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+enum { EXIT_COMMAND_FAILED = 125 };
+
+/* ---- start ---- */
+
+static int
+start_json(struct pot_call *c, const char *name, const struct pot_exit *x)
+{
+	struct jsonw w = json_begin(c);
+
+	jsonw_object(&w);
+	jsonw_kstr(&w, "pot", name);
+	jsonw_kstr(&w, "run_id", x->run_id);
+	jsonw_kbool(&w, "already", x->already);
+	jsonw_kbool(&w, "ended", x->ended);
+	if (x->ended) {
+		jsonw_kint(&w, "exit_code", x->code);
+		jsonw_kint(&w, "signal", x->signal);
+		jsonw_kbool(&w, "oom_killed", x->oom);
+	}
+	jsonw_end_object(&w);
+	return json_done(c);
+}
+
+/* pot's codes: 125 when the command of a pot that does not stay has failed, 1 when one that should
+ * stay is gone. */
+static int
+start_code(const struct pot_exit *x)
+{
+	if (x->already || !x->ended || x->stays)
+		return 0;
+	return x->code != 0 || x->signal != 0 ? EXIT_COMMAND_FAILED : 0;
+}
+
+static int
+run_start(struct pot_call *c)
+{
+	struct pot_start_options opt = { .detach = given(c, 'd'), .snapshot = given(c, 's') || given(c, 'S') };
+	const char *name = given_pot(c);
+	struct pot_exit x;
+	struct err e;
+
+	if (pot_start(c->env, name, &opt, &x, &e) < 0)
+		return fail(c, &e);
+	if (x.oom)
+		say_info(c, "%s ran out of memory", name);
+	if (x.signal != 0)
+		say_debug(c, "%s was ended by signal %d", name, x.signal);
+	if (c->json)
+		(void)start_json(c, name, &x);
+	return start_code(&x);
+}
+
+static const struct pot_option start_options[] = {
+	{ 'p', "pot", COMPLETE_POT, OPTION_MUST, "the pot" },
+	{ 'd', NULL, 0, 0, "come back when the command runs; do not wait for its end" },
+	{ 's', NULL, 0, 0, "take a snapshot first" },
+	{ 'S', NULL, 0, 0, "as -s" },
+	END,
+};
+const struct pot_command pot_cmd_start = { "start", NULL,
+	"start a pot; wait for the end of its command unless it is persistent",
+	COMMAND_ROOT | COMMAND_NAME | COMMAND_JSON, start_options, NULL, run_start, GROUP };
+
+/* ---- stop ---- */
+
+static int
+run_stop(struct pot_call *c)
+{
+	const char *name = given_pot(c);
+	struct err e;
+
+	if (pot_stop(c->env, name, NULL, &e) == 0)
+		return 0;
+	int rc = fail(c, &e);
+	/* As pot: a pot that does not exist is not running, which is what was asked for. */
+	return e.kind == ERR_ABSENT ? 0 : rc;
+}
+
+static const struct pot_option stop_options[] = {
+	{ 'p', "pot", COMPLETE_RUNNING, OPTION_MUST, "the pot" },
+	{ 'i', "interfaces", 0, 0, "accepted and ignored" },
+	{ 's', NULL, 0, 0, "accepted and ignored" },
+	END,
+};
+const struct pot_command pot_cmd_stop = { "stop", NULL, "stop a pot, and clear up what is left of it",
+	COMMAND_ROOT | COMMAND_NAME | COMMAND_JSON, stop_options, NULL, run_stop, GROUP };
+
+/* ---- exec and terminals ---- */
+
+struct execution {
+	struct pot_env *env;
+	const char *pot;
+	struct pot_exec_options opt;
+	struct err e;
+};
+
+static int
+exec_on_terminal(int slave, void *ctx)
+{
+	struct execution *x = ctx;
+	int status;
+
+	x->opt.tty = true;
+	x->opt.fds[0] = x->opt.fds[1] = x->opt.fds[2] = slave;
+	if (pot_exec(x->env, x->pot, &x->opt, &status, NULL, &x->e) < 0) {
+		dprintf(slave, "###>  exec: %s\r\n", x->e.text);
+		return 1;
+	}
+	return status;
+}
+
+static int
+execute(struct pot_call *c, struct execution *x, bool terminal)
+{
+	int status = 0;
+
+	x->env = c->env;
+	if (terminal && isatty(STDIN_FILENO)) {
+		status = tty_run(exec_on_terminal, x, &x->e);
+		return status < 0 ? fail(c, &x->e) : status;
+	}
+	if (pot_exec(c->env, x->pot, &x->opt, &status, NULL, &x->e) < 0)
+		return fail(c, &x->e);
+	return status;
+}
+
+static int
+run_exec(struct pot_call *c)
+{
+	const char *const *argv = (const char *const *)c->argv;
+	struct execution x = { .pot = given_one(c, 'p'),
+		.opt = { .env = given_all(c, 'e'), .user = given_one(c, 'U'), .detach = given(c, 'd') } };
+
+	/* `pot exec web ls`: the name may also stand in front of the command. */
+	if (x.pot == NULL && c->argc > 0) {
+		x.pot = *argv++;
+		c->argc--;
+	}
+	if (x.pot == NULL)
+		return fail_usage(c, "option -p is mandatory");
+	if (c->argc == 0)
+		return fail_usage(c, "a command is needed");
+	if (given(c, 'u') && given(c, 'U'))
+		return fail_usage(c, "-u and -U exclude each other");
+	if (given(c, 'u')) {
+		const struct passwd *pw = getpwnam(given_one(c, 'u'));
+
+		if (pw == NULL)
+			return fail_usage(c, "-u %s: this machine has no such user", given_one(c, 'u'));
+		x.opt.user = arena_printf(&c->mem, "%ld", (long)pw->pw_uid);
+	}
+	x.opt.argv = argv;
+	return execute(c, &x, given(c, 't') && !given(c, 'd'));
+}
+
+static const struct pot_option exec_options[] = {
+	{ 'p', "pot", COMPLETE_RUNNING, 0, "the pot" },
+	{ 'd', NULL, 0, 0, "leave it running in the background" },
+	{ 't', NULL, 0, 0, "on a terminal" },
+	{ 'e', "VAR=value", 0, OPTION_MANY, "a variable" },
+	{ 'u', "user", 0, 0, "as this user of the host" },
+	{ 'U', "user", 0, 0, "as this user of the pot" },
+	END,
+};
+const struct pot_command pot_cmd_exec = { "exec", NULL, "run a command in a running pot",
+	COMMAND_ROOT | COMMAND_ARGS, exec_options, "command [arguments]", run_exec, GROUP };
+
+/* A login shell of root, on a terminal when we have one. */
+static int
+shell_in(struct pot_call *c)
+{
+	static const char *const shell[] = { "/bin/sh", "-l", NULL };
+	const char *term = getenv("TERM");
+	const char *env[] = { term != NULL ? arena_printf(&c->mem, "TERM=%s", term) : NULL, NULL };
+	struct execution x = { .pot = given_pot(c), .opt = { .argv = shell, .env = env } };
+
+	return execute(c, &x, true);
+}
+
+/* Starts it when it does not run, without waiting for its end. */
+static int
+ensure_running(struct pot_call *c)
+{
+	struct pot_start_options opt = { .detach = true, .stdio = POT_STDIO_NULL };
+	struct pot_exit x;
+	struct err e;
+
+	return pot_start(c->env, given_pot(c), &opt, &x, &e) < 0 ? fail(c, &e) : 0;
+}
+
+static int
+run_term(struct pot_call *c)
+{
+	if (given(c, 'f') && ensure_running(c) != 0)
+		return 1;
+	return shell_in(c);
+}
+
+static int
+run_run(struct pot_call *c)
+{
+	return ensure_running(c) != 0 ? 1 : shell_in(c);
+}
+
+static const struct pot_option term_options[] = {
+	{ 'p', "pot", COMPLETE_RUNNING, OPTION_MUST, "the pot" },
+	{ 'f', NULL, 0, 0, "start it first when it does not run" },
+	END,
+};
+const struct pot_command pot_cmd_term = { "term", NULL, "a root shell in a running pot",
+	COMMAND_ROOT | COMMAND_NAME, term_options, NULL, run_term, GROUP };
+
+static const struct pot_option run_options[] = {
+	{ 'p', "pot", COMPLETE_POT, OPTION_MUST, "the pot" },
+	{ 'f', NULL, 0, 0, "accepted: this command always starts it" },
+	END,
+};
+const struct pot_command pot_cmd_run = { "run", NULL, "start a pot when needed, and a root shell in it",
+	COMMAND_ROOT | COMMAND_NAME, run_options, NULL, run_run, GROUP };
+
+/* ---- signal ---- */
+
+static const struct {
+	const char *name;
+	int number;
+} signals[] = {
+	{ "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "KILL", SIGKILL },
+	{ "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "TERM", SIGTERM }, { "CONT", SIGCONT },
+	{ "STOP", SIGSTOP }, { "ALRM", SIGALRM }, { "WINCH", SIGWINCH }, { "PIPE", SIGPIPE },
+	{ "CHLD", SIGCHLD }, { "TTIN", SIGTTIN }, { "TTOU", SIGTTOU }, { "TSTP", SIGTSTP },
+#ifdef SIGINFO
+	{ "INFO", SIGINFO },
+#endif
+};
+
+static int
+signal_named(const char *name)
+{
+	uint64_t number;
+
+	if (str_starts(name, "SIG"))
+		name += 3;
+	for (size_t i = 0; i < NELEM(signals); i++)
+		if (str_eq(signals[i].name, name))
+			return signals[i].number;
+	return str_u64(name, 64, &number) && number > 0 ? (int)number : -1;
+}
+
+static int
+run_signal(struct pot_call *c)
+{
+	const char *name = given(c, 's') ? given_one(c, 's') : "SIGINFO", *pot = given_pot(c);
+	int number = signal_named(name);
+	struct err e;
+
+	if (given(c, 'l')) {
+		for (size_t i = 0; i < NELEM(signals); i++)
+			printf("%s%s", i > 0 ? " " : "", signals[i].name);
+		putchar('\n');
+		return 0;
+	}
+	if (pot == NULL)
+		return fail_usage(c, "option -p is mandatory");
+	if (given(c, 'P') || given(c, 'm') || given(c, 'C')) {
+		err_new(&e, ERR_UNSUPPORTED, "-P, -m and -C: other processes than the main command: not available yet");
+		return fail(c, &e);
+	}
+	if (number < 0)
+		return fail_usage(c, given(c, 's') ? "-s %s: is no signal of this system"
+						   : "%s is no signal of this system: say which by -s",
+		    name);
+	if (pot_signal(c->env, pot, number, &e) < 0)
+		return fail(c, &e) && !given(c, 'f');
+	return 0;
+}
+
+static const struct pot_option signal_options[] = {
+	{ 'p', "pot", COMPLETE_RUNNING, 0, "the pot" },
+	{ 's', "signal", 0, 0, "its name, with or without SIG" },
+	{ 'f', NULL, 0, 0, "never fail" },
+	{ 'l', NULL, 0, 0, "list the signals" },
+	{ 'P', "pid", 0, 0, "one process: not available yet" },
+	{ 'm', "pattern", 0, 0, "processes by name: not available yet" },
+	{ 'C', NULL, 0, 0, "only look: not available yet" },
+	END,
+};
+const struct pot_command pot_cmd_signal = { "signal", NULL, "send a signal to a pot's command",
+	COMMAND_ROOT | COMMAND_NAME, signal_options, NULL, run_signal, GROUP };

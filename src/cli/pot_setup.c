@@ -1,0 +1,244 @@
+/* Commands about the machine: init, de-init, the virtual network, config, doctor. */
+#include "cli/pot_cli.h"
+#include "cli/table.h"
+
+#include "base/str.h"
+
+#define GROUP "The machine"
+#define END                                                                                        \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+static int
+run_init(struct pot_call *c)
+{
+	struct pot_init_options opt = { .quiet = c->verbosity < 1 };
+	struct err e;
+
+	return pot_init(c->env, &opt, &e) < 0 ? fail(c, &e) : 0;
+}
+
+static const struct pot_option init_options[] = {
+	{ 'm', NULL, 0, 0, "minimal: accepted; nothing outside pot's own directories is ever touched" },
+	{ 's', NULL, 0, 0, "leave syslogd alone: accepted, see -m" },
+	{ 'p', "file", COMPLETE_FILE, 0, "packet filter file: accepted, see -m" },
+	{ 'f', "file", COMPLETE_FILE, 0, "as -p" },
+	END,
+};
+const struct pot_command pot_cmd_init = { "init", NULL, "prepare this machine for pots",
+	COMMAND_ROOT | COMMAND_ANYTIME, init_options, NULL, run_init, GROUP };
+
+static int
+run_deinit(struct pot_call *c)
+{
+	struct err e;
+
+	return pot_deinit(c->env, given(c, 'f'), &e) < 0 ? fail(c, &e) : 0;
+}
+
+static const struct pot_option deinit_options[] = {
+	{ 'f', NULL, 0, 0, "stop the pots that run" },
+	{ 'm', NULL, 0, 0, "minimal: accepted" },
+	{ 'p', "file", COMPLETE_FILE, 0, "packet filter file: accepted" },
+	END,
+};
+const struct pot_command pot_cmd_deinit = { "de-init", "deinit",
+	"remove all pots and all that init and vnet-start made", COMMAND_ROOT | COMMAND_ANYTIME,
+	deinit_options, NULL, run_deinit, GROUP };
+
+static int
+run_vnet_start(struct pot_call *c)
+{
+	struct err e;
+
+	if (given(c, 'B')) {
+		err_new(&e, ERR_UNSUPPORTED, "private bridges: not available yet");
+		return fail(c, &e);
+	}
+	return pot_vnet_start(c->env, &e) < 0 ? fail(c, &e) : 0;
+}
+
+static const struct pot_option vnet_start_options[] = {
+	{ 'B', "bridge", COMPLETE_BRIDGE, 0, "a private bridge, not the public one" },
+	END,
+};
+const struct pot_command pot_cmd_vnet_start = { "vnet-start", "vnet-init",
+	"start the pots' virtual network", COMMAND_ROOT, vnet_start_options, NULL, run_vnet_start, GROUP };
+
+static int
+run_vnet_stop(struct pot_call *c)
+{
+	struct err e;
+
+	return pot_vnet_stop(c->env, &e) < 0 ? fail(c, &e) : 0;
+}
+
+const struct pot_command pot_cmd_vnet_stop = { "vnet-stop", NULL,
+	"stop the pots' virtual network, when no pot uses it", COMMAND_ROOT, NULL, NULL, run_vnet_stop,
+	GROUP };
+
+/* ---- config ---- */
+
+static const struct {
+	const char *name, *label, *key;
+} config_names[] = {
+	{ "fs_root", "fs_root", "POT_FS_ROOT" },
+	{ "zfs_root", "zfs_root", "POT_ZFS_ROOT" },
+	{ "gateway", "gateway", "POT_GATEWAY" },
+	{ "syslogd", "syslogd flags", NULL },
+	{ "pot_prefix", "pot prefix", NULL },
+	{ "fscomp_prefix", "fscomp prefix", NULL },
+	{ "network_stack", "network stack", "POT_NETWORK_STACK" },
+	{ "network", "network", "POT_NETWORK" },
+	{ "gateway6", "gateway6", "POT_GATEWAY6" },
+	{ "network6", "network6", "POT_NETWORK6" },
+	{ "cache", "cache", "POT_CACHE" },
+	{ "run_dir", "run directory", "POT_RUN_DIR" },
+	{ "bridge", "bridge", "POT_BRIDGE" },
+	{ "cgroup", "cgroup", "POT_CGROUP" },
+};
+
+static const char *
+config_value(struct pot_call *c, size_t i)
+{
+	const struct pot_config *conf = &c->env->conf;
+
+	if (config_names[i].key != NULL)
+		return pot_config_get(conf, config_names[i].key, &c->mem);
+	if (str_eq(config_names[i].name, "syslogd"))
+		return arena_printf(&c->mem, "-b 127.0.0.1 -b %s -a %s", conf->gateway, conf->network);
+	return arena_printf(&c->mem, "%s/%s", conf->fs_root,
+	    str_eq(config_names[i].name, "pot_prefix") ? "jails" : "fscomp");
+}
+
+static int
+config_all(struct pot_call *c)
+{
+	struct jsonw w = json_begin(c);
+	size_t n;
+	const struct pot_config_key *keys = pot_config_keys(&n);
+
+	jsonw_object(&w);
+	for (size_t i = 0; i < n; i++) {
+		const char *value = pot_config_get(&c->env->conf, keys[i].key, &c->mem);
+
+		if (c->json)
+			jsonw_kstr(&w, keys[i].key, value);
+		else
+			printf("%s = %s\n", keys[i].key, value != NULL ? value : "");
+	}
+	jsonw_end_object(&w);
+	return c->json ? json_done(c) : 0;
+}
+
+static int
+run_config(struct pot_call *c)
+{
+	const char *wanted = given_one(c, 'g');
+	const char *names[NELEM(config_names)];
+	struct err e;
+
+	if (wanted == NULL && (given(c, 'a') || c->json))
+		return config_all(c);
+	if (wanted == NULL)
+		return fail_usage(c, "option -g is mandatory (or -a: all keys)");
+	for (size_t i = 0; i < NELEM(config_names); i++) {
+		names[i] = config_names[i].name;
+		if (!str_eq(wanted, names[i]))
+			continue;
+		const char *value = config_value(c, i);
+		if (c->json) {
+			struct jsonw w = json_begin(c);
+
+			jsonw_object(&w);
+			jsonw_kstr(&w, wanted, value);
+			jsonw_end_object(&w);
+			return json_done(c);
+		}
+		if (given(c, 'q'))
+			printf("%s\n", value != NULL ? value : "");
+		else
+			printf("%s = %s\n", config_names[i].label, value != NULL ? value : "");
+		return 0;
+	}
+	const char *near = str_nearest(wanted, names, NELEM(names));
+	if (given(c, 'q'))
+		return 1;
+	err_new(&e, ERR_INPUT, near != NULL ? "\"%s\" is no name of a value: did you mean \"%s\"?"
+					    : "\"%s\" is no name of a value",
+	    wanted, near);
+	return fail(c, &e);
+}
+
+static const struct pot_option config_options[] = {
+	{ 'g', "name", 0, 0,
+	    "fs_root, zfs_root, gateway, syslogd, pot_prefix, fscomp_prefix, network_stack, network, gateway6, network6, cache, run_dir, bridge, cgroup" },
+	{ 'a', NULL, 0, 0, "all keys of the configuration" },
+	{ 'q', NULL, 0, 0, "only the value" },
+	END,
+};
+const struct pot_command pot_cmd_config = { "config", NULL, "print values of the configuration",
+	COMMAND_JSON | COMMAND_ANYTIME, config_options, NULL, run_config, "Information" };
+
+/* ---- doctor ---- */
+
+static int
+doctor_json(struct pot_call *c, const struct pot_finding *f, size_t n)
+{
+	struct jsonw w = json_begin(c);
+
+	jsonw_array(&w);
+	for (size_t i = 0; i < n; i++) {
+		jsonw_object(&w);
+		jsonw_kstr(&w, "what", f[i].what);
+		jsonw_kstr(&w, "why", f[i].why);
+		jsonw_kbool(&w, "mended", f[i].mended);
+		jsonw_kstr(&w, "error", f[i].error);
+		jsonw_end_object(&w);
+	}
+	jsonw_end_array(&w);
+	return json_done(c);
+}
+
+static int
+run_doctor(struct pot_call *c)
+{
+	autotable struct table t = TABLE_INIT(3);
+	struct pot_finding *f;
+	bool mend = !given(c, 'n');
+	size_t n, left = 0;
+	struct err e;
+
+	if (pot_doctor(c->env, mend, &c->mem, &f, &n, &e) < 0)
+		return fail(c, &e);
+	for (size_t i = 0; i < n; i++) {
+		left += !f[i].mended;
+		table_cell(&t, f[i].what);
+		table_cell(&t, f[i].why);
+		table_cellf(&t, "%s%s%s", f[i].mended ? "mended" : "not mended", f[i].error != NULL ? ": " : "",
+		    f[i].error != NULL ? f[i].error : "");
+	}
+	if (c->json) {
+		(void)doctor_json(c, f, n);
+		return left > 0;
+	}
+	table_print(&t);
+	if (n == 0)
+		say_info(c, "nothing is left behind");
+	else if (left > 0)
+		say_info(c, mend ? "%zu of %zu findings could not be mended"
+				 : "%zu of %zu findings: run pot doctor without -n to mend them",
+		    left, n);
+	else
+		say_info(c, "all %zu findings mended", n);
+	return left > 0;
+}
+
+static const struct pot_option doctor_options[] = {
+	{ 'n', NULL, 0, 0, "only look" },
+	END,
+};
+const struct pot_command pot_cmd_doctor = { "doctor", NULL,
+	"find what no running pot owns, and put it right", COMMAND_ROOT | COMMAND_JSON, doctor_options, NULL,
+	run_doctor, GROUP };

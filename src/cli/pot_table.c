@@ -1,0 +1,85 @@
+#include "cli/pot_cli.h"
+
+/* pot's verbs that this release answers by name only. */
+#define LATER(id, text, what)                                                                      \
+	static const struct pot_command id = { .name = text, .summary = what,                      \
+		.flags = COMMAND_NO_ENV | COMMAND_ARGS | COMMAND_LATER, .group = "Later" }
+
+LATER(later_rename, "rename", "give a pot another name");
+LATER(later_copy_out, "copy-out", "copy files out of a pot");
+LATER(later_create_fscomp, "create-fscomp", "make a file system component");
+LATER(later_clone_fscomp, "clone-fscomp", "clone a file system component");
+LATER(later_create_bridge, "create-private-bridge", "make a private bridge");
+LATER(later_set_hook, "set-hook", "give a pot hooks");
+LATER(later_set_status, "set-status", "change a recorded state");
+LATER(later_purge, "purge-snapshots", "remove old snapshots");
+LATER(later_update_config, "update-config", "bring an old configuration up to date");
+LATER(later_top, "top", "watch the processes of a pot");
+LATER(later_promote, "promote", "make a clone independent");
+
+const struct pot_command *const pot_commands[] = {
+	&pot_cmd_help,
+	&pot_cmd_version,
+	&pot_cmd_config,
+	&pot_cmd_list,
+	&pot_cmd_show,
+	&pot_cmd_info,
+	&pot_cmd_ps,
+	&pot_cmd_net,
+	&pot_cmd_ports,
+	&pot_cmd_datasets,
+	&pot_cmd_get_rss,
+	&pot_cmd_last_run,
+	&pot_cmd_get_attr,
+	&pot_cmd_completion,
+
+	&pot_cmd_init,
+	&pot_cmd_deinit,
+	&pot_cmd_vnet_start,
+	&pot_cmd_vnet_stop,
+	&pot_cmd_doctor,
+
+	&pot_cmd_create_base,
+	&pot_cmd_create,
+	&pot_cmd_clone,
+	&pot_cmd_destroy,
+	&pot_cmd_prune,
+
+	&pot_cmd_start,
+	&pot_cmd_stop,
+	&pot_cmd_run,
+	&pot_cmd_term,
+	&pot_cmd_exec,
+	&pot_cmd_signal,
+
+	&pot_cmd_copy_in,
+	&pot_cmd_mount_in,
+	&pot_cmd_mount_out,
+	&pot_cmd_snapshot,
+	&pot_cmd_revert,
+
+	&pot_cmd_set_cmd,
+	&pot_cmd_set_env,
+	&pot_cmd_set_hosts,
+	&pot_cmd_set_attr,
+	&pot_cmd_set_rss,
+	&pot_cmd_export_ports,
+	&pot_cmd_add_dep,
+
+	&pot_cmd_import,
+	&pot_cmd_export,
+	&pot_cmd_prepare,
+
+	&later_rename,
+	&later_copy_out,
+	&later_create_fscomp,
+	&later_clone_fscomp,
+	&later_create_bridge,
+	&later_set_hook,
+	&later_set_status,
+	&later_purge,
+	&later_update_config,
+	&later_top,
+	&later_promote,
+	NULL,
+};
