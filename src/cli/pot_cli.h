@@ -113,12 +113,6 @@ struct image_tool call_image_tool(struct pot_call *c);
 /* From here on, signals make image_*() fail and the call clean up, in place of killing us. */
 void call_catch_signals(void);
 
-/* ---- terminals (tty.c) ---- */
-/* Runs fn(slave descriptor) in a child on a new terminal, passing bytes between that and ours
- * until the child ends. Its exit code, or -1. */
-typedef int tty_fn(int slave, void *ctx);
-int tty_run(tty_fn *fn, void *ctx, struct err *e);
-
 /* ---- the table ---- */
 extern const struct pot_command *const pot_commands[]; /* NULL ends; in the order of help */
 const struct pot_command *pot_command_named(const char *name);

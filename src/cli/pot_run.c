@@ -3,11 +3,11 @@
 
 #include "base/str.h"
 
-#include <errno.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define GROUP "Running"
@@ -105,56 +105,45 @@ const struct pot_command pot_cmd_stop = { "stop", NULL, "stop a pot, and clear u
 
 /* ---- exec and terminals ---- */
 
-struct execution {
-	struct pot_env *env;
-	const char *pot;
-	struct pot_exec_options opt;
-	struct err e;
-};
-
-static int
-exec_on_terminal(int slave, void *ctx)
+/* On a terminal of its own, as large as ours, when asked and when there is one. */
+static void
+ask_for_terminal(struct pot_exec_options *opt)
 {
-	struct execution *x = ctx;
-	int status;
+	struct winsize size;
 
-	x->opt.tty = true;
-	x->opt.fds[0] = x->opt.fds[1] = x->opt.fds[2] = slave;
-	if (pot_exec(x->env, x->pot, &x->opt, &status, NULL, &x->e) < 0) {
-		dprintf(slave, "###>  exec: %s\r\n", x->e.text);
-		return 1;
+	if (!isatty(STDIN_FILENO))
+		return;
+	opt->tty = true;
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
+		opt->rows = size.ws_row;
+		opt->cols = size.ws_col;
 	}
-	return status;
 }
 
 static int
-execute(struct pot_call *c, struct execution *x, bool terminal)
+execute(struct pot_call *c, const char *pot, const struct pot_exec_options *opt)
 {
 	int status = 0;
+	struct err e;
 
-	x->env = c->env;
-	if (terminal && isatty(STDIN_FILENO)) {
-		status = tty_run(exec_on_terminal, x, &x->e);
-		return status < 0 ? fail(c, &x->e) : status;
-	}
-	if (pot_exec(c->env, x->pot, &x->opt, &status, NULL, &x->e) < 0)
-		return fail(c, &x->e);
-	return status;
+	fflush(stdout);
+	return pot_exec(c->env, pot, opt, &status, &e) < 0 ? fail(c, &e) : status;
 }
 
 static int
 run_exec(struct pot_call *c)
 {
 	const char *const *argv = (const char *const *)c->argv;
-	struct execution x = { .pot = given_one(c, 'p'),
-		.opt = { .env = given_all(c, 'e'), .user = given_one(c, 'U'), .detach = given(c, 'd') } };
+	const char *pot = given_one(c, 'p');
+	struct pot_exec_options opt = { .env = given_all(c, 'e'), .user = given_one(c, 'U'),
+		.detach = given(c, 'd') };
 
 	/* `pot exec web ls`: the name may also stand in front of the command. */
-	if (x.pot == NULL && c->argc > 0) {
-		x.pot = *argv++;
+	if (pot == NULL && c->argc > 0) {
+		pot = *argv++;
 		c->argc--;
 	}
-	if (x.pot == NULL)
+	if (pot == NULL)
 		return fail_usage(c, "option -p is mandatory");
 	if (c->argc == 0)
 		return fail_usage(c, "a command is needed");
@@ -165,10 +154,12 @@ run_exec(struct pot_call *c)
 
 		if (pw == NULL)
 			return fail_usage(c, "-u %s: this machine has no such user", given_one(c, 'u'));
-		x.opt.user = arena_printf(&c->mem, "%ld", (long)pw->pw_uid);
+		opt.user = arena_printf(&c->mem, "%ld", (long)pw->pw_uid);
 	}
-	x.opt.argv = argv;
-	return execute(c, &x, given(c, 't') && !given(c, 'd'));
+	opt.argv = argv;
+	if (given(c, 't') && !opt.detach)
+		ask_for_terminal(&opt);
+	return execute(c, pot, &opt);
 }
 
 static const struct pot_option exec_options[] = {
@@ -183,16 +174,16 @@ static const struct pot_option exec_options[] = {
 const struct pot_command pot_cmd_exec = { "exec", NULL, "run a command in a running pot",
 	COMMAND_ROOT | COMMAND_ARGS, exec_options, "command [arguments]", run_exec, GROUP };
 
-/* A login shell of root, on a terminal when we have one. */
+/* root's login shell, on a terminal when we have one. */
 static int
 shell_in(struct pot_call *c)
 {
-	static const char *const shell[] = { "/bin/sh", "-l", NULL };
 	const char *term = getenv("TERM");
 	const char *env[] = { term != NULL ? arena_printf(&c->mem, "TERM=%s", term) : NULL, NULL };
-	struct execution x = { .pot = given_pot(c), .opt = { .argv = shell, .env = env } };
+	struct pot_exec_options opt = { .env = env };
 
-	return execute(c, &x, true);
+	ask_for_terminal(&opt);
+	return execute(c, given_pot(c), &opt);
 }
 
 /* Starts it when it does not run, without waiting for its end. */
