@@ -203,7 +203,9 @@ add_instance(struct routing *r, const struct service_row *row, const struct rout
 	if (t.enable == 0 || (t.enable < 0 && c->not_exposed_by_default))
 		return;
 	note_warnings(r, row, &t.warnings);
-	const char *name = route_normalize(row->service_name, &r->mem);
+	char *name = arena_strdup(&r->mem, route_normalize(row->service_name, &r->mem));
+	for (char *p = name; *p != '\0'; p++) /* as the names in tags */
+		*p = (char)tolower((unsigned char)*p);
 	if (t.services.n == 0 && (t.routers.n > 0 || !t.other_protocol)) {
 		struct tag_service *own = arena_new(&r->mem, struct tag_service);
 		*own = (struct tag_service){ .name = name, .weight = -1, .keep_host = true };
