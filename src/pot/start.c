@@ -234,10 +234,8 @@ await_end(struct start *s, struct pot_exit *out, struct err *e)
 	out->signal = x.signal;
 	out->oom = x.oom_killed;
 	out->stays = what == 2;
-	if (what == 2) {
-		s->env->keep->start->detach(&s->keeper);
-		return 0;
-	}
+	if (what == 2)
+		return s->env->keep->start->detach(&s->keeper) ? run_ended(s, e) : 0;
 	return run_ended(s, e);
 }
 
@@ -301,8 +299,7 @@ start_chained(struct pot_env *env, const char *name, const struct pot_start_opti
 	out->stays = s.launch.isolate.process.argv == NULL;
 	if (!o->detach && !out->stays)
 		return await_end(&s, out, e);
-	env->keep->start->detach(&s.keeper);
-	return 0;
+	return env->keep->start->detach(&s.keeper) ? run_ended(&s, e) : 0;
 }
 
 int

@@ -77,20 +77,9 @@ run_exec_stop(struct pot_env *env, const char *name)
 static int
 end_keeper(struct pot_env *env, const struct run *r, const struct pot_stop_options *o, struct err *e)
 {
-	const struct host *h = env->host;
-
 	if (o->timeout_ms == 0)
 		return env->keep->kill(r->keeper, r->keeper_start, e);
-	if (o->signal == 0)
-		return env->keep->stop(r->keeper, r->keeper_start, (int)o->timeout_ms, e);
-	if (h->isolate->forward(r->init, r->init_start, o->signal, e) < 0 && e->kind != ERR_ABSENT)
-		return -1;
-	autofd int handle = h->proc->open(r->keeper, r->keeper_start, e);
-	if (handle < 0)
-		return e->kind == ERR_ABSENT ? 0 : -1;
-	int64_t patience = o->timeout_ms > 0 ? o->timeout_ms : r->stop_timeout_ms;
-	int gone = h->proc->wait(handle, (int)patience, e);
-	return gone != 0 ? (gone < 0 ? -1 : 0) : env->keep->kill(r->keeper, r->keeper_start, e);
+	return env->keep->stop(r->keeper, r->keeper_start, o->signal, o->timeout_ms, -1, e);
 }
 
 static int

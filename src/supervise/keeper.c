@@ -154,10 +154,27 @@ expect(int sock, enum keep_word word, struct heard *h, struct err *e)
 /* ---- the table ---- */
 
 static void
-keeper_detach(struct keeper *k)
+hang_up(struct keeper *k)
 {
 	own_close(&k->sock);
 	k->sock = -1;
+}
+
+/* Our end is closed first; what the keeper still says tells whether it had noticed before its end. */
+static int
+keeper_detach(struct keeper *k)
+{
+	struct heard h;
+	struct err e;
+	bool ended = false;
+
+	(void)shutdown(k->sock, SHUT_WR);
+	while (!ended && hear(k->sock, &h, &e) == 0)
+		ended = h.word == KEEP_ENDED;
+	hang_up(k);
+	if (ended)
+		reap(k->pid);
+	return ended;
 }
 
 static void
@@ -172,7 +189,7 @@ keeper_abort(struct keeper *k)
 	if (wire_send(k->sock, &body, NULL, 0, &e) == 0)
 		while (hear(k->sock, &h, &e) == 0 && h.word != KEEP_ENDED)
 			;
-	keeper_detach(k);
+	hang_up(k);
 	reap(k->pid);
 }
 
@@ -245,7 +262,7 @@ keeper_wait(struct keeper *k, int timeout_ms, struct keeper_exit *x, struct err 
 		return 2;
 	if (h.word != KEEP_ENDED)
 		return err_new(e, ERR_REMOTE, "the pot's keeper said %d where its end was due", (int)h.word);
-	keeper_detach(k);
+	hang_up(k);
 	reap(k->pid);
 	return 1;
 }

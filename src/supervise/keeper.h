@@ -43,7 +43,9 @@ struct keeper_ops {
 	/* 1: the pot ended; 2: a persistent pot's command ended, the pot goes on (wait may be called
 	 * again); 0: timeout_ms passed (-1: no bound). */
 	int (*wait)(struct keeper *, int timeout_ms, struct keeper_exit *, struct err *);
-	void (*detach)(struct keeper *);
+	/* 0: it goes on alone, and finishes the run. 1: it had ended before, with us as its listener: the
+	 * exit record is there, and the caller walks the phases down. */
+	int (*detach)(struct keeper *);
 	/* Kills; returns when the keeper is gone, without running launch.finish. */
 	void (*abort)(struct keeper *);
 };
