@@ -104,6 +104,7 @@ void potter_print_kv(struct potter_call *c, struct potter_lines *l, const char *
 
 /* ---- shared pieces of output ---- */
 void potter_show_deployment(struct potter_call *c, const json_t *d, const char *indent);
+void potter_show_deployment_groups(struct potter_call *c, const json_t *d, const char *indent);
 void potter_show_metrics(struct potter_call *c, const json_t *metrics, bool scores, const char *indent);
 void potter_show_allocs(struct potter_call *c, const json_t *stubs);
 void potter_show_jobs(struct potter_call *c, const json_t *stubs);

@@ -304,9 +304,10 @@ potter_show_metrics(struct potter_call *c, const json_t *m, bool scores, const c
 		show_scores(c, json_object_get(m, "ScoreMetaData"), indent);
 }
 
-static void
-show_deployment_groups(struct potter_call *c, const json_t *groups, const char *indent)
+void
+potter_show_deployment_groups(struct potter_call *c, const json_t *d, const char *indent)
 {
+	const json_t *groups = json_object_get(d, "TaskGroups");
 	struct potter_lines l = { .text = BUF_INIT };
 	bool revert = false, canaries = false;
 	const char *name;
@@ -317,6 +318,9 @@ show_deployment_groups(struct potter_call *c, const json_t *groups, const char *
 		revert = revert || json_bool(g, "AutoRevert", false);
 		canaries = canaries || json_int(g, "DesiredCanaries", 0) > 0;
 	}
+	if (json_object_size(groups) == 0)
+		return;
+	printf("\n%sDeployed\n", indent);
 	potter_row(&l, "Task Group|%s%sDesired|%sPlaced|Healthy|Unhealthy|Progress Deadline", revert ? "Auto Revert|" : "",
 	    canaries ? "Promoted|" : "", canaries ? "Canaries|" : "");
 	json_object_foreach((json_t *)groups, name, g)
@@ -348,7 +352,6 @@ void
 potter_show_deployment(struct potter_call *c, const json_t *d, const char *indent)
 {
 	struct potter_lines l = { .text = BUF_INIT };
-	const json_t *groups = json_object_get(d, "TaskGroups");
 
 	potter_row(&l, "ID|%s", potter_short(c, json_str(d, "ID", ""), potter_length(c)));
 	potter_row(&l, "Job ID|%s", json_str(d, "JobID", ""));
@@ -357,8 +360,5 @@ potter_show_deployment(struct potter_call *c, const json_t *d, const char *inden
 	potter_row(&l, "Description|%s", json_str(d, "StatusDescription", ""));
 	potter_print_kv(c, &l, indent);
 	buf_fini(&l.text);
-	if (json_object_size(groups) == 0)
-		return;
-	printf("\n%sDeployed\n", indent);
-	show_deployment_groups(c, groups, indent);
+	potter_show_deployment_groups(c, d, indent);
 }
