@@ -12,7 +12,8 @@ show_head(struct potter_call *c, const json_t *a)
 {
 	struct potter_lines l = { .text = BUF_INIT };
 	size_t n = potter_length(c);
-	const json_t *ds = json_object_get(a, "DeploymentStatus"), *healthy = json_object_get(ds, "Healthy");
+	const json_t *ds = json_object_get(a, "DeploymentStatus"),
+		     *healthy = json_object_get(ds, "Healthy");
 	int64_t made = json_int(a, "CreateTime", 0), changed = json_int(a, "ModifyTime", 0);
 
 	potter_row(&l, "ID|%s", json_str(a, "ID", ""));
@@ -21,7 +22,8 @@ show_head(struct potter_call *c, const json_t *a)
 	potter_row(&l, "Node ID|%s", potter_short(c, json_str(a, "NodeID", ""), n));
 	potter_row(&l, "Node Name|%s", json_str(a, "NodeName", ""));
 	potter_row(&l, "Job ID|%s", json_str(a, "JobID", ""));
-	potter_row(&l, "Job Version|%lld", (long long)json_int(json_object_get(a, "Job"), "Version", 0));
+	potter_row(
+	    &l, "Job Version|%lld", (long long)json_int(json_object_get(a, "Job"), "Version", 0));
 	potter_row(&l, "Client Status|%s", json_str(a, "ClientStatus", ""));
 	potter_row(&l, "Client Description|%s", json_str(a, "ClientDescription", ""));
 	potter_row(&l, "Desired Status|%s", json_str(a, "DesiredStatus", ""));
@@ -29,14 +31,18 @@ show_head(struct potter_call *c, const json_t *a)
 	potter_row(&l, "Created|%s", n > 8 ? potter_time(c, made) : potter_ago(c, made));
 	potter_row(&l, "Modified|%s", n > 8 ? potter_time(c, changed) : potter_ago(c, changed));
 	if (json_str(a, "DeploymentID", "")[0] != '\0') {
-		potter_row(&l, "Deployment ID|%s", potter_short(c, json_str(a, "DeploymentID", ""), n));
+		potter_row(
+		    &l, "Deployment ID|%s", potter_short(c, json_str(a, "DeploymentID", ""), n));
 		potter_row(&l, "Deployment Health|%s",
-		    !json_is_boolean(healthy) ? "unset" : json_is_true(healthy) ? "healthy" : "unhealthy");
+		    !json_is_boolean(healthy) ? "unset"
+		    : json_is_true(healthy)   ? "healthy"
+					      : "unhealthy");
 		if (json_bool(ds, "Canary", false))
 			potter_row(&l, "Canary|true");
 	}
 	if (json_str(a, "NextAllocation", "")[0] != '\0')
-		potter_row(&l, "Replacement Alloc ID|%s", potter_short(c, json_str(a, "NextAllocation", ""), n));
+		potter_row(&l, "Replacement Alloc ID|%s",
+		    potter_short(c, json_str(a, "NextAllocation", ""), n));
 	potter_print_kv(c, &l, "");
 	buf_fini(&l.text);
 }
@@ -45,7 +51,8 @@ static void
 show_addresses(struct potter_call *c, const json_t *a)
 {
 	const json_t *shared = json_object_get(json_object_get(a, "AllocatedResources"), "Shared");
-	const json_t *ports = json_object_get(shared, "Ports"), *net = json_array_get(json_object_get(shared, "Networks"), 0);
+	const json_t *ports = json_object_get(shared, "Ports"),
+		     *net = json_array_get(json_object_get(shared, "Networks"), 0);
 	struct potter_lines l = { .text = BUF_INIT };
 	const char *mode = json_str(net, "Mode", "");
 	size_t i;
@@ -53,27 +60,30 @@ show_addresses(struct potter_call *c, const json_t *a)
 
 	if (json_array_size(ports) == 0)
 		return;
-	printf("\nAllocation Addresses%s%s%s\n", mode[0] ? " (mode = \"" : "", mode, mode[0] ? "\")" : "");
+	printf("\nAllocation Addresses%s%s%s\n", mode[0] ? " (mode = \"" : "", mode,
+	    mode[0] ? "\")" : "");
 	potter_row(&l, "Label|Dynamic|Address");
-	json_array_foreach(ports, i, p)
-	{
+	json_array_foreach (ports, i, p) {
 		long long to = (long long)json_int(p, "To", 0);
 		const char *inside = to > 0 ? arena_printf(&c->mem, " -> %lld", to) : "";
-		potter_row(&l, "*%s|yes|%s:%lld%s", json_str(p, "Label", ""), json_str(p, "HostIP", ""),
-		    (long long)json_int(p, "Value", 0), inside);
+		potter_row(&l, "*%s|yes|%s:%lld%s", json_str(p, "Label", ""),
+		    json_str(p, "HostIP", ""), (long long)json_int(p, "Value", 0), inside);
 	}
 	potter_print_list(c, &l, "");
 	buf_fini(&l.text);
 }
 
 static void
-add_addresses(struct potter_call *c, const json_t *net, const char *list, char **out, size_t *n, size_t max)
+add_addresses(
+    struct potter_call *c, const json_t *net, const char *list, char **out, size_t *n, size_t max)
 {
 	size_t i;
 	json_t *p;
 
-	json_array_foreach(json_object_get(net, list), i, p) if (*n < max) out[(*n)++] = arena_printf(&c->mem, "%s: %s:%lld",
-	    json_str(p, "Label", ""), json_str(net, "IP", ""), (long long)json_int(p, "Value", 0));
+	json_array_foreach (json_object_get(net, list), i, p)
+		if (*n < max)
+			out[(*n)++] = arena_printf(&c->mem, "%s: %s:%lld", json_str(p, "Label", ""),
+			    json_str(net, "IP", ""), (long long)json_int(p, "Value", 0));
 }
 
 enum { ADDRESSES_MAX = 64 };
@@ -82,7 +92,8 @@ static void
 show_resources(struct potter_call *c, const json_t *a, const char *task, const json_t *stats)
 {
 	const json_t *r = json_object_get(json_object_get(a, "TaskResources"), task);
-	const json_t *usage = json_object_get(json_object_get(json_object_get(stats, "Tasks"), task), "ResourceUsage");
+	const json_t *usage = json_object_get(
+	    json_object_get(json_object_get(stats, "Tasks"), task), "ResourceUsage");
 	struct potter_lines l = { .text = BUF_INIT };
 	char *address[ADDRESSES_MAX];
 	size_t n = 0, i;
@@ -90,15 +101,15 @@ show_resources(struct potter_call *c, const json_t *a, const char *task, const j
 
 	if (r == NULL)
 		return;
-	json_array_foreach(json_object_get(r, "Networks"), i, net)
-	{
+	json_array_foreach (json_object_get(r, "Networks"), i, net) {
 		add_addresses(c, net, "DynamicPorts", address, &n, ADDRESSES_MAX);
 		add_addresses(c, net, "ReservedPorts", address, &n, ADDRESSES_MAX);
 	}
 	const char *cpu = arena_printf(&c->mem, "%lld", (long long)json_int(r, "CPU", 0));
 	const char *memory = potter_ibytes(c, (double)json_int(r, "MemoryMB", 0) * 1048576);
 	if (usage != NULL) {
-		double ticks = json_number_value(json_object_get(json_object_get(usage, "CpuStats"), "TotalTicks"));
+		double ticks = json_number_value(
+		    json_object_get(json_object_get(usage, "CpuStats"), "TotalTicks"));
 		double rss = (double)json_int(json_object_get(usage, "MemoryStats"), "RSS", 0);
 		cpu = arena_printf(&c->mem, "%.0f/%s", floor(ticks), cpu);
 		memory = arena_printf(&c->mem, "%s/%s", potter_ibytes(c, rss), memory);
@@ -106,7 +117,8 @@ show_resources(struct potter_call *c, const json_t *a, const char *task, const j
 	puts("Task Resources");
 	potter_row(&l, "CPU|Memory|Disk|Addresses");
 	potter_row(&l, "%s MHz|%s|%s|%s", cpu, memory,
-	    potter_ibytes(c, (double)json_int(json_object_get(a, "Resources"), "DiskMB", 0) * 1048576),
+	    potter_ibytes(
+		c, (double)json_int(json_object_get(a, "Resources"), "DiskMB", 0) * 1048576),
 	    n > 0 ? address[0] : " ");
 	for (i = 1; i < n; i++)
 		potter_row(&l, " | | |%s", address[i]);
@@ -132,8 +144,8 @@ show_events(struct potter_call *c, const json_t *state)
 	for (size_t i = json_array_size(events); i > 0; i--) {
 		const json_t *ev = json_array_get(events, i - 1);
 		const char *text = json_str(ev, "DisplayMessage", "");
-		potter_row(&l, "%s|%s|%s", potter_time(c, json_int(ev, "Time", 0)), json_str(ev, "Type", ""),
-		    text[0] != '\0' ? text : json_str(ev, "Message", ""));
+		potter_row(&l, "%s|%s|%s", potter_time(c, json_int(ev, "Time", 0)),
+		    json_str(ev, "Type", ""), text[0] != '\0' ? text : json_str(ev, "Message", ""));
 	}
 	potter_print_list(c, &l, "");
 	buf_fini(&l.text);
@@ -153,11 +165,11 @@ show_short(struct potter_call *c, const json_t *a)
 	potter_print_kv(c, &l, "");
 	puts("\nTasks");
 	potter_row(&l, "Name|State|Last Event|Time|Lifecycle");
-	json_object_foreach(json_object_get(a, "TaskStates"), task, s)
-	{
+	json_object_foreach (json_object_get(a, "TaskStates"), task, s) {
 		const json_t *events = json_object_get(s, "Events");
 		const json_t *last = json_array_get(events, json_array_size(events) - 1);
-		potter_row(&l, "%s|%s|%s|%s|main", task, json_str(s, "State", ""), json_str(last, "Type", ""),
+		potter_row(&l, "%s|%s|%s|%s|main", task, json_str(s, "State", ""),
+		    json_str(last, "Type", ""),
 		    last != NULL ? potter_time(c, json_int(last, "Time", 0)) : "");
 	}
 	potter_print_list(c, &l, "");
@@ -193,11 +205,11 @@ alloc_status(struct potter_call *c)
 	}
 	show_head(c, a);
 	show_addresses(c, a);
-	bool known = potter_get(c, &stats, &e, "/v1/client/allocation/%s/stats", json_str(a, "ID", "")) == 0;
+	bool known =
+	    potter_get(c, &stats, &e, "/v1/client/allocation/%s/stats", json_str(a, "ID", "")) == 0;
 	if (!known && strcmp(json_str(a, "ClientStatus", ""), "running") == 0)
 		fprintf(stderr, "\nCouldn't retrieve stats: %s\n", e.text);
-	json_object_foreach(json_object_get(a, "TaskStates"), task, state)
-	{
+	json_object_foreach (json_object_get(a, "TaskStates"), task, state) {
 		printf("\nTask \"%s\" is \"%s\"\n", task, json_str(state, "State", ""));
 		show_resources(c, a, task, known ? stats.json : NULL);
 		show_events(c, state);
@@ -236,7 +248,8 @@ alloc_stop(struct potter_call *c)
 	autojson json_t *a = potter_find_alloc(c, c->argv[0], NULL);
 	if (a == NULL)
 		return 1;
-	if (potter_send(c, "PUT", NULL, &r, &e, "/v1/allocation/%s/stop", json_str(a, "ID", "")) < 0)
+	if (potter_send(c, "PUT", NULL, &r, &e, "/v1/allocation/%s/stop", json_str(a, "ID", "")) <
+	    0)
 		return potter_fail("Error stopping allocation: %s", e.text);
 	const char *eval = arena_strdup(&c->mem, json_str(r.json, "EvalID", ""));
 	if (potter_on(c, "detach")) {
@@ -276,7 +289,8 @@ alloc_restart(struct potter_call *c)
 	jsonw_object(&w);
 	jsonw_kstr(&w, "TaskName", c->argc > 1 ? c->argv[1] : "");
 	jsonw_end_object(&w);
-	if (potter_send(c, "PUT", &body, &r, &e, "/v1/client/allocation/%s/restart", json_str(a, "ID", "")) < 0)
+	if (potter_send(c, "PUT", &body, &r, &e, "/v1/client/allocation/%s/restart",
+		json_str(a, "ID", "")) < 0)
 		return potter_fail("Failed to restart allocation:\n\n%s", e.text);
 	return 0;
 }
@@ -286,6 +300,7 @@ const struct potter_command potter_alloc_restart = {
 	.alias = NULL,
 	.args = "<allocation> [task]",
 	.what = "Restart a running allocation",
-	.options = (const struct potter_option[]){ { "verbose", NULL, "full ids" }, { NULL, NULL, NULL } },
+	.options =
+	    (const struct potter_option[]){ { "verbose", NULL, "full ids" }, { NULL, NULL, NULL } },
 	.run = alloc_restart,
 };

@@ -51,8 +51,8 @@ on_answer(void *ctx, const struct http_result *res)
 		size_t len = strlen(q->reply->body);
 		while (len > 0 && q->reply->body[len - 1] == '\n')
 			len--;
-		err_new(&q->failure, res->status == 404 ? ERR_ABSENT : ERR_REMOTE, "Unexpected response code: %d (%.*s)",
-		    res->status, (int)len, q->reply->body);
+		err_new(&q->failure, res->status == 404 ? ERR_ABSENT : ERR_REMOTE,
+		    "Unexpected response code: %d (%.*s)", res->status, (int)len, q->reply->body);
 	}
 }
 
@@ -73,8 +73,8 @@ with_context(struct potter_call *c, const char *path)
 }
 
 static int
-ask(struct potter_call *c, const char *method, const char *path, const struct buf *body, struct potter_reply *r,
-    struct err *e)
+ask(struct potter_call *c, const char *method, const char *path, const struct buf *body,
+    struct potter_reply *r, struct err *e)
 {
 	const char *const headers[] = { "X-Nomad-Token", c->token != NULL ? c->token : "", NULL };
 	struct question q = { .call = c, .reply = r };
@@ -111,8 +111,8 @@ potter_get(struct potter_call *c, struct potter_reply *r, struct err *e, const c
 }
 
 int
-potter_send(struct potter_call *c, const char *method, const struct buf *body, struct potter_reply *r, struct err *e,
-    const char *fmt, ...)
+potter_send(struct potter_call *c, const char *method, const struct buf *body,
+    struct potter_reply *r, struct err *e, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -139,8 +139,8 @@ uuid_prefix(struct potter_call *c, const char *text)
 }
 
 json_t *
-potter_find(struct potter_call *c, const char *list, const char *one, const char *noun, const char *prefix,
-    void (*show)(struct potter_call *c, const json_t *rows))
+potter_find(struct potter_call *c, const char *list, const char *one, const char *noun,
+    const char *prefix, void (*show)(struct potter_call *c, const json_t *rows))
 {
 	autoreply struct potter_reply rows = POTTER_REPLY_INIT, full = POTTER_REPLY_INIT;
 	struct err e = ERR_INIT;
@@ -175,7 +175,8 @@ json_t *
 potter_find_alloc(struct potter_call *c, const char *prefix, bool *listed)
 {
 	(void)listed;
-	return potter_find(c, "/v1/allocations", "/v1/allocation", "allocation", prefix, potter_show_allocs);
+	return potter_find(
+	    c, "/v1/allocations", "/v1/allocation", "allocation", prefix, potter_show_allocs);
 }
 
 json_t *
@@ -198,8 +199,10 @@ potter_find_job(struct potter_call *c, const char *id)
 		potter_show_jobs(c, rows.json);
 		return NULL;
 	}
-	c->namespace = arena_strdup(&c->mem, json_str(json_object_get(first, "JobSummary"), "Namespace", "default"));
-	if (potter_get(c, &full, &e, "/v1/job/%s", potter_escape(c, json_str(first, "ID", ""))) < 0) {
+	c->namespace = arena_strdup(
+	    &c->mem, json_str(json_object_get(first, "JobSummary"), "Namespace", "default"));
+	if (potter_get(c, &full, &e, "/v1/job/%s", potter_escape(c, json_str(first, "ID", ""))) <
+	    0) {
 		potter_fail("Error querying job: %s", e.text);
 		return NULL;
 	}

@@ -101,7 +101,8 @@ write_register(struct potter_call *c, const struct job *job, struct buf *body)
 	uint64_t index = 0;
 
 	if (check != NULL && !str_u64(check, UINT64_MAX, &index))
-		return potter_fail("Error parsing check-index value \"%s\": not a whole number", check);
+		return potter_fail(
+		    "Error parsing check-index value \"%s\": not a whole number", check);
 	jsonw_object(&w);
 	jsonw_key(&w, "Job");
 	model_to_json(&job_model, job, &w);
@@ -164,9 +165,12 @@ job_run(struct potter_call *c)
 	return potter_monitor_eval(c, eval);
 }
 
-#define JOB_FILE_OPTIONS                                                                                               \
-	{ "json", NULL, "the file holds JSON" }, { "var", "'key=value'", "a value for a variable block" },            \
-	{ "var-file", "path", "a file with values for variable blocks" }
+#define JOB_FILE_OPTIONS                                                                           \
+	{ "json", NULL, "the file holds JSON" },                                                   \
+	    { "var", "'key=value'", "a value for a variable block" },                              \
+	{                                                                                          \
+		"var-file", "path", "a file with values for variable blocks"                       \
+	}
 
 const struct potter_command potter_job_run = {
 	.name = "job run",
@@ -177,7 +181,8 @@ const struct potter_command potter_job_run = {
 	    (const struct potter_option[]){
 		{ "detach", NULL, "return when the job is registered" },
 		{ "verbose", NULL, "full ids" },
-		{ "check-index", "n", "only if the job's modify index is n (0: it does not exist yet)" },
+		{ "check-index", "n",
+		    "only if the job's modify index is n (0: it does not exist yet)" },
 		{ "preserve-counts", NULL, "keep the counts that run now" },
 		{ "policy-override", NULL, "accepted for compatibility" },
 		{ "output", NULL, "print the job as JSON and do not submit it" },
@@ -192,7 +197,10 @@ const struct potter_command potter_job_run = {
 static const char *
 mark(const char *type)
 {
-	return strcmp(type, "Added") == 0 ? "+" : strcmp(type, "Deleted") == 0 ? "-" : strcmp(type, "Edited") == 0 ? "+/-" : "";
+	return strcmp(type, "Added") == 0     ? "+"
+	       : strcmp(type, "Deleted") == 0 ? "-"
+	       : strcmp(type, "Edited") == 0  ? "+/-"
+					      : "";
 }
 
 static void
@@ -204,14 +212,16 @@ print_annotations(const json_t *list)
 	if (json_array_size(list) == 0)
 		return;
 	fputs(" (", stdout);
-	json_array_foreach(list, i, v) printf("%s%s", i > 0 ? ", " : "", json_string_value(v));
+	json_array_foreach (list, i, v)
+		printf("%s%s", i > 0 ? ", " : "", json_string_value(v));
 	putchar(')');
 }
 
 static void
 print_field(const json_t *f, int depth, bool verbose)
 {
-	const char *type = json_str(f, "Type", "None"), *old = json_str(f, "Old", ""), *new_ = json_str(f, "New", "");
+	const char *type = json_str(f, "Type", "None"), *old = json_str(f, "Old", ""),
+		   *new_ = json_str(f, "New", "");
 
 	if (strcmp(type, "None") == 0 && !verbose)
 		return;
@@ -230,14 +240,15 @@ print_objects(const json_t *fields, const json_t *objects, int depth, bool verbo
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(fields, i, v) print_field(v, depth, verbose);
-	json_array_foreach(objects, i, v)
-	{
+	json_array_foreach (fields, i, v)
+		print_field(v, depth, verbose);
+	json_array_foreach (objects, i, v) {
 		const char *type = json_str(v, "Type", "None");
 		if (strcmp(type, "None") == 0 && !verbose)
 			continue;
 		printf("%*s%-3s %s {\n", depth, "", mark(type), json_str(v, "Name", ""));
-		print_objects(json_object_get(v, "Fields"), json_object_get(v, "Objects"), depth + 2, true);
+		print_objects(
+		    json_object_get(v, "Fields"), json_object_get(v, "Objects"), depth + 2, true);
 		printf("%*s}\n", depth + 4, "");
 	}
 }
@@ -250,15 +261,16 @@ print_group(const json_t *g, bool verbose)
 	size_t i, n = 0;
 	json_t *v;
 
-	printf("%s%sTask Group: \"%s\"", mark(type), mark(type)[0] ? " " : "", json_str(g, "Name", ""));
-	json_object_foreach((json_t *)updates, name, v)
-	    printf("%s%lld %s", n++ == 0 ? " (" : ", ", (long long)json_integer_value(v), name);
+	printf("%s%sTask Group: \"%s\"", mark(type), mark(type)[0] ? " " : "",
+	    json_str(g, "Name", ""));
+	json_object_foreach ((json_t *)updates, name, v)
+		printf("%s%lld %s", n++ == 0 ? " (" : ", ", (long long)json_integer_value(v), name);
 	puts(n > 0 ? ")" : "");
 	bool whole = strcmp(type, "Added") == 0 || strcmp(type, "Deleted") == 0;
 	if (!whole || verbose)
-		print_objects(json_object_get(g, "Fields"), json_object_get(g, "Objects"), 2, verbose);
-	json_array_foreach(json_object_get(g, "Tasks"), i, v)
-	{
+		print_objects(
+		    json_object_get(g, "Fields"), json_object_get(g, "Objects"), 2, verbose);
+	json_array_foreach (json_object_get(g, "Tasks"), i, v) {
 		const char *t = json_str(v, "Type", "None");
 		if (strcmp(t, "None") == 0 && !verbose)
 			continue;
@@ -266,7 +278,8 @@ print_group(const json_t *g, bool verbose)
 		print_annotations(json_object_get(v, "Annotations"));
 		putchar('\n');
 		if (strcmp(t, "Edited") == 0 || verbose)
-			print_objects(json_object_get(v, "Fields"), json_object_get(v, "Objects"), 4, verbose);
+			print_objects(json_object_get(v, "Fields"), json_object_get(v, "Objects"),
+			    4, verbose);
 	}
 }
 
@@ -279,8 +292,10 @@ print_diff(const json_t *d, bool verbose)
 
 	printf("%s%sJob: \"%s\"\n", mark(type), mark(type)[0] ? " " : "", json_str(d, "ID", ""));
 	if (strcmp(type, "Edited") == 0 || verbose)
-		print_objects(json_object_get(d, "Fields"), json_object_get(d, "Objects"), 0, verbose);
-	json_array_foreach(json_object_get(d, "TaskGroups"), i, g) print_group(g, verbose);
+		print_objects(
+		    json_object_get(d, "Fields"), json_object_get(d, "Objects"), 0, verbose);
+	json_array_foreach (json_object_get(d, "TaskGroups"), i, g)
+		print_group(g, verbose);
 	puts("\n");
 }
 
@@ -296,11 +311,10 @@ print_dry_run(struct potter_call *c, const json_t *reply)
 		puts("- All tasks successfully allocated.");
 	else {
 		puts("- WARNING: Failed to place all allocations.");
-		json_object_foreach((json_t *)failed, group, m)
-		{
+		json_object_foreach ((json_t *)failed, group, m) {
 			int64_t more = json_int(m, "CoalescedFailures", 0);
-			printf("  Task Group \"%s\" (failed to place %lld allocation%s):\n", group, (long long)more + 1,
-			    more > 0 ? "s" : "");
+			printf("  Task Group \"%s\" (failed to place %lld allocation%s):\n", group,
+			    (long long)more + 1, more > 0 ? "s" : "");
 			potter_show_metrics(c, m, false, "    ");
 		}
 	}
@@ -313,16 +327,19 @@ print_dry_run(struct potter_call *c, const json_t *reply)
 static int
 plan_status(const json_t *reply)
 {
-	static const char *const counts[] = { "Stop", "Place", "Migrate", "DestructiveUpdate", "Canary" };
-	const json_t *groups = json_object_get(json_object_get(reply, "Annotations"), "DesiredTGUpdates");
+	static const char *const counts[] = { "Stop", "Place", "Migrate", "DestructiveUpdate",
+		"Canary" };
+	const json_t *groups =
+	    json_object_get(json_object_get(reply, "Annotations"), "DesiredTGUpdates");
 	const char *name;
 	int64_t sum = 0;
 	json_t *g;
 
 	if (strcmp(json_str(json_object_get(reply, "Diff"), "Type", ""), "None") == 0)
 		return 0;
-	json_object_foreach((json_t *)groups, name, g) for (size_t i = 0; i < NELEM(counts); i++)
-	    sum += json_int(g, counts[i], 0);
+	json_object_foreach ((json_t *)groups, name, g)
+		for (size_t i = 0; i < NELEM(counts); i++)
+			sum += json_int(g, counts[i], 0);
 	return sum > 0;
 }
 
@@ -349,7 +366,8 @@ job_plan(struct potter_call *c)
 	model_to_json(&job_model, job, &w);
 	jsonw_kbool(&w, "Diff", want_diff);
 	jsonw_end_object(&w);
-	if (potter_send(c, "PUT", &body, &r, &e, "/v1/job/%s/plan", potter_escape(c, job->id)) < 0) {
+	if (potter_send(c, "PUT", &body, &r, &e, "/v1/job/%s/plan", potter_escape(c, job->id)) <
+	    0) {
 		potter_fail("Error during plan: %s", e.text);
 		return 255;
 	}
@@ -395,8 +413,8 @@ show_basic(struct potter_call *c, const json_t *j)
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(json_object_get(j, "Datacenters"), i, v)
-	    buf_addf(&dcs, "%s%s", i > 0 ? "," : "", json_string_value(v));
+	json_array_foreach (json_object_get(j, "Datacenters"), i, v)
+		buf_addf(&dcs, "%s%s", i > 0 ? "," : "", json_string_value(v));
 	potter_row(&l, "ID|%s", json_str(j, "ID", ""));
 	potter_row(&l, "Name|%s", json_str(j, "Name", ""));
 	potter_row(&l, "Submit Date|%s", potter_time(c, json_int(j, "SubmitTime", 0)));
@@ -404,9 +422,12 @@ show_basic(struct potter_call *c, const json_t *j)
 	potter_row(&l, "Priority|%lld", (long long)json_int(j, "Priority", 0));
 	potter_row(&l, "Datacenters|%s", buf_str(&dcs));
 	potter_row(&l, "Namespace|%s", json_str(j, "Namespace", ""));
-	potter_row(&l, "Status|%s%s", json_str(j, "Status", ""), json_bool(j, "Stop", false) ? " (stopped)" : "");
-	potter_row(&l, "Periodic|%s", json_is_object(json_object_get(j, "Periodic")) ? "true" : "false");
-	potter_row(&l, "Parameterized|%s", json_is_object(json_object_get(j, "ParameterizedJob")) ? "true" : "false");
+	potter_row(&l, "Status|%s%s", json_str(j, "Status", ""),
+	    json_bool(j, "Stop", false) ? " (stopped)" : "");
+	potter_row(
+	    &l, "Periodic|%s", json_is_object(json_object_get(j, "Periodic")) ? "true" : "false");
+	potter_row(&l, "Parameterized|%s",
+	    json_is_object(json_object_get(j, "ParameterizedJob")) ? "true" : "false");
 	potter_print_kv(c, &l, "");
 	buf_fini(&l.text);
 }
@@ -414,15 +435,15 @@ show_basic(struct potter_call *c, const json_t *j)
 static void
 show_summary(struct potter_call *c, const json_t *summary)
 {
-	static const char *const counts[] = { "Queued", "Starting", "Running", "Failed", "Complete", "Lost" };
+	static const char *const counts[] = { "Queued", "Starting", "Running", "Failed", "Complete",
+		"Lost" };
 	struct potter_lines l = { .text = BUF_INIT };
 	const char *name;
 	json_t *g;
 
 	puts("\nSummary");
 	potter_row(&l, "Task Group|Queued|Starting|Running|Failed|Complete|Lost");
-	json_object_foreach(json_object_get(summary, "Summary"), name, g)
-	{
+	json_object_foreach (json_object_get(summary, "Summary"), name, g) {
 		autobuf struct buf row = BUF_INIT;
 		for (size_t i = 0; i < NELEM(counts); i++)
 			buf_addf(&row, "|%lld", (long long)json_int(g, counts[i], 0));
@@ -440,14 +461,16 @@ show_evals(struct potter_call *c, const json_t *evals)
 	json_t *ev;
 
 	potter_row(&l, "ID|Priority|Triggered By|Status|Placement Failures");
-	json_array_foreach(evals, i, ev)
-	{
+	json_array_foreach (evals, i, ev) {
 		const char *status = json_str(ev, "Status", "");
-		const char *failures = strcmp(status, "blocked") == 0                          ? "N/A - In Progress"
-		    : json_object_size(json_object_get(ev, "FailedTGAllocs")) > 0 ? "true"
-										   : "false";
-		potter_row(&l, "%s|%lld|%s|%s|%s", potter_short(c, json_str(ev, "ID", ""), potter_length(c)),
-		    (long long)json_int(ev, "Priority", 0), json_str(ev, "TriggeredBy", ""), status, failures);
+		const char *failures = strcmp(status, "blocked") == 0 ? "N/A - In Progress"
+				       : json_object_size(json_object_get(ev, "FailedTGAllocs")) > 0
+					   ? "true"
+					   : "false";
+		potter_row(&l, "%s|%lld|%s|%s|%s",
+		    potter_short(c, json_str(ev, "ID", ""), potter_length(c)),
+		    (long long)json_int(ev, "Priority", 0), json_str(ev, "TriggeredBy", ""), status,
+		    failures);
 	}
 	potter_print_list(c, &l, "");
 	buf_fini(&l.text);
@@ -462,18 +485,17 @@ show_placement_failure(struct potter_call *c, const json_t *evals)
 	size_t i;
 	json_t *ev, *m;
 
-	json_array_foreach(evals, i, ev)
-	{
+	json_array_foreach (evals, i, ev) {
 		blocked = blocked || strcmp(json_str(ev, "Status", ""), "blocked") == 0;
 		if (json_object_size(json_object_get(ev, "FailedTGAllocs")) > 0 &&
-		    (latest == NULL || json_int(latest, "CreateIndex", 0) < json_int(ev, "CreateIndex", 0)))
+		    (latest == NULL ||
+			json_int(latest, "CreateIndex", 0) < json_int(ev, "CreateIndex", 0)))
 			latest = ev;
 	}
 	if (!blocked || latest == NULL)
 		return;
 	puts("\nPlacement Failure");
-	json_object_foreach(json_object_get(latest, "FailedTGAllocs"), group, m)
-	{
+	json_object_foreach (json_object_get(latest, "FailedTGAllocs"), group, m) {
 		printf("Task Group \"%s\":\n", group);
 		potter_show_metrics(c, m, false, "  ");
 	}
@@ -505,7 +527,8 @@ status_of(struct potter_call *c, const json_t *job)
 	show_basic(c, job);
 	if (potter_on(c, "short"))
 		return 0;
-	if (potter_get(c, &allocs, &e, "/v1/job/%s/allocations?all=%s", id, potter_on(c, "all-allocs") ? "true" : "false") < 0 ||
+	if (potter_get(c, &allocs, &e, "/v1/job/%s/allocations?all=%s", id,
+		potter_on(c, "all-allocs") ? "true" : "false") < 0 ||
 	    potter_get(c, &evals, &e, "/v1/job/%s/evaluations", id) < 0 ||
 	    potter_get(c, &deployment, &e, "/v1/job/%s/deployment", id) < 0 ||
 	    potter_get(c, &summary, &e, "/v1/job/%s/summary", id) < 0)
@@ -590,8 +613,9 @@ job_stop(struct potter_call *c)
 		puts("Cancelling job stop");
 		return 0;
 	}
-	if (potter_send(c, "DELETE", NULL, &r, &e, "/v1/job/%s?purge=%s&global=%s", potter_escape(c, id),
-		potter_on(c, "purge") ? "true" : "false", potter_on(c, "global") ? "true" : "false") < 0)
+	if (potter_send(c, "DELETE", NULL, &r, &e, "/v1/job/%s?purge=%s&global=%s",
+		potter_escape(c, id), potter_on(c, "purge") ? "true" : "false",
+		potter_on(c, "global") ? "true" : "false") < 0)
 		return potter_fail("Error deregistering job: %s", e.text);
 	const char *eval = arena_strdup(&c->mem, json_str(r.json, "EvalID", ""));
 	if (eval[0] == '\0')
@@ -634,16 +658,17 @@ job_inspect(struct potter_call *c)
 		struct err e = ERR_INIT;
 		size_t i;
 		json_t *v;
-		if (potter_get(c, &r, &e, "/v1/job/%s/versions", potter_escape(c, json_str(job, "ID", ""))) < 0)
+		if (potter_get(c, &r, &e, "/v1/job/%s/versions",
+			potter_escape(c, json_str(job, "ID", ""))) < 0)
 			return potter_fail("Error retrieving job versions: %s", e.text);
-		json_array_foreach(json_object_get(r.json, "Versions"), i,
-		    v) if (json_int(v, "Version", -1) == strtoll(version, NULL, 10))
-		{
-			autojson json_t *old = json_pack("{s:O}", "Job", v);
-			potter_json(old);
-			return 0;
-		}
-		return potter_fail("job \"%s\" with version %s couldn't be found", json_str(job, "ID", ""), version);
+		json_array_foreach (json_object_get(r.json, "Versions"), i, v)
+			if (json_int(v, "Version", -1) == strtoll(version, NULL, 10)) {
+				autojson json_t *old = json_pack("{s:O}", "Job", v);
+				potter_json(old);
+				return 0;
+			}
+		return potter_fail("job \"%s\" with version %s couldn't be found",
+		    json_str(job, "ID", ""), version);
 	}
 	autojson json_t *whole = json_pack("{s:O}", "Job", job);
 	potter_json(whole);
@@ -693,46 +718,45 @@ const struct potter_command potter_job_validate = {
 	.run = job_validate_file,
 };
 
-static const char example[] =
-    "job \"example\" {\n"
-    "  datacenters = [\"minipot\"]\n"
-    "\n"
-    "  group \"web\" {\n"
-    "    network {\n"
-    "      port \"http\" {}\n"
-    "    }\n"
-    "\n"
-    "    service {\n"
-    "      name = \"example\"\n"
-    "      port = \"http\"\n"
-    "\n"
-    "      check {\n"
-    "        type     = \"tcp\"\n"
-    "        interval = \"5s\"\n"
-    "        timeout  = \"2s\"\n"
-    "      }\n"
-    "    }\n"
-    "\n"
-    "    task \"nginx\" {\n"
-    "      driver = \"pot\"\n"
-    "\n"
-    "      config {\n"
-    "        image = \"http://127.0.0.1:4646/registry\"\n"
-    "        pot   = \"nginx-demo\"\n"
-    "        tag   = \"1.0\"\n"
-    "\n"
-    "        port_map {\n"
-    "          http = \"80\"\n"
-    "        }\n"
-    "      }\n"
-    "\n"
-    "      resources {\n"
-    "        cpu    = 100\n"
-    "        memory = 64\n"
-    "      }\n"
-    "    }\n"
-    "  }\n"
-    "}\n";
+static const char example[] = "job \"example\" {\n"
+			      "  datacenters = [\"minipot\"]\n"
+			      "\n"
+			      "  group \"web\" {\n"
+			      "    network {\n"
+			      "      port \"http\" {}\n"
+			      "    }\n"
+			      "\n"
+			      "    service {\n"
+			      "      name = \"example\"\n"
+			      "      port = \"http\"\n"
+			      "\n"
+			      "      check {\n"
+			      "        type     = \"tcp\"\n"
+			      "        interval = \"5s\"\n"
+			      "        timeout  = \"2s\"\n"
+			      "      }\n"
+			      "    }\n"
+			      "\n"
+			      "    task \"nginx\" {\n"
+			      "      driver = \"pot\"\n"
+			      "\n"
+			      "      config {\n"
+			      "        image = \"http://127.0.0.1:4646/registry\"\n"
+			      "        pot   = \"nginx-demo\"\n"
+			      "        tag   = \"1.0\"\n"
+			      "\n"
+			      "        port_map {\n"
+			      "          http = \"80\"\n"
+			      "        }\n"
+			      "      }\n"
+			      "\n"
+			      "      resources {\n"
+			      "        cpu    = 100\n"
+			      "        memory = 64\n"
+			      "      }\n"
+			      "    }\n"
+			      "  }\n"
+			      "}\n";
 
 static int
 job_init(struct potter_call *c)

@@ -120,17 +120,21 @@ find_option(const struct potter_command *cmd, const char *name, size_t len)
 static void
 command_help(const struct potter_command *cmd)
 {
-	printf("Usage: potter %s [options] %s\n\n  %s\n\nOptions:\n", cmd->name, cmd->args, cmd->what);
+	printf(
+	    "Usage: potter %s [options] %s\n\n  %s\n\nOptions:\n", cmd->name, cmd->args, cmd->what);
 	for (const struct potter_option *o = cmd->options; o->name != NULL; o++)
 		printf("  -%s%s%-*s %s\n", o->name, o->value != NULL ? "=" : "",
-		    (int)(24 - strlen(o->name) - (o->value != NULL)), o->value != NULL ? o->value : "", o->what);
+		    (int)(24 - strlen(o->name) - (o->value != NULL)),
+		    o->value != NULL ? o->value : "", o->what);
 	puts("\nGeneral options:");
 	for (const struct potter_option *o = general; o->name != NULL; o++)
 		printf("  -%s%s%-*s %s\n", o->name, o->value != NULL ? "=" : "",
-		    (int)(24 - strlen(o->name) - (o->value != NULL)), o->value != NULL ? o->value : "", o->what);
+		    (int)(24 - strlen(o->name) - (o->value != NULL)),
+		    o->value != NULL ? o->value : "", o->what);
 }
 
-/* One "-name", "-name=value" or "-name value". 1: taken; 0: no option; -1: told; 2: help was shown. */
+/* One "-name", "-name=value" or "-name value". 1: taken; 0: no option; -1: told; 2: help was shown.
+ */
 static int
 take_option(struct potter_call *c, char **argv, int *i)
 {
@@ -213,8 +217,8 @@ overview(FILE *out)
 	fprintf(out, "    %-20s %s\n", "agent", "Runs an agent: server, client, or both");
 	for (size_t i = 0; i < NELEM(commands); i++) {
 		char name[64];
-		snprintf(name, sizeof(name), "%s%s%s", commands[i]->name, commands[i]->alias ? ", " : "",
-		    commands[i]->alias ? commands[i]->alias : "");
+		snprintf(name, sizeof(name), "%s%s%s", commands[i]->name,
+		    commands[i]->alias ? ", " : "", commands[i]->alias ? commands[i]->alias : "");
 		fprintf(out, "    %-20s %s\n", name, commands[i]->what);
 	}
 	fprintf(out, "    %-20s %s\n", "version", "Prints the version");
@@ -247,7 +251,8 @@ unknown(char **argv)
 		const char *name = commands[i]->name;
 		if (strncmp(name, argv[0], len) == 0 && name[len] == ' ') {
 			if (n == 0)
-				printf("Usage: potter %s <subcommand> [options] [args]\n\n", argv[0]);
+				printf(
+				    "Usage: potter %s <subcommand> [options] [args]\n\n", argv[0]);
 			printf("    %-20s %s\n", name, commands[i]->what);
 			n++;
 		}
@@ -260,8 +265,8 @@ unknown(char **argv)
 			names[n++] = commands[i]->alias;
 	}
 	const char *near = str_nearest(argv[0], names, n);
-	return potter_fail("potter: there is no command \"%s\"%s%s%s", argv[0], near ? "; did you mean \"" : "",
-	    near ? near : "", near ? "\"?" : "");
+	return potter_fail("potter: there is no command \"%s\"%s%s%s", argv[0],
+	    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 static void
@@ -276,13 +281,13 @@ potter_main(int argc, char **argv, potter_agent_fn *agent)
 	int words;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (argc < 2 || strcmp(argv[1], "-help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-	    strcmp(argv[1], "help") == 0) {
+	if (argc < 2 || strcmp(argv[1], "-help") == 0 || strcmp(argv[1], "--help") == 0 ||
+	    strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		overview(argc < 2 ? stderr : stdout);
 		return argc < 2 ? 127 : 0;
 	}
-	if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "-version") == 0 || strcmp(argv[1], "--version") == 0 ||
-	    strcmp(argv[1], "-v") == 0) {
+	if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "-version") == 0 ||
+	    strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0) {
 		version();
 		return 0;
 	}

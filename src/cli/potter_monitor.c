@@ -47,18 +47,20 @@ look_at_allocs(struct potter_call *c, struct seen *s, const json_t *eval, const 
 	size_t i, n = potter_length(c);
 	json_t *a;
 
-	json_array_foreach(allocs, i, a)
-	{
+	json_array_foreach (allocs, i, a) {
 		const char *id = json_str(a, "ID", ""), *status = json_str(a, "ClientStatus", "");
-		const char *before = map_get(&s->allocs, id), *why = json_str(a, "ClientDescription", "");
+		const char *before = map_get(&s->allocs, id),
+			   *why = json_str(a, "ClientDescription", "");
 		const char *node = potter_short(c, json_str(a, "NodeID", ""), n);
 		bool older = json_int(a, "CreateIndex", 0) < json_int(eval, "CreateIndex", 0);
 		if (before == NULL && (older || str_eq(json_str(a, "DesiredStatus", ""), "run")))
-			printf("    %s: Allocation \"%s\" %s: node \"%s\", group \"%s\"\n", now(c), potter_short(c, id, n),
-			    older ? "modified" : "created", node, json_str(a, "TaskGroup", ""));
+			printf("    %s: Allocation \"%s\" %s: node \"%s\", group \"%s\"\n", now(c),
+			    potter_short(c, id, n), older ? "modified" : "created", node,
+			    json_str(a, "TaskGroup", ""));
 		else if (before != NULL && strcmp(before, status) != 0)
-			printf("    %s: Allocation \"%s\" status changed: \"%s\" -> \"%s\"%s%s%s\n", now(c),
-			    potter_short(c, id, n), before, status, why[0] ? " (" : "", why, why[0] ? ")" : "");
+			printf("    %s: Allocation \"%s\" status changed: \"%s\" -> \"%s\"%s%s%s\n",
+			    now(c), potter_short(c, id, n), before, status, why[0] ? " (" : "", why,
+			    why[0] ? ")" : "");
 		map_set(&s->allocs, id, arena_strdup(&c->mem, status));
 	}
 }
@@ -67,18 +69,22 @@ static void
 look(struct potter_call *c, struct seen *s, const json_t *eval, const json_t *allocs)
 {
 	const char *status = json_str(eval, "Status", ""), *job = json_str(eval, "JobID", "");
-	const char *node = json_str(eval, "NodeID", ""), *deployment = json_str(eval, "DeploymentID", "");
+	const char *node = json_str(eval, "NodeID", ""),
+		   *deployment = json_str(eval, "DeploymentID", "");
 
 	if (s->node[0] == '\0' && node[0] != '\0')
-		printf("    %s: Evaluation triggered by node \"%s\"\n", now(c), potter_short(c, node, potter_length(c)));
+		printf("    %s: Evaluation triggered by node \"%s\"\n", now(c),
+		    potter_short(c, node, potter_length(c)));
 	if (s->job[0] == '\0' && job[0] != '\0')
 		printf("    %s: Evaluation triggered by job \"%s\"\n", now(c), job);
 	if (s->deployment[0] == '\0' && deployment[0] != '\0')
 		printf("    %s: Evaluation within deployment: \"%s\"\n", now(c),
 		    potter_short(c, deployment, potter_length(c)));
 	look_at_allocs(c, s, eval, allocs);
-	if (s->status[0] != '\0' && strcmp(status, "pending") != 0 && strcmp(s->status, status) != 0)
-		printf("    %s: Evaluation status changed: \"%s\" -> \"%s\"\n", now(c), s->status, status);
+	if (s->status[0] != '\0' && strcmp(status, "pending") != 0 &&
+	    strcmp(s->status, status) != 0)
+		printf("    %s: Evaluation status changed: \"%s\" -> \"%s\"\n", now(c), s->status,
+		    status);
 	s->status = arena_strdup(&c->mem, status);
 	s->job = arena_strdup(&c->mem, job);
 	s->node = arena_strdup(&c->mem, node);
@@ -89,7 +95,8 @@ look(struct potter_call *c, struct seen *s, const json_t *eval, const json_t *al
 static bool
 terminal(const char *status)
 {
-	return strcmp(status, "complete") == 0 || strcmp(status, "failed") == 0 || strcmp(status, "canceled") == 0;
+	return strcmp(status, "complete") == 0 || strcmp(status, "failed") == 0 ||
+	       strcmp(status, "canceled") == 0;
 }
 
 static bool
@@ -97,25 +104,28 @@ tell_end(struct potter_call *c, const json_t *eval)
 {
 	const char *id = potter_short(c, json_str(eval, "ID", ""), potter_length(c)), *group;
 	const json_t *failed = json_object_get(eval, "FailedTGAllocs");
-	const char *status = json_str(eval, "Status", ""), *blocked = json_str(eval, "BlockedEval", "");
+	const char *status = json_str(eval, "Status", ""),
+		   *blocked = json_str(eval, "BlockedEval", "");
 	json_t *m;
 
 	if (json_object_size(failed) == 0) {
-		printf("==> %s: Evaluation \"%s\" finished with status \"%s\"\n", now(c), id, status);
+		printf(
+		    "==> %s: Evaluation \"%s\" finished with status \"%s\"\n", now(c), id, status);
 		return false;
 	}
-	printf("==> %s: Evaluation \"%s\" finished with status \"%s\" but failed to place all allocations:\n", now(c), id,
-	    status);
-	json_object_foreach((json_t *)failed, group, m)
-	{
+	printf("==> %s: Evaluation \"%s\" finished with status \"%s\" but failed to place all "
+	       "allocations:\n",
+	    now(c), id, status);
+	json_object_foreach ((json_t *)failed, group, m) {
 		int64_t more = json_int(m, "CoalescedFailures", 0);
-		printf("    %s: Task Group \"%s\" (failed to place %lld allocation%s):\n", now(c), group,
-		    (long long)more + 1, more > 0 ? "s" : "");
+		printf("    %s: Task Group \"%s\" (failed to place %lld allocation%s):\n", now(c),
+		    group, (long long)more + 1, more > 0 ? "s" : "");
 		potter_show_metrics(c, m, false, "      ");
 	}
 	if (blocked[0] != '\0')
-		printf("    %s: Evaluation \"%s\" waiting for additional capacity to place remainder\n", now(c),
-		    potter_short(c, blocked, potter_length(c)));
+		printf("    %s: Evaluation \"%s\" waiting for additional capacity to place "
+		       "remainder\n",
+		    now(c), potter_short(c, blocked, potter_length(c)));
 	return true;
 }
 
@@ -152,7 +162,9 @@ potter_monitor_eval(struct potter_call *c, const char *id)
 	int failed = 0;
 
 	while (next[0] != '\0') {
-		struct seen s = { .status = "", .job = "", .node = "", .deployment = "", .allocs = MAP_INIT };
+		struct seen s = {
+			.status = "", .job = "", .node = "", .deployment = "", .allocs = MAP_INIT
+		};
 		const char *current = next;
 		int rc = follow(c, current, &s, &next);
 		map_fini(&s.allocs);
@@ -162,7 +174,8 @@ potter_monitor_eval(struct potter_call *c, const char *id)
 		deployment = s.deployment;
 	}
 	if (deployment[0] != '\0') {
-		printf("==> %s: Monitoring deployment \"%s\"\n", now(c), potter_short(c, deployment, potter_length(c)));
+		printf("==> %s: Monitoring deployment \"%s\"\n", now(c),
+		    potter_short(c, deployment, potter_length(c)));
 		potter_monitor_deployment(c, deployment);
 	}
 	return failed ? 2 : 0;
@@ -171,8 +184,8 @@ potter_monitor_eval(struct potter_call *c, const char *id)
 static bool
 ended(const char *status)
 {
-	return strcmp(status, "successful") == 0 || strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0 ||
-	    strcmp(status, "blocked") == 0;
+	return strcmp(status, "successful") == 0 || strcmp(status, "failed") == 0 ||
+	       strcmp(status, "cancelled") == 0 || strcmp(status, "blocked") == 0;
 }
 
 int
@@ -183,8 +196,8 @@ potter_monitor_deployment(struct potter_call *c, const char *id)
 	for (;;) {
 		autoreply struct potter_reply d = POTTER_REPLY_INIT;
 		struct err e = ERR_INIT;
-		if (potter_get(c, &d, &e, "/v1/deployment/%s?stale=&wait=%dms&index=%llu", id, DEPLOYMENT_WAIT_MS,
-			(unsigned long long)index) < 0) {
+		if (potter_get(c, &d, &e, "/v1/deployment/%s?stale=&wait=%dms&index=%llu", id,
+			DEPLOYMENT_WAIT_MS, (unsigned long long)index) < 0) {
 			fprintf(stderr, "    %s: Error fetching deployment: %s\n", now(c), e.text);
 			return 1;
 		}

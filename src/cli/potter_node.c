@@ -1,4 +1,5 @@
-/* potter_node.c: node status, eval status, deployment status, agent-info, server members, system gc. */
+/* potter_node.c: node status, eval status, deployment status, agent-info, server members, system
+ * gc. */
 #include "cli/potter.h"
 
 #include "base/str.h"
@@ -16,10 +17,12 @@ show_nodes(struct potter_call *c, const json_t *rows)
 	json_t *n;
 
 	potter_row(&l, "ID|DC|Name|Class|Drain|Eligibility|Status");
-	json_array_foreach(rows, i, n) potter_row(&l, "%s|%s|%s|%s|%s|%s|%s",
-	    potter_short(c, json_str(n, "ID", ""), potter_length(c)), json_str(n, "Datacenter", ""),
-	    json_str(n, "Name", ""), json_str(n, "NodeClass", ""), json_bool(n, "Drain", false) ? "true" : "false",
-	    json_str(n, "SchedulingEligibility", ""), json_str(n, "Status", ""));
+	json_array_foreach (rows, i, n)
+		potter_row(&l, "%s|%s|%s|%s|%s|%s|%s",
+		    potter_short(c, json_str(n, "ID", ""), potter_length(c)),
+		    json_str(n, "Datacenter", ""), json_str(n, "Name", ""),
+		    json_str(n, "NodeClass", ""), json_bool(n, "Drain", false) ? "true" : "false",
+		    json_str(n, "SchedulingEligibility", ""), json_str(n, "Status", ""));
 	potter_print_list(c, &l, "");
 	buf_fini(&l.text);
 }
@@ -27,8 +30,10 @@ show_nodes(struct potter_call *c, const json_t *rows)
 static const char *
 uptime(struct potter_call *c, int64_t s)
 {
-	return s >= 3600 ? arena_printf(&c->mem, "%lldh%lldm%llds", (long long)(s / 3600), (long long)(s / 60 % 60), (long long)(s % 60))
-			 : arena_printf(&c->mem, "%lldm%llds", (long long)(s / 60), (long long)(s % 60));
+	return s >= 3600
+		   ? arena_printf(&c->mem, "%lldh%lldm%llds", (long long)(s / 3600),
+			 (long long)(s / 60 % 60), (long long)(s % 60))
+		   : arena_printf(&c->mem, "%lldm%llds", (long long)(s / 60), (long long)(s % 60));
 }
 
 static void
@@ -38,8 +43,7 @@ show_drivers(struct potter_lines *l, const json_t *n)
 	const char *name;
 	json_t *d;
 
-	json_object_foreach(json_object_get(n, "Drivers"), name, d)
-	{
+	json_object_foreach (json_object_get(n, "Drivers"), name, d) {
 		if (!json_bool(d, "Detected", false))
 			continue;
 		buf_addf(&names, "%s%s%s", names.len > 0 ? "," : "", name,
@@ -51,14 +55,14 @@ show_drivers(struct potter_lines *l, const json_t *n)
 static void
 show_allocated(struct potter_call *c, const json_t *n, const json_t *allocs)
 {
-	const json_t *all = json_object_get(n, "NodeResources"), *kept = json_object_get(n, "ReservedResources");
+	const json_t *all = json_object_get(n, "NodeResources"),
+		     *kept = json_object_get(n, "ReservedResources");
 	struct potter_lines l = { .text = BUF_INIT };
 	long long cpu = 0, memory = 0, disk = 0;
 	size_t i;
 	json_t *a;
 
-	json_array_foreach(allocs, i, a)
-	{
+	json_array_foreach (allocs, i, a) {
 		const json_t *r = json_object_get(a, "Resources");
 		if (strcmp(json_str(a, "ClientStatus", ""), "running") != 0)
 			continue;
@@ -67,15 +71,18 @@ show_allocated(struct potter_call *c, const json_t *n, const json_t *allocs)
 		disk += json_int(r, "DiskMB", 0);
 	}
 	long long mhz = json_int(json_object_get(all, "Cpu"), "CpuShares", 0) -
-	    json_int(json_object_get(kept, "Cpu"), "CpuShares", 0);
+			json_int(json_object_get(kept, "Cpu"), "CpuShares", 0);
 	double mb = (double)(json_int(json_object_get(all, "Memory"), "MemoryMB", 0) -
-			json_int(json_object_get(kept, "Memory"), "MemoryMB", 0)) * 1048576;
+			     json_int(json_object_get(kept, "Memory"), "MemoryMB", 0)) *
+		    1048576;
 	double disk_mb = (double)(json_int(json_object_get(all, "Disk"), "DiskMB", 0) -
-			     json_int(json_object_get(kept, "Disk"), "DiskMB", 0)) * 1048576;
+				  json_int(json_object_get(kept, "Disk"), "DiskMB", 0)) *
+			 1048576;
 	puts("\nAllocated Resources");
 	potter_row(&l, "CPU|Memory|Disk");
-	potter_row(&l, "%lld/%lld MHz|%s/%s|%s/%s", cpu, mhz, potter_ibytes(c, (double)memory * 1048576),
-	    potter_ibytes(c, mb), potter_ibytes(c, (double)disk * 1048576), potter_ibytes(c, disk_mb));
+	potter_row(&l, "%lld/%lld MHz|%s/%s|%s/%s", cpu, mhz,
+	    potter_ibytes(c, (double)memory * 1048576), potter_ibytes(c, mb),
+	    potter_ibytes(c, (double)disk * 1048576), potter_ibytes(c, disk_mb));
 	potter_print_list(c, &l, "");
 	buf_fini(&l.text);
 }
@@ -83,14 +90,18 @@ show_allocated(struct potter_call *c, const json_t *n, const json_t *allocs)
 static void
 show_utilisation(struct potter_call *c, const json_t *stats)
 {
-	const json_t *memory = json_object_get(stats, "Memory"), *disk = json_object_get(stats, "AllocDirStats");
+	const json_t *memory = json_object_get(stats, "Memory"),
+		     *disk = json_object_get(stats, "AllocDirStats");
 	struct potter_lines l = { .text = BUF_INIT };
 
 	puts("\nHost Resource Utilization");
 	potter_row(&l, "CPU|Memory|Disk");
-	potter_row(&l, "%.0f MHz|%s/%s|%s/%s", json_number_value(json_object_get(stats, "CPUTicksConsumed")),
-	    potter_ibytes(c, (double)json_int(memory, "Used", 0)), potter_ibytes(c, (double)json_int(memory, "Total", 0)),
-	    potter_ibytes(c, (double)json_int(disk, "Used", 0)), potter_ibytes(c, (double)json_int(disk, "Size", 0)));
+	potter_row(&l, "%.0f MHz|%s/%s|%s/%s",
+	    json_number_value(json_object_get(stats, "CPUTicksConsumed")),
+	    potter_ibytes(c, (double)json_int(memory, "Used", 0)),
+	    potter_ibytes(c, (double)json_int(memory, "Total", 0)),
+	    potter_ibytes(c, (double)json_int(disk, "Used", 0)),
+	    potter_ibytes(c, (double)json_int(disk, "Size", 0)));
 	potter_print_list(c, &l, "");
 	buf_fini(&l.text);
 }
@@ -127,8 +138,8 @@ one_node(struct potter_call *c, const json_t *n)
 	potter_show_allocs(c, allocs.json);
 	if (potter_on(c, "verbose")) {
 		puts("\nAttributes");
-		json_object_foreach(json_object_get(n, "Attributes"), key, v)
-		    potter_row(&l, "%s|%s", key, json_string_value(v));
+		json_object_foreach (json_object_get(n, "Attributes"), key, v)
+			potter_row(&l, "%s|%s", key, json_string_value(v));
 		potter_print_kv(c, &l, "");
 	}
 	buf_fini(&l.text);
@@ -147,11 +158,13 @@ node_status(struct potter_call *c)
 	if (potter_on(c, "self")) {
 		if (potter_get(c, &r, &e, "/v1/agent/self") < 0)
 			return potter_fail("Error querying agent info: %s", e.text);
-		id = arena_strdup(&c->mem,
-		    json_str(json_object_get(json_object_get(r.json, "stats"), "client"), "node_id", ""));
+		id = arena_strdup(
+		    &c->mem, json_str(json_object_get(json_object_get(r.json, "stats"), "client"),
+				 "node_id", ""));
 	}
 	if (id != NULL) {
-		autojson json_t *n = potter_find(c, "/v1/nodes", "/v1/node", "node", id, show_nodes);
+		autojson json_t *n =
+		    potter_find(c, "/v1/nodes", "/v1/node", "node", id, show_nodes);
 		if (n == NULL)
 			return 1;
 		if (potter_on(c, "json")) {
@@ -196,10 +209,12 @@ list_evals(struct potter_call *c, const json_t *rows)
 	json_t *ev;
 
 	potter_row(&l, "ID|Priority|Triggered By|Status|Placement Failures");
-	json_array_foreach(rows, i, ev) potter_row(&l, "%s|%lld|%s|%s|%s",
-	    potter_short(c, json_str(ev, "ID", ""), potter_length(c)), (long long)json_int(ev, "Priority", 0),
-	    json_str(ev, "TriggeredBy", ""), json_str(ev, "Status", ""),
-	    json_object_size(json_object_get(ev, "FailedTGAllocs")) > 0 ? "true" : "false");
+	json_array_foreach (rows, i, ev)
+		potter_row(&l, "%s|%lld|%s|%s|%s",
+		    potter_short(c, json_str(ev, "ID", ""), potter_length(c)),
+		    (long long)json_int(ev, "Priority", 0), json_str(ev, "TriggeredBy", ""),
+		    json_str(ev, "Status", ""),
+		    json_object_size(json_object_get(ev, "FailedTGAllocs")) > 0 ? "true" : "false");
 	potter_print_list(c, &l, "");
 	buf_fini(&l.text);
 }
@@ -208,7 +223,8 @@ static void
 show_eval(struct potter_call *c, const json_t *ev)
 {
 	const json_t *failed = json_object_get(ev, "FailedTGAllocs");
-	const char *status = json_str(ev, "Status", ""), *why = json_str(ev, "StatusDescription", ""), *group;
+	const char *status = json_str(ev, "Status", ""),
+		   *why = json_str(ev, "StatusDescription", ""), *group;
 	struct potter_lines l = { .text = BUF_INIT };
 	json_t *m;
 
@@ -222,7 +238,9 @@ show_eval(struct potter_call *c, const json_t *ev)
 	potter_row(&l, "Job ID|%s", json_str(ev, "JobID", ""));
 	potter_row(&l, "Priority|%lld", (long long)json_int(ev, "Priority", 0));
 	potter_row(&l, "Placement Failures|%s",
-	    strcmp(status, "blocked") == 0 ? "N/A - In Progress" : json_object_size(failed) > 0 ? "true" : "false");
+	    strcmp(status, "blocked") == 0 ? "N/A - In Progress"
+	    : json_object_size(failed) > 0 ? "true"
+					   : "false");
 	if (potter_on(c, "verbose")) {
 		potter_row(&l, "Previous Eval|%s", json_str(ev, "PreviousEval", ""));
 		potter_row(&l, "Next Eval|%s", json_str(ev, "NextEval", ""));
@@ -233,10 +251,10 @@ show_eval(struct potter_call *c, const json_t *ev)
 	if (json_object_size(failed) == 0)
 		return;
 	puts("\nFailed Placements");
-	json_object_foreach((json_t *)failed, group, m)
-	{
+	json_object_foreach ((json_t *)failed, group, m) {
 		long long more = json_int(m, "CoalescedFailures", 0);
-		printf("Task Group \"%s\" (failed to place %lld allocation%s):\n", group, more + 1, more > 0 ? "s" : "");
+		printf("Task Group \"%s\" (failed to place %lld allocation%s):\n", group, more + 1,
+		    more > 0 ? "s" : "");
 		potter_show_metrics(c, m, false, "  ");
 		putchar('\n');
 	}
@@ -251,7 +269,8 @@ eval_status(struct potter_call *c)
 {
 	if (c->argc != 1)
 		return potter_usage(c, "one argument");
-	autojson json_t *ev = potter_find(c, "/v1/evaluations", "/v1/evaluation", "evaluation", c->argv[0], list_evals);
+	autojson json_t *ev = potter_find(
+	    c, "/v1/evaluations", "/v1/evaluation", "evaluation", c->argv[0], list_evals);
 	if (ev == NULL)
 		return 1;
 	if (potter_on(c, "monitor"))
@@ -292,9 +311,11 @@ list_deployments(struct potter_call *c, const json_t *rows)
 		return;
 	}
 	potter_row(&l, "ID|Job ID|Job Version|Status|Description");
-	json_array_foreach(rows, i, d) potter_row(&l, "%s|%s|%lld|%s|%s",
-	    potter_short(c, json_str(d, "ID", ""), potter_length(c)), json_str(d, "JobID", ""),
-	    (long long)json_int(d, "JobVersion", 0), json_str(d, "Status", ""), json_str(d, "StatusDescription", ""));
+	json_array_foreach (rows, i, d)
+		potter_row(&l, "%s|%s|%lld|%s|%s",
+		    potter_short(c, json_str(d, "ID", ""), potter_length(c)),
+		    json_str(d, "JobID", ""), (long long)json_int(d, "JobVersion", 0),
+		    json_str(d, "Status", ""), json_str(d, "StatusDescription", ""));
 	potter_print_list(c, &l, "");
 	buf_fini(&l.text);
 }
@@ -313,8 +334,8 @@ deployment_status(struct potter_call *c)
 		list_deployments(c, r.json);
 		return 0;
 	}
-	autojson json_t *d =
-	    potter_find(c, "/v1/deployments", "/v1/deployment", "deployment", c->argv[0], list_deployments);
+	autojson json_t *d = potter_find(
+	    c, "/v1/deployments", "/v1/deployment", "deployment", c->argv[0], list_deployments);
 	if (d == NULL)
 		return 1;
 	if (potter_on(c, "monitor"))
@@ -359,10 +380,11 @@ agent_info(struct potter_call *c)
 		potter_json(r.json);
 		return 0;
 	}
-	json_object_foreach(json_object_get(r.json, "stats"), group, rows)
-	{
+	json_object_foreach (json_object_get(r.json, "stats"), group, rows) {
 		puts(group);
-		json_object_foreach(rows, key, v) printf("  %s = %s\n", key, json_string_value(v) ? json_string_value(v) : "");
+		json_object_foreach (rows, key, v)
+			printf(
+			    "  %s = %s\n", key, json_string_value(v) ? json_string_value(v) : "");
 	}
 	return 0;
 }
@@ -372,7 +394,8 @@ const struct potter_command potter_agent_info = {
 	.alias = NULL,
 	.args = "",
 	.what = "Display status information about the local agent",
-	.options = (const struct potter_option[]){ { "json", NULL, "as JSON" }, { NULL, NULL, NULL } },
+	.options =
+	    (const struct potter_option[]){ { "json", NULL, "as JSON" }, { NULL, NULL, NULL } },
 	.run = agent_info,
 };
 
@@ -385,18 +408,20 @@ server_members(struct potter_call *c)
 	size_t i;
 	json_t *m;
 
-	if (potter_get(c, &r, &e, "/v1/agent/members") < 0 || potter_get(c, &leader, &e, "/v1/status/leader") < 0)
+	if (potter_get(c, &r, &e, "/v1/agent/members") < 0 ||
+	    potter_get(c, &leader, &e, "/v1/status/leader") < 0)
 		return potter_fail("Error querying servers: %s", e.text);
 	potter_row(&l, "Name|Address|Port|Status|Leader|Protocol|Build|Datacenter|Region");
-	json_array_foreach(json_object_get(r.json, "Members"), i, m)
-	{
+	json_array_foreach (json_object_get(r.json, "Members"), i, m) {
 		const json_t *tags = json_object_get(m, "Tags");
-		const char *rpc = arena_printf(&c->mem, "%s:%s", json_str(m, "Addr", ""), json_str(tags, "port", "4647"));
+		const char *rpc = arena_printf(
+		    &c->mem, "%s:%s", json_str(m, "Addr", ""), json_str(tags, "port", "4647"));
 		bool leads = leader.json != NULL && str_eq(json_string_value(leader.json), rpc);
-		potter_row(&l, "%s|%s|%lld|%s|%s|%lld|%s|%s|%s", json_str(m, "Name", ""), json_str(m, "Addr", ""),
-		    (long long)json_int(m, "Port", 0), json_str(m, "Status", ""), leads ? "true" : "false",
-		    (long long)json_int(m, "ProtocolCur", 2), json_str(tags, "build", ""), json_str(tags, "dc", ""),
-		    json_str(tags, "region", ""));
+		potter_row(&l, "%s|%s|%lld|%s|%s|%lld|%s|%s|%s", json_str(m, "Name", ""),
+		    json_str(m, "Addr", ""), (long long)json_int(m, "Port", 0),
+		    json_str(m, "Status", ""), leads ? "true" : "false",
+		    (long long)json_int(m, "ProtocolCur", 2), json_str(tags, "build", ""),
+		    json_str(tags, "dc", ""), json_str(tags, "region", ""));
 	}
 	potter_print_list(c, &l, "");
 	buf_fini(&l.text);
@@ -408,7 +433,9 @@ const struct potter_command potter_server_members = {
 	.alias = NULL,
 	.args = "",
 	.what = "Display a list of known servers and their status",
-	.options = (const struct potter_option[]){ { "detailed", NULL, "accepted for compatibility" }, { NULL, NULL, NULL } },
+	.options =
+	    (const struct potter_option[]){
+		{ "detailed", NULL, "accepted for compatibility" }, { NULL, NULL, NULL } },
 	.run = server_members,
 };
 

@@ -27,7 +27,8 @@ add_decoded(struct buf *out, const char *text)
 	if (len == 0 || len % 4 != 0)
 		return;
 	buf_reserve(out, len);
-	int n = EVP_DecodeBlock((unsigned char *)out->data + out->len, (const unsigned char *)text, (int)len);
+	int n = EVP_DecodeBlock(
+	    (unsigned char *)out->data + out->len, (const unsigned char *)text, (int)len);
 	if (n < 0)
 		return;
 	for (size_t i = len; i > len - 2 && text[i - 1] == '='; i--)
@@ -103,7 +104,8 @@ on_logs_done(void *ctx, const struct http_result *res)
 		if (res->status == 0)
 			l->e = *res->err;
 		else
-			err_new(&l->e, ERR_REMOTE, "Unexpected response code: %d (%s)", res->status, res->body);
+			err_new(&l->e, ERR_REMOTE, "Unexpected response code: %d (%s)", res->status,
+			    res->body);
 	}
 	loop_stop(l->call->loop);
 }
@@ -118,7 +120,9 @@ on_interrupt(void *ctx, int signo)
 static int
 alloc_logs(struct potter_call *c)
 {
-	struct logs l = { .call = c, .in = BUF_INIT, .out = potter_on(c, "stderr") ? STDERR_FILENO : STDOUT_FILENO };
+	struct logs l = { .call = c,
+		.in = BUF_INIT,
+		.out = potter_on(c, "stderr") ? STDERR_FILENO : STDOUT_FILENO };
 	const char *n = potter_value(c, "n"), *bytes = potter_value(c, "c");
 
 	if (c->argc < 1 || c->argc > 2)
@@ -131,11 +135,15 @@ alloc_logs(struct potter_call *c)
 		return 1;
 	bool tail = potter_on(c, "tail") || n != NULL || bytes != NULL;
 	/* Nomad's own estimate: a line is at most 120 bytes where lines are asked for. */
-	long long offset = !tail ? 0 : bytes != NULL ? strtoll(bytes, NULL, 10) : (n != NULL ? strtoll(n, NULL, 10) : 10) * 120;
+	long long offset = !tail	   ? 0
+			   : bytes != NULL ? strtoll(bytes, NULL, 10)
+					   : (n != NULL ? strtoll(n, NULL, 10) : 10) * 120;
 	struct http_spec spec = {
 		.base = c->address,
-		.path = arena_printf(&c->mem, "/v1/client/fs/logs/%s?task=%s&type=%s&follow=%s&origin=%s&offset=%lld",
-		    json_str(a, "ID", ""), potter_escape(c, task), potter_on(c, "stderr") ? "stderr" : "stdout",
+		.path = arena_printf(&c->mem,
+		    "/v1/client/fs/logs/%s?task=%s&type=%s&follow=%s&origin=%s&offset=%lld",
+		    json_str(a, "ID", ""), potter_escape(c, task),
+		    potter_on(c, "stderr") ? "stderr" : "stdout",
 		    potter_on(c, "f") ? "true" : "false", tail ? "end" : "start", offset),
 		.timeout_ms = -1,
 		.chunk = on_frames,
@@ -193,7 +201,8 @@ send_size(void *ctx, int signo)
 	(void)signo;
 	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0 || x->ws == NULL)
 		return;
-	int n = snprintf(text, sizeof(text), "{\"tty_size\":{\"height\":%d,\"width\":%d}}", size.ws_row, size.ws_col);
+	int n = snprintf(text, sizeof(text), "{\"tty_size\":{\"height\":%d,\"width\":%d}}",
+	    size.ws_row, size.ws_col);
 	ws_send(x->ws, text, (size_t)n);
 }
 
@@ -227,7 +236,8 @@ on_input(void *ctx, int fd, unsigned what)
 		loop_stop(x->call->loop);
 		return;
 	}
-	const char *text = n > 0 ? arena_printf(&mem, "{\"stdin\":{\"data\":\"%s\"}}", encoded(&mem, data, (size_t)n))
+	const char *text = n > 0 ? arena_printf(&mem, "{\"stdin\":{\"data\":\"%s\"}}",
+				       encoded(&mem, data, (size_t)n))
 				 : "{\"stdin\":{\"close\":true}}";
 	if (n <= 0)
 		loop_watch_free(&x->input);
@@ -271,7 +281,8 @@ on_closed(void *ctx, int code, const char *reason)
 
 	x->ws = NULL;
 	if (!x->done) {
-		x->code = potter_fail("failed to exec into task: %s", reason[0] ? reason : "the connection was closed");
+		x->code = potter_fail("failed to exec into task: %s",
+		    reason[0] ? reason : "the connection was closed");
 		(void)code;
 	}
 	loop_stop(x->call->loop);
@@ -295,7 +306,8 @@ on_opened(void *ctx, struct ws *w, const struct http_result *res)
 	struct exec *x = ctx;
 
 	if (w == NULL) {
-		x->code = potter_fail("failed to exec into task: %s", res->status == 0 ? res->err->text : res->body);
+		x->code = potter_fail(
+		    "failed to exec into task: %s", res->status == 0 ? res->err->text : res->body);
 		loop_stop(x->call->loop);
 		return;
 	}
@@ -324,12 +336,18 @@ session(struct potter_call *c, const json_t *alloc, const char *task, bool tty, 
 {
 	static const struct ws_ops ops = { .message = on_message, .closed = on_closed };
 	const char *esc = potter_value(c, "e");
-	struct exec x = { .call = c, .tty = tty, .line_start = true,
-		.escape = esc == NULL ? '~' : strcmp(esc, "none") == 0 ? '\0' : esc[0] };
+	struct exec x = { .call = c,
+		.tty = tty,
+		.line_start = true,
+		.escape = esc == NULL		     ? '~'
+			  : strcmp(esc, "none") == 0 ? '\0'
+						     : esc[0] };
 	struct http_spec spec = {
 		.base = c->address,
-		.path = arena_printf(&c->mem, "/v1/client/allocation/%s/exec?task=%s&tty=%s&command=%s",
-		    json_str(alloc, "ID", ""), potter_escape(c, task), tty ? "true" : "false", command_json(c, argv)),
+		.path =
+		    arena_printf(&c->mem, "/v1/client/allocation/%s/exec?task=%s&tty=%s&command=%s",
+			json_str(alloc, "ID", ""), potter_escape(c, task), tty ? "true" : "false",
+			command_json(c, argv)),
 		.ctx = &x,
 	};
 

@@ -44,7 +44,8 @@ potter_ago(struct potter_call *c, int64_t wall_ns)
 	static const struct {
 		int64_t seconds;
 		const char *unit;
-	} units[] = { { 31536000, "y" }, { 2592000, "mo" }, { 86400, "d" }, { 3600, "h" }, { 60, "m" }, { 1, "s" } };
+	} units[] = { { 31536000, "y" }, { 2592000, "mo" }, { 86400, "d" }, { 3600, "h" },
+		{ 60, "m" }, { 1, "s" } };
 	int64_t now = clock_wall_ns(), s = (now - wall_ns) / NS_PER_SEC;
 	const char *way = s < 0 ? "from now" : "ago";
 	autobuf struct buf text = BUF_INIT;
@@ -190,7 +191,8 @@ potter_print_kv(struct potter_call *c, struct potter_lines *l, const char *inden
 			wide = width(cell[i][0]);
 	for (size_t i = 0; i < rows; i++) {
 		const char *value = columns[i] > 1 && cell[i][1][0] != '\0' ? cell[i][1] : "<none>";
-		printf("%s%s%*s = %s\n", indent, cell[i][0], (int)(wide - width(cell[i][0])), "", value);
+		printf("%s%s%*s = %s\n", indent, cell[i][0], (int)(wide - width(cell[i][0])), "",
+		    value);
 	}
 	buf_reset(&l->text);
 }
@@ -205,16 +207,17 @@ potter_show_jobs(struct potter_call *c, const json_t *stubs)
 	json_t *j;
 
 	potter_row(&l, "ID|Type|Priority|Status|Submit Date");
-	json_array_foreach(stubs, i, j)
-	{
+	json_array_foreach (stubs, i, j) {
 		bool stop = json_bool(j, "Stop", false);
 		const char *status = json_str(j, "Status", "");
-		const char *kind = json_is_object(json_object_get(j, "Periodic")) || json_bool(j, "Periodic", false)
-		    ? "/periodic"
-		    : json_bool(j, "ParameterizedJob", false) ? "/parameterized" : "";
-		potter_row(&l, "%s|%s%s|%lld|%s%s|%s", json_str(j, "ID", ""), json_str(j, "Type", ""), kind,
-		    (long long)json_int(j, "Priority", 0), status, stop ? " (stopped)" : "",
-		    potter_time(c, json_int(j, "SubmitTime", 0)));
+		const char *kind = json_is_object(json_object_get(j, "Periodic")) ||
+					   json_bool(j, "Periodic", false)
+				       ? "/periodic"
+				   : json_bool(j, "ParameterizedJob", false) ? "/parameterized"
+									     : "";
+		potter_row(&l, "%s|%s%s|%lld|%s%s|%s", json_str(j, "ID", ""),
+		    json_str(j, "Type", ""), kind, (long long)json_int(j, "Priority", 0), status,
+		    stop ? " (stopped)" : "", potter_time(c, json_int(j, "SubmitTime", 0)));
 	}
 	potter_print_list(c, &l, "");
 	buf_fini(&l.text);
@@ -232,17 +235,22 @@ potter_show_allocs(struct potter_call *c, const json_t *stubs)
 		puts("No allocations placed");
 		return;
 	}
-	potter_row(&l, verbose ? "ID|Eval ID|Node ID|Node Name|Task Group|Version|Desired|Status|Created|Modified"
-			       : "ID|Node ID|Task Group|Version|Desired|Status|Created|Modified");
-	json_array_foreach(stubs, i, a)
-	{
+	potter_row(&l,
+	    verbose
+		? "ID|Eval ID|Node ID|Node Name|Task Group|Version|Desired|Status|Created|Modified"
+		: "ID|Node ID|Task Group|Version|Desired|Status|Created|Modified");
+	json_array_foreach (stubs, i, a) {
 		int64_t made = json_int(a, "CreateTime", 0), changed = json_int(a, "ModifyTime", 0);
-		const char *more = verbose ? arena_printf(&c->mem, "%s|", json_str(a, "EvalID", "")) : "";
-		const char *name = verbose ? arena_printf(&c->mem, "|%s", json_str(a, "NodeName", "")) : "";
-		potter_row(&l, "%s|%s%s%s|%s|%lld|%s|%s|%s|%s", potter_short(c, json_str(a, "ID", ""), n), more,
-		    potter_short(c, json_str(a, "NodeID", ""), n), name, json_str(a, "TaskGroup", ""),
-		    (long long)json_int(a, "JobVersion", 0), json_str(a, "DesiredStatus", ""),
-		    json_str(a, "ClientStatus", ""), verbose ? potter_time(c, made) : potter_ago(c, made),
+		const char *more =
+		    verbose ? arena_printf(&c->mem, "%s|", json_str(a, "EvalID", "")) : "";
+		const char *name =
+		    verbose ? arena_printf(&c->mem, "|%s", json_str(a, "NodeName", "")) : "";
+		potter_row(&l, "%s|%s%s%s|%s|%lld|%s|%s|%s|%s",
+		    potter_short(c, json_str(a, "ID", ""), n), more,
+		    potter_short(c, json_str(a, "NodeID", ""), n), name,
+		    json_str(a, "TaskGroup", ""), (long long)json_int(a, "JobVersion", 0),
+		    json_str(a, "DesiredStatus", ""), json_str(a, "ClientStatus", ""),
+		    verbose ? potter_time(c, made) : potter_ago(c, made),
 		    verbose ? potter_time(c, changed) : potter_ago(c, changed));
 	}
 	potter_print_list(c, &l, "");
@@ -255,8 +263,10 @@ counted_nodes(const json_t *map, const char *indent, const char *what, bool filt
 	const char *key;
 	json_t *n;
 
-	json_object_foreach((json_t *)map, key, n) printf("%s* %s \"%s\"%s %lld nodes%s\n", indent, what, key,
-	    filtered ? ":" : " exhausted on", (long long)json_integer_value(n), filtered ? " excluded by filter" : "");
+	json_object_foreach ((json_t *)map, key, n)
+		printf("%s* %s \"%s\"%s %lld nodes%s\n", indent, what, key,
+		    filtered ? ":" : " exhausted on", (long long)json_integer_value(n),
+		    filtered ? " excluded by filter" : "");
 }
 
 static void
@@ -267,11 +277,9 @@ show_scores(struct potter_call *c, const json_t *rows, const char *indent)
 	json_t *row, *v;
 	const char *name;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		autobuf struct buf head = BUF_INIT, line = BUF_INIT;
-		json_object_foreach(json_object_get(row, "Scores"), name, v)
-		{
+		json_object_foreach (json_object_get(row, "Scores"), name, v) {
 			buf_addf(&head, "%s|", name);
 			buf_addf(&line, "%.3g|", json_number_value(v));
 		}
@@ -292,12 +300,14 @@ potter_show_metrics(struct potter_call *c, const json_t *m, bool scores, const c
 
 	if (json_int(m, "NodesEvaluated", 0) == 0)
 		printf("%s* No nodes were eligible for evaluation\n", indent);
-	json_object_foreach(json_object_get(m, "NodesAvailable"), dc, n) if (json_integer_value(n) == 0)
-	    printf("%s* No nodes are available in datacenter \"%s\"\n", indent, dc);
+	json_object_foreach (json_object_get(m, "NodesAvailable"), dc, n)
+		if (json_integer_value(n) == 0)
+			printf("%s* No nodes are available in datacenter \"%s\"\n", indent, dc);
 	counted_nodes(json_object_get(m, "ClassFiltered"), indent, "Class", true);
 	counted_nodes(json_object_get(m, "ConstraintFiltered"), indent, "Constraint", true);
 	if (json_int(m, "NodesExhausted", 0) > 0)
-		printf("%s* Resources exhausted on %lld nodes\n", indent, (long long)json_int(m, "NodesExhausted", 0));
+		printf("%s* Resources exhausted on %lld nodes\n", indent,
+		    (long long)json_int(m, "NodesExhausted", 0));
 	counted_nodes(json_object_get(m, "ClassExhausted"), indent, "Class", false);
 	counted_nodes(json_object_get(m, "DimensionExhausted"), indent, "Dimension", false);
 	if (scores)
@@ -313,35 +323,36 @@ potter_show_deployment_groups(struct potter_call *c, const json_t *d, const char
 	const char *name;
 	json_t *g;
 
-	json_object_foreach((json_t *)groups, name, g)
-	{
+	json_object_foreach ((json_t *)groups, name, g) {
 		revert = revert || json_bool(g, "AutoRevert", false);
 		canaries = canaries || json_int(g, "DesiredCanaries", 0) > 0;
 	}
 	if (json_object_size(groups) == 0)
 		return;
 	printf("\n%sDeployed\n", indent);
-	potter_row(&l, "Task Group|%s%sDesired|%sPlaced|Healthy|Unhealthy|Progress Deadline", revert ? "Auto Revert|" : "",
-	    canaries ? "Promoted|" : "", canaries ? "Canaries|" : "");
-	json_object_foreach((json_t *)groups, name, g)
-	{
-		int64_t wanted = json_int(g, "DesiredCanaries", 0), by = potter_ns(g, "RequireProgressBy");
+	potter_row(&l, "Task Group|%s%sDesired|%sPlaced|Healthy|Unhealthy|Progress Deadline",
+	    revert ? "Auto Revert|" : "", canaries ? "Promoted|" : "", canaries ? "Canaries|" : "");
+	json_object_foreach ((json_t *)groups, name, g) {
+		int64_t wanted = json_int(g, "DesiredCanaries", 0),
+			by = potter_ns(g, "RequireProgressBy");
 		autobuf struct buf row = BUF_INIT;
 		buf_addf(&row, "%s|", name);
 		if (revert)
 			buf_addf(&row, "%s|", json_bool(g, "AutoRevert", false) ? "true" : "false");
 		if (canaries)
 			buf_addf(&row, "%s|",
-			    wanted == 0                              ? "N/A"
-				: json_bool(g, "Promoted", false) ? "true"
-								     : "false");
+			    wanted == 0			      ? "N/A"
+			    : json_bool(g, "Promoted", false) ? "true"
+							      : "false");
 		buf_addf(&row, "%lld|", (long long)json_int(g, "DesiredTotal", 0));
 		if (canaries && wanted > 0)
 			buf_addf(&row, "%lld|", (long long)wanted);
 		else if (canaries)
 			buf_adds(&row, "N/A|");
-		potter_row(&l, "%s%lld|%lld|%lld|%s", buf_str(&row), (long long)json_int(g, "PlacedAllocs", 0),
-		    (long long)json_int(g, "HealthyAllocs", 0), (long long)json_int(g, "UnhealthyAllocs", 0),
+		potter_row(&l, "%s%lld|%lld|%lld|%s", buf_str(&row),
+		    (long long)json_int(g, "PlacedAllocs", 0),
+		    (long long)json_int(g, "HealthyAllocs", 0),
+		    (long long)json_int(g, "UnhealthyAllocs", 0),
 		    by == 0 ? "N/A" : potter_time(c, by));
 	}
 	potter_print_list(c, &l, indent);
