@@ -228,10 +228,11 @@ bridge_make(int fd, const char *name, struct err *e)
 {
 	autonl struct nl_batch b = NL_BATCH_INIT;
 	uint8_t mac[6];
+	char path[64];
 	size_t info, data;
 
 	bridge_mac(name, mac);
-	link_message(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, true);
+	link_message(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, false);
 	nl_put_str(&b, IFLA_IFNAME, name);
 	nl_put(&b, IFLA_ADDRESS, mac, sizeof(mac));
 	info = nl_nest(&b, IFLA_LINKINFO);
@@ -244,7 +245,11 @@ bridge_make(int fd, const char *name, struct err *e)
 	nl_nest_end(&b, info);
 	if (nl_talk(fd, &b, NULL, e) < 0 && e->kind != ERR_EXISTS)
 		return -1;
-	return 0;
+	/* Its own link-local address is derived from its name and needs no search for duplicates.
+	 * While that goes on, a second after the first pot came, no neighbour is looked for on
+	 * behalf of others: their packets would be lost. */
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_dad", name);
+	return access(path, F_OK) < 0 ? 0 : sysctl_set(path, "0", e);
 }
 
 static int
@@ -449,20 +454,20 @@ pair_make(int fd, const struct netif_pair *p, const struct netif_inside *in, uns
 	nl_nest_end(&b, data);
 	nl_nest_end(&b, info);
 
-	if (p->alias != NULL || p->isolated) {
-		link_message(&b, RTM_NEWLINK, 0, 0, false);
-		nl_put_str(&b, IFLA_IFNAME, p->name);
-		if (p->alias != NULL)
-			nl_put(&b, IFLA_IFALIAS, p->alias, strnlen(p->alias, NETIF_ALIAS - 1));
-		if (p->isolated) {
-			info = nl_nest(&b, IFLA_LINKINFO);
-			nl_put_str(&b, IFLA_INFO_SLAVE_KIND, "bridge");
-			data = nl_nest(&b, IFLA_INFO_SLAVE_DATA);
-			nl_put_u8(&b, IFLA_BRPORT_ISOLATED, 1);
-			nl_nest_end(&b, data);
-			nl_nest_end(&b, info);
-		}
-	}
+	link_message(&b, RTM_NEWLINK, 0, 0, false);
+	nl_put_str(&b, IFLA_IFNAME, p->name);
+	if (p->alias != NULL)
+		nl_put(&b, IFLA_IFALIAS, p->alias, strnlen(p->alias, NETIF_ALIAS - 1));
+	info = nl_nest(&b, IFLA_LINKINFO);
+	nl_put_str(&b, IFLA_INFO_SLAVE_KIND, "bridge");
+	data = nl_nest(&b, IFLA_INFO_SLAVE_DATA);
+	/* Where the kernel filters bridged packets (br_netfilter), a pot's packets to itself by a
+	 * port of the host are turned round inside the bridge. */
+	nl_put_u8(&b, IFLA_BRPORT_MODE, 1);
+	if (p->isolated)
+		nl_put_u8(&b, IFLA_BRPORT_ISOLATED, 1);
+	nl_nest_end(&b, data);
+	nl_nest_end(&b, info);
 	return nl_talk(fd, &b, NULL, e);
 }
 
