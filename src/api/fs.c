@@ -11,42 +11,81 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NAMES_MAX = 100000 };
+enum { NAMES_MAX = 100000, LINKS_MAX = 40 };
 
 /* Opening -------------------------------------------------------------------------------------- */
 
-/* Is the second part of the path secrets or private? ".." and double slashes are taken out first.
- */
-static bool
-is_secret(const char *path)
-{
-	autoarena struct arena mem = ARENA_INIT;
-	const char *part[2] = { "", "" };
-	size_t n, depth = 0;
-	char **p = str_split(&mem, path, '/', &n);
+/* The path without links, "." and "..", as seen from the allocation's directory. Links are followed
+ * here, so that one into secrets/ is seen as what it is; the opening itself cannot leave anyway. */
+struct walk {
+	struct arena *mem;
+	VEC(const char *) parts;
+	unsigned links;
+};
 
+static const char *
+walk_text(struct walk *w)
+{
+	autobuf struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < w->parts.n; i++)
+		buf_addf(&b, "%s%s", i > 0 ? "/" : "", w->parts.at[i]);
+	return arena_strdup(w->mem, w->parts.n > 0 ? buf_str(&b) : ".");
+}
+
+static int
+walk_path(struct walk *w, int dir, const char *path, struct err *e)
+{
+	char target[4096];
+	size_t n;
+	char **p = str_split(w->mem, path, '/', &n);
+
+	if (path[0] == '/')
+		w->parts.n = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (p[i][0] == '\0' || strcmp(p[i], ".") == 0)
 			continue;
 		if (strcmp(p[i], "..") == 0) {
-			depth -= depth > 0;
+			w->parts.n -= w->parts.n > 0;
 			continue;
 		}
-		if (depth < 2)
-			part[depth] = p[i];
-		depth++;
+		VEC_PUSH(&w->parts, p[i]);
+		ssize_t len = readlinkat(dir, walk_text(w), target, sizeof(target) - 1);
+		if (len < 0)
+			continue; /* no link, or not there: opening tells */
+		if (++w->links > LINKS_MAX)
+			return err_new(e, ERR_INPUT, "%s: too many symbolic links", path);
+		target[len] = '\0';
+		w->parts.n--;
+		if (walk_path(w, dir, target, e) < 0)
+			return -1;
 	}
-	return depth >= 2 && (strcmp(part[1], "secrets") == 0 || strcmp(part[1], "private") == 0);
+	return 0;
+}
+
+static bool
+is_secret(const struct walk *w)
+{
+	return w->parts.n >= 2 &&
+	    (strcmp(w->parts.at[1], "secrets") == 0 || strcmp(w->parts.at[1], "private") == 0);
 }
 
 int
 fs_open_at(int dir, const char *path, int flags, struct err *e)
 {
-	if (is_secret(path))
-		return err_new(e, ERR_RIGHTS, "Reading secret file prohibited: %s", path);
-	autofd int fd = beneath_open(dir, path[0] != '\0' ? path : "/",
-	    flags | O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, e);
-	return take_fd(&fd);
+	autoarena struct arena mem = ARENA_INIT;
+	struct walk w = { .mem = &mem };
+	int fd = -1;
+
+	if (walk_path(&w, dir, path, e) == 0) {
+		if (is_secret(&w))
+			(void)err_new(e, ERR_RIGHTS, "Reading secret file prohibited: %s", path);
+		else
+			fd = beneath_open(dir, walk_text(&w),
+			    flags | O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0, e);
+	}
+	VEC_FINI(&w.parts);
+	return fd;
 }
 
 void
@@ -109,11 +148,9 @@ mode_text(mode_t m, char out[12])
 static const char *
 content_type(const char *name)
 {
-	static const char *const known[][2] = { { ".json", "application/json" },
-		{ ".html", "text/html; charset=utf-8" }, { ".css", "text/css; charset=utf-8" },
-		{ ".js", "text/javascript; charset=utf-8" }, { ".png", "image/png" },
-		{ ".gz", "application/gzip" }, { ".xz", "application/x-xz" },
-		{ ".tar", "application/x-tar" } };
+	static const char *const known[][2] = { { ".json", "application/json" }, { ".html", "text/html; charset=utf-8" },
+		{ ".css", "text/css; charset=utf-8" }, { ".js", "text/javascript; charset=utf-8" }, { ".png", "image/png" },
+		{ ".gz", "application/gzip" }, { ".xz", "application/x-xz" }, { ".tar", "application/x-tar" } };
 
 	for (size_t i = 0; i < NELEM(known); i++)
 		if (str_ends(name, known[i][0]))
@@ -239,15 +276,13 @@ send_file(struct call *c, int64_t offset, int64_t limit)
 	if (fd < 0)
 		return;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		call_fail(c, 400, "%s is %s, not a file", query_path(c),
-		    S_ISDIR(st.st_mode) ? "a directory" : "something else");
+		call_fail(c, 400, "%s is %s, not a file", query_path(c), S_ISDIR(st.st_mode) ? "a directory" : "something else");
 		return;
 	}
 	int64_t left = st.st_size > offset ? st.st_size - offset : 0;
 	http_set(c->req, "X-Content-Type-Options", "nosniff");
 	json_decref(c->body);
-	http_reply_file(c->req, 200, "text/plain; charset=utf-8", take_fd(&fd), offset,
-	    left < limit ? left : limit);
+	http_reply_file(c->req, 200, "text/plain; charset=utf-8", take_fd(&fd), offset, left < limit ? left : limit);
 }
 
 static void
