@@ -67,7 +67,7 @@ static bool
 is_secret(const struct walk *w)
 {
 	return w->parts.n >= 2 &&
-	    (strcmp(w->parts.at[1], "secrets") == 0 || strcmp(w->parts.at[1], "private") == 0);
+	       (strcmp(w->parts.at[1], "secrets") == 0 || strcmp(w->parts.at[1], "private") == 0);
 }
 
 int
@@ -82,7 +82,8 @@ fs_open_at(int dir, const char *path, int flags, struct err *e)
 			(void)err_new(e, ERR_RIGHTS, "Reading secret file prohibited: %s", path);
 		else
 			fd = beneath_open(dir, walk_text(&w),
-			    flags | O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0, e);
+			    flags | O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0,
+			    e);
 	}
 	VEC_FINI(&w.parts);
 	return fd;
@@ -148,9 +149,11 @@ mode_text(mode_t m, char out[12])
 static const char *
 content_type(const char *name)
 {
-	static const char *const known[][2] = { { ".json", "application/json" }, { ".html", "text/html; charset=utf-8" },
-		{ ".css", "text/css; charset=utf-8" }, { ".js", "text/javascript; charset=utf-8" }, { ".png", "image/png" },
-		{ ".gz", "application/gzip" }, { ".xz", "application/x-xz" }, { ".tar", "application/x-tar" } };
+	static const char *const known[][2] = { { ".json", "application/json" },
+		{ ".html", "text/html; charset=utf-8" }, { ".css", "text/css; charset=utf-8" },
+		{ ".js", "text/javascript; charset=utf-8" }, { ".png", "image/png" },
+		{ ".gz", "application/gzip" }, { ".xz", "application/x-xz" },
+		{ ".tar", "application/x-tar" } };
 
 	for (size_t i = 0; i < NELEM(known); i++)
 		if (str_ends(name, known[i][0]))
@@ -276,13 +279,15 @@ send_file(struct call *c, int64_t offset, int64_t limit)
 	if (fd < 0)
 		return;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		call_fail(c, 400, "%s is %s, not a file", query_path(c), S_ISDIR(st.st_mode) ? "a directory" : "something else");
+		call_fail(c, 400, "%s is %s, not a file", query_path(c),
+		    S_ISDIR(st.st_mode) ? "a directory" : "something else");
 		return;
 	}
 	int64_t left = st.st_size > offset ? st.st_size - offset : 0;
 	http_set(c->req, "X-Content-Type-Options", "nosniff");
 	json_decref(c->body);
-	http_reply_file(c->req, 200, "text/plain; charset=utf-8", take_fd(&fd), offset, left < limit ? left : limit);
+	http_reply_file(c->req, 200, "text/plain; charset=utf-8", take_fd(&fd), offset,
+	    left < limit ? left : limit);
 }
 
 static void

@@ -39,6 +39,13 @@ struct follow {
 
 static void pump(struct follow *f);
 
+static void
+shut(int *fd)
+{
+	own_close(fd);
+	*fd = -1;
+}
+
 /* Ending --------------------------------------------------------------------------------------- */
 
 static void
@@ -48,10 +55,10 @@ follow_free(struct follow *f)
 	loop_timer_free(&f->rest);
 	frames_stop(&f->frames);
 	buf_fini(&f->label);
-	own_close(&f->watch_fd);
-	own_close(&f->fd);
-	own_close(&f->dir);
-	own_close(&f->root);
+	shut(&f->watch_fd);
+	shut(&f->fd);
+	shut(&f->dir);
+	shut(&f->root);
 }
 
 static void
@@ -98,7 +105,7 @@ next_number(struct follow *f, uint64_t from, uint64_t *next, uint64_t *last)
 	uint64_t n;
 
 	if (dir == NULL) {
-		own_close(&copy);
+		shut(&copy);
 		return false;
 	}
 	*last = 0;
@@ -153,7 +160,7 @@ seek_back(struct follow *f, int64_t back)
 		}
 		back -= size;
 		f->number--;
-		own_close(&f->fd);
+		shut(&f->fd);
 	}
 	if (f->logs && next_number(f, f->number, &next, &last)) /* older ones were rotated away */
 		f->number = next;
@@ -171,7 +178,7 @@ seek_forward(struct follow *f, int64_t skip)
 	while (f->logs && open_file(f) && file_size(f->fd) < skip &&
 	       next_number(f, f->number + 1, &next, &last)) {
 		skip -= file_size(f->fd);
-		own_close(&f->fd);
+		shut(&f->fd);
 		f->number = next;
 	}
 	f->offset = skip;
@@ -206,13 +213,13 @@ at_end(struct follow *f)
 		/* What was written between the last look and the rotation is read first. */
 		if (f->fd >= 0 && f->offset < file_size(f->fd))
 			return true;
-		own_close(&f->fd);
+		shut(&f->fd);
 		f->number = next;
 		f->offset = 0;
 		return open_file(f);
 	}
 	if (!f->logs && f->fd >= 0 && faccessat(f->dir, f->name, F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
-		own_close(&f->fd);
+		shut(&f->fd);
 		frames_send(&f->frames, full_name(f), 0, NULL, 0, "file deleted");
 		f->follow = false;
 	}

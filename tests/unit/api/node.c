@@ -1,4 +1,5 @@
-/* The API of one node: files, logs, exec, statistics, the registry; the client is a pretended one. */
+/* The API of one node: files, logs, exec, statistics, the registry; the client is a pretended one.
+ */
 #include "world.h"
 
 #include "base/log.h"
@@ -64,7 +65,8 @@ f_alloc_stats(struct client *c, const char *id, const char *task, client_json *d
 }
 
 static void
-f_restart(struct client *c, const char *id, const char *task, bool all, client_done *done, void *ctx)
+f_restart(
+    struct client *c, const char *id, const char *task, bool all, client_done *done, void *ctx)
 {
 	(void)id, (void)all;
 	snprintf(c->restarted, sizeof(c->restarted), "%s", task);
@@ -72,7 +74,8 @@ f_restart(struct client *c, const char *id, const char *task, bool all, client_d
 }
 
 static void
-f_signal(struct client *c, const char *id, const char *task, const char *signal, client_done *done, void *ctx)
+f_signal(struct client *c, const char *id, const char *task, const char *signal, client_done *done,
+    void *ctx)
 {
 	struct err e;
 	(void)id, (void)task;
@@ -101,7 +104,8 @@ f_log_task(struct client *c, const char *id, const char *task, bool *run, struct
 }
 
 static struct client_exec *
-f_exec(struct client *c, const struct client_exec_spec *s, const struct client_exec_ops *ops, void *ctx, struct err *e)
+f_exec(struct client *c, const struct client_exec_spec *s, const struct client_exec_ops *ops,
+    void *ctx, struct err *e)
 {
 	(void)c;
 	if (strcmp(s->task, "web") != 0) {
@@ -214,8 +218,9 @@ directories_are_listed_and_files_read(void **state)
 static void
 paths_that_leave_the_allocation_or_hold_secrets_are_refused(void **state)
 {
-	static const char *const secret[] = { "web/secrets/key", "/web/secrets/key", "web//secrets/key",
-		"web/./secrets/key", "web/local/../secrets/key", "x/../web/secrets/key", "web/secrets", "web/private" };
+	static const char *const secret[] = { "web/secrets/key", "/web/secrets/key",
+		"web//secrets/key", "web/./secrets/key", "web/local/../secrets/key",
+		"x/../web/secrets/key", "web/secrets", "web/private" };
 	struct answer a = { 0 };
 	char path[256];
 	(void)state;
@@ -228,9 +233,11 @@ paths_that_leave_the_allocation_or_hold_secrets_are_refused(void **state)
 	}
 	ask(&w, &a, "GET", FS "cat/" ALLOC "?path=../../../../../../etc/passwd", NULL);
 	assert_int_equal(a.status, 404);
-	ask(&w, &a, "GET", FS "cat/" ALLOC "?path=web/local/leaves", NULL); /* a link to /etc/passwd */
+	ask(&w, &a, "GET", FS "cat/" ALLOC "?path=web/local/leaves",
+	    NULL); /* a link to /etc/passwd */
 	assert_int_equal(a.status, 404);
-	ask(&w, &a, "GET", FS "cat/" ALLOC "?path=web/local/tosecret", NULL); /* a link into secrets/ */
+	ask(&w, &a, "GET", FS "cat/" ALLOC "?path=web/local/tosecret",
+	    NULL); /* a link into secrets/ */
 	assert_int_equal(a.status, 403);
 	answer_fini(&a);
 }
@@ -259,7 +266,8 @@ joined(const struct buf *frames)
 
 	buf_fini(&out);
 	while (at < frames->len) {
-		json_t *v = json_loadb(frames->data + at, frames->len - at, JSON_DISABLE_EOF_CHECK, &err);
+		json_t *v =
+		    json_loadb(frames->data + at, frames->len - at, JSON_DISABLE_EOF_CHECK, &err);
 		if (v == NULL)
 			break;
 		const char *data = json_str(v, "Data", "");
@@ -279,7 +287,8 @@ logs_are_read_across_rotated_files(void **state)
 	ask(&w, &a, "GET", FS "logs/" ALLOC "?task=web&type=stdout", NULL);
 	assert_int_equal(a.status, 200);
 	assert_string_equal(joined(&a.body), "first\nsecond\n");
-	ask(&w, &a, "GET", FS "logs/" ALLOC "?task=web&type=stdout&plain=true&origin=end&offset=9", NULL);
+	ask(&w, &a, "GET", FS "logs/" ALLOC "?task=web&type=stdout&plain=true&origin=end&offset=9",
+	    NULL);
 	assert_string_equal(buf_str(&a.body), "t\nsecond\n");
 	ask(&w, &a, "GET", FS "logs/" ALLOC "?task=web&type=stdout&plain=true&offset=8", NULL);
 	assert_string_equal(buf_str(&a.body), "cond\n");
@@ -303,7 +312,8 @@ a_log_is_followed_as_it_grows_and_rotates_until_the_task_ends(void **state)
 	(void)state;
 
 	task_running = true;
-	ask_later(&w, &a, "GET", FS "logs/" ALLOC "?task=web&type=stdout&follow=true&plain=true", NULL, true);
+	ask_later(&w, &a, "GET", FS "logs/" ALLOC "?task=web&type=stdout&follow=true&plain=true",
+	    NULL, true);
 	UNTIL(&w, a.streamed.len == 13);
 	put("alloc/logs/web.stdout.7", "third\n", O_APPEND);
 	UNTIL(&w, a.streamed.len == 19);
@@ -322,8 +332,10 @@ a_quiet_stream_beats_so_that_the_line_is_known_to_live(void **state)
 	struct answer a = { 0 };
 	(void)state;
 
-	struct http_call *c = ask_later(&w, &a, "GET", FS "stream/" ALLOC "?path=web/local/data.txt&origin=end&offset=2", NULL, true);
-	UNTIL(&w, a.streamed.len > 4 && strcmp(buf_str(&a.streamed) + a.streamed.len - 2, "{}") == 0);
+	struct http_call *c = ask_later(&w, &a, "GET",
+	    FS "stream/" ALLOC "?path=web/local/data.txt&origin=end&offset=2", NULL, true);
+	UNTIL(
+	    &w, a.streamed.len > 4 && strcmp(buf_str(&a.streamed) + a.streamed.len - 2, "{}") == 0);
 	assert_string_equal(joined(&a.streamed), "89");
 	http_cancel(&c);
 	answer_fini(&a);
@@ -369,6 +381,8 @@ opened(void *ctx, struct ws *ws, const struct http_result *res)
 	t->code = ws == NULL ? res->status : 0;
 }
 
+#define SEND(ws, text) ws_send(ws, text, strlen(text))
+
 static void
 dial_exec(struct term *t, const char *alloc, const char *task)
 {
@@ -376,7 +390,9 @@ dial_exec(struct term *t, const char *alloc, const char *task)
 	struct http_spec s = { .base = w.base, .path = path, .ctx = t };
 
 	memset(t, 0, sizeof(*t));
-	snprintf(path, sizeof(path), "/v1/client/allocation/%s/exec?task=%s&tty=false&command=%%5B%%22cat%%22%%5D", alloc, task);
+	snprintf(path, sizeof(path),
+	    "/v1/client/allocation/%s/exec?task=%s&tty=false&command=%%5B%%22cat%%22%%5D", alloc,
+	    task);
 	ws_dial(w.loop, &s, &ops, opened);
 }
 
@@ -388,10 +404,10 @@ a_command_talks_over_the_socket_and_its_code_comes_before_the_close(void **state
 
 	dial_exec(&t, ALLOC, "web");
 	UNTIL(&w, t.ws != NULL && running != NULL);
-	ws_send(t.ws, "{\"stdin\":{\"data\":\"aGVsbG8=\"}}", 30);
-	ws_send(t.ws, "{\"tty_size\":{\"height\":40,\"width\":100}}", 38);
-	ws_send(t.ws, "{}", 2);
-	ws_send(t.ws, "{\"stdin\":{\"close\":true}}", 24);
+	SEND(t.ws, "{\"stdin\":{\"data\":\"aGVsbG8=\"}}");
+	SEND(t.ws, "{\"tty_size\":{\"height\":40,\"width\":100}}");
+	SEND(t.ws, "{}");
+	SEND(t.ws, "{\"stdin\":{\"close\":true}}");
 	UNTIL(&w, running->input_ended);
 	assert_string_equal(buf_str(&running->in), "hello");
 	assert_int_equal(running->rows, 40);
@@ -404,8 +420,9 @@ a_command_talks_over_the_socket_and_its_code_comes_before_the_close(void **state
 	free(x);
 	running = NULL;
 	UNTIL(&w, t.ws == NULL);
-	assert_string_equal(buf_str(&t.got), "{\"stdout\":{\"data\":\"b3V0\"}}{\"stderr\":{\"data\":\"ZXJy\"}}"
-					     "{\"stdout\":{\"close\":true}}{\"exited\":true,\"result\":{\"exit_code\":3}}");
+	assert_string_equal(buf_str(&t.got),
+	    "{\"stdout\":{\"data\":\"b3V0\"}}{\"stderr\":{\"data\":\"ZXJy\"}}"
+	    "{\"stdout\":{\"close\":true}}{\"exited\":true,\"result\":{\"exit_code\":3}}");
 	assert_int_equal(t.code, WS_NORMAL);
 	buf_fini(&t.got);
 }
@@ -469,8 +486,9 @@ statistics_restart_and_signal_reach_the_client(void **state)
 static void
 images_are_served_with_ranges_and_nothing_else_is(void **state)
 {
-	static const char *const bad[] = { "/registry/", "/registry/.hidden", "/registry/..%2Fweb%2Flocal%2Fdata.txt",
-		"/registry/../web/local/data.txt", "/registry/absent", "/registry//x", "/registry/sub" };
+	static const char *const bad[] = { "/registry/", "/registry/.hidden",
+		"/registry/..%2Fweb%2Flocal%2Fdata.txt", "/registry/../web/local/data.txt",
+		"/registry/absent", "/registry//x", "/registry/sub" };
 	const char *const range[] = { "Range", "bytes=2-4", NULL };
 	struct answer a = { 0 };
 	(void)state;
@@ -481,7 +499,11 @@ images_are_served_with_ranges_and_nothing_else_is(void **state)
 	ask(&w, &a, "GET", "/registry/sub/x", NULL);
 	assert_string_equal(buf_str(&a.body), "below");
 	answer_fini(&a);
-	struct http_spec s = { .base = w.base, .path = "/registry/web_1.xz", .headers = range, .done = world_done, .ctx = &a };
+	struct http_spec s = { .base = w.base,
+		.path = "/registry/web_1.xz",
+		.headers = range,
+		.done = world_done,
+		.ctx = &a };
 	http_call(w.loop, &s);
 	wait_for(&w, &a);
 	assert_int_equal(a.status, 206);
@@ -521,7 +543,8 @@ log_lines_are_streamed_from_the_asked_level_up(void **state)
 	struct answer a = { 0 };
 	(void)state;
 
-	struct http_call *c = ask_later(&w, &a, "GET", "/v1/agent/monitor?log_level=warn&plain=true", NULL, true);
+	struct http_call *c =
+	    ask_later(&w, &a, "GET", "/v1/agent/monitor?log_level=warn&plain=true", NULL, true);
 	for (int i = 0; i < 20 && a.streamed.len == 0; i++) {
 		loop_turn(w.loop, 10);
 		log_info("test", "not this");
@@ -563,7 +586,8 @@ setup(void **state)
 	snprintf(dir, sizeof(dir), "/tmp/potter-unit-XXXXXX");
 	umask(022);
 	assert_non_null(mkdtemp(dir));
-	static const char *const dirs[] = { "alloc", "alloc/logs", "web", "web/local", "web/secrets", "registry", "registry/sub" };
+	static const char *const dirs[] = { "alloc", "alloc/logs", "web", "web/local",
+		"web/secrets", "registry", "registry/sub" };
 	for (size_t i = 0; i < NELEM(dirs); i++)
 		make(dirs[i]);
 	put("alloc/logs/web.stdout.6", "first\n", 0);
@@ -578,8 +602,13 @@ setup(void **state)
 	log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
 	w.loop = loop_new();
 	snprintf(registry, sizeof(registry), "%s/registry", dir);
-	struct api_config c = { .loop = w.loop, .client = &node, .name = "n1", .region = "global", .datacenter = "dc1",
-		.bind_address = "127.0.0.1", .registry_dir = registry };
+	struct api_config c = { .loop = w.loop,
+		.client = &node,
+		.name = "n1",
+		.region = "global",
+		.datacenter = "dc1",
+		.bind_address = "127.0.0.1",
+		.registry_dir = registry };
 	w.api = api_new(&c);
 	world_listen(&w);
 	return 0;
@@ -612,7 +641,8 @@ main(void)
 		cmocka_unit_test(logs_are_read_across_rotated_files),
 		cmocka_unit_test(a_log_is_followed_as_it_grows_and_rotates_until_the_task_ends),
 		cmocka_unit_test(a_quiet_stream_beats_so_that_the_line_is_known_to_live),
-		cmocka_unit_test(a_command_talks_over_the_socket_and_its_code_comes_before_the_close),
+		cmocka_unit_test(
+		    a_command_talks_over_the_socket_and_its_code_comes_before_the_close),
 		cmocka_unit_test(errors_of_exec_come_through_the_socket),
 		cmocka_unit_test(who_hangs_up_ends_the_command),
 		cmocka_unit_test(statistics_restart_and_signal_reach_the_client),

@@ -76,7 +76,8 @@ answer_fini(struct answer *a)
 
 /* Starts a call; stream: its pieces go to a->streamed as they come. */
 static inline struct http_call *
-ask_later(struct world *w, struct answer *a, const char *method, const char *path, const char *body, bool stream)
+ask_later(struct world *w, struct answer *a, const char *method, const char *path, const char *body,
+    bool stream)
 {
 	struct http_spec s = { .base = w->base,
 		.path = path,
