@@ -12,7 +12,8 @@ static const struct pot_attr attrs[] = {
 	    "the command runs by itself instead of as a system start-up" },
 	{ "persistent", POT_ATTR_BOOL, "YES", false, false, true, BOTH,
 	    "the pot stays up when its command has ended" },
-	{ "start-at-boot", POT_ATTR_BOOL, "NO", false, false, true, BOTH, "started with the machine" },
+	{ "start-at-boot", POT_ATTR_BOOL, "NO", false, false, true, BOTH,
+	    "started with the machine" },
 	{ "early-start-at-boot", POT_ATTR_BOOL, "NO", false, false, false, BOTH,
 	    "started with the machine, before the others" },
 	{ "prunable", POT_ATTR_BOOL, "NO", false, false, true, BOTH,
@@ -23,7 +24,8 @@ static const struct pot_attr attrs[] = {
 	{ "no-etc-hosts", POT_ATTR_BOOL, "NO", false, false, false, BOTH,
 	    "the other pots are not listed in /etc/hosts" },
 	{ "to-be-pruned", POT_ATTR_BOOL, "NO", false, true, false, BOTH, "set by the first start" },
-	{ "enforce_statfs", POT_ATTR_UINT, "2", true, false, true, JAILS, "which mounts are visible" },
+	{ "enforce_statfs", POT_ATTR_UINT, "2", true, false, true, JAILS,
+	    "which mounts are visible" },
 	{ "mount", POT_ATTR_BOOL, "NO", true, false, true, JAILS, "may mount" },
 	{ "fdescfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS, "fdescfs is mounted" },
 	{ "linprocfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS, "may mount linprocfs" },
@@ -65,7 +67,7 @@ bool
 pot_attr_has_effect(const struct pot_env *env, const struct pot_attr *a)
 {
 	bool jails = env->host != NULL && env->host->limits != NULL &&
-	    strcmp(env->host->limits->name, "rctl") == 0;
+		     strcmp(env->host->limits->name, "rctl") == 0;
 
 	return (a->effect & (jails ? POT_ATTR_FREEBSD : POT_ATTR_LINUX)) != 0;
 }

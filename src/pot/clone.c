@@ -40,7 +40,8 @@ copy_conf_files(struct making *m, const char *source, bool resolver_given, struc
 		}
 		/* a hook that was switched off stays so */
 		mode_t mode = stat(path, &st) == 0 ? st.st_mode & 0777 : files[i].mode;
-		if (conf_file_put(m->env, m->name, files[i].file, buf_str(&text), text.len, mode, e) < 0)
+		if (conf_file_put(
+			m->env, m->name, files[i].file, buf_str(&text), text.len, mode, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -65,7 +66,8 @@ choose_snapshot(struct making *m, struct cloning *c, const char *root, char **sn
 		    "pot %s has no snapshot; 'pot snapshot -p %s' takes one, or -F here", o->source,
 		    o->source);
 	if (run_is_live(m->env, o->source) != 0)
-		return err_new(e, ERR_BUSY, "pot %s is running: no snapshot can be taken now", o->source);
+		return err_new(
+		    e, ERR_BUSY, "pot %s is running: no snapshot can be taken now", o->source);
 	if (snapshot_both(m->env, o->source, taken, sizeof(taken), e) < 0)
 		return -1;
 	*snap = xstrdup(taken);
@@ -109,7 +111,8 @@ clone_make(struct making *m, struct err *e)
 	    mkdir_conf(m->env, m->name, e) < 0 ||
 	    ds->clone(m->env->host, source, snap, ds_root(root, m->name), e) < 0)
 		return -1;
-	if (copy_conf_files(m, o->source, o->net.dns != NULL && str_starts(o->net.dns, "custom:"), e) < 0)
+	if (copy_conf_files(
+		m, o->source, o->net.dns != NULL && str_starts(o->net.dns, "custom:"), e) < 0)
 		return -1;
 	return clone_conf(m, c, &conf, e);
 }
@@ -122,7 +125,8 @@ clone_locked(struct making *m, struct cloning *c, struct err *e)
 	if (pot_spec_load(m->env, o->source, &m->mem, &c->source, e) < 0)
 		return -1;
 	if (c->source->type != POT_SINGLE)
-		return err_new(e, ERR_UNSUPPORTED, "pot %s is of type multi, which comes later", o->source);
+		return err_new(
+		    e, ERR_UNSUPPORTED, "pot %s is of type multi, which comes later", o->source);
 	if (net_options(m->env, &o->net, c->source->net, c->source->stack, m, e) < 0)
 		return -1;
 	return making_run(m, e);
@@ -133,8 +137,14 @@ clone_adapted(struct pot_env *env, const struct pot_clone_options *o,
     int (*adapt)(struct conf *, void *ctx, struct err *), void *ctx, struct err *e)
 {
 	struct cloning c = { .o = o, .adapt = adapt, .ctx = ctx };
-	struct making m = { .env = env, .name = o->name, .keep = o->keep, .make = clone_make,
-		.flavours = o->flavours, .options = o, .ctx = &c, .mem = ARENA_INIT };
+	struct making m = { .env = env,
+		.name = o->name,
+		.keep = o->keep,
+		.make = clone_make,
+		.flavours = o->flavours,
+		.options = o,
+		.ctx = &c,
+		.mem = ARENA_INIT };
 	autofd int lock = -1, source_lock = -1;
 	enum pot_dns dns;
 	const char *file;
@@ -142,9 +152,11 @@ clone_adapted(struct pot_env *env, const struct pot_clone_options *o,
 	if (pot_name_check(o->name, e) < 0 || pot_name_check(o->source, e) < 0)
 		return -1;
 	if (strcmp(o->name, o->source) == 0)
-		return err_new(e, ERR_INPUT, "clone %s: a pot cannot be cloned to its own name", o->name);
+		return err_new(
+		    e, ERR_INPUT, "clone %s: a pot cannot be cloned to its own name", o->name);
 	if (o->snapshot != NULL && o->take_snapshot)
-		return err_new(e, ERR_INPUT, "a snapshot can be named (-s) or taken (-F), not both");
+		return err_new(
+		    e, ERR_INPUT, "a snapshot can be named (-s) or taken (-F), not both");
 	if (o->net.dns != NULL && dns_check(o->net.dns, &dns, &file, e) < 0)
 		return -1;
 	if (need_root("clone", e) < 0 || pot_env_ready(env, e) < 0 ||

@@ -132,8 +132,8 @@ conf_save(const struct conf *c, struct pot_env *env, const char *pot, struct err
 }
 
 int
-each_file(const char *path, const char *file, void (*fn)(void *, const char *, const char *, size_t), void *ctx,
-    struct err *e)
+each_file(const char *path, const char *file,
+    void (*fn)(void *, const char *, const char *, size_t), void *ctx, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
 	struct err ignored = ERR_INIT;

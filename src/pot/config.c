@@ -18,18 +18,22 @@ static const struct row {
 	enum value_type type;
 	size_t offset;
 } rows[] = {
-	{ { "POT_ZFS_ROOT", "zroot/pot", "parent of all datasets, as they are named in fscomp.conf" },
+	{ { "POT_ZFS_ROOT", "zroot/pot",
+	      "parent of all datasets, as they are named in fscomp.conf" },
 	    V_TEXT, AT(zfs_root) },
 	{ { "POT_FS_ROOT", "/opt/pot", "where the tree of pots lies" }, V_TEXT, AT(fs_root) },
 	{ { "POT_CACHE", "/var/cache/pot", "downloaded images" }, V_TEXT, AT(cache) },
 	{ { "POT_TMP", "/tmp", "temporary files" }, V_TEXT, AT(tmp) },
-	{ { "POT_GROUP", "pot", "group that may look (POT_FS_ROOT is 0750 for it, where it exists)" },
+	{ { "POT_GROUP", "pot",
+	      "group that may look (POT_FS_ROOT is 0750 for it, where it exists)" },
 	    V_TEXT, AT(group) },
-	{ { "POT_HOSTNAME_MAX_LENGTH", "64", "longest host name of a pot" }, V_UINT, AT(hostname_max) },
+	{ { "POT_HOSTNAME_MAX_LENGTH", "64", "longest host name of a pot" }, V_UINT,
+	    AT(hostname_max) },
 	{ { "POT_NETWORK", "10.192.0.0/10", "IPv4 network of the pots" }, V_TEXT, AT(network) },
 	{ { "POT_NETMASK", "255.192.0.0", "its mask; must agree" }, V_TEXT, AT(netmask) },
 	{ { "POT_GATEWAY", "10.192.0.1", "address of the public bridge" }, V_TEXT, AT(gateway) },
-	{ { "POT_NETWORK6", "fdf1:9c2e:7a35::/64", "IPv6 network of the pots" }, V_TEXT, AT(network6) },
+	{ { "POT_NETWORK6", "fdf1:9c2e:7a35::/64", "IPv6 network of the pots" }, V_TEXT,
+	    AT(network6) },
 	{ { "POT_GATEWAY6", "fdf1:9c2e:7a35::1", "IPv6 address of the public bridge" }, V_TEXT,
 	    AT(gateway6) },
 	{ { "POT_EXTIF", "", "interface to the outside; empty: that of the default route" }, V_TEXT,
@@ -41,22 +45,25 @@ static const struct row {
 	{ { "POT_DNS_NAME", "dns", "pot that answers DNS for -d pot" }, V_TEXT, AT(dns_name) },
 	{ { "POT_DNS_IP", "10.192.0.2", "its address; never given to another pot" }, V_TEXT,
 	    AT(dns_ip) },
-	{ { "POT_ISOLATE_VNET_POTS", "false", "pots of one bridge cannot reach each other" }, V_BOOL,
-	    AT(isolate_vnet_pots) },
+	{ { "POT_ISOLATE_VNET_POTS", "false", "pots of one bridge cannot reach each other" },
+	    V_BOOL, AT(isolate_vnet_pots) },
 	{ { "POT_DEFAULT_SIGNATURE_PUBKEY", "", "key that images must be signed with" }, V_TEXT,
 	    AT(signature_pubkey) },
 	{ { "POT_LOG_FACILITY", "local2", "syslog facility" }, V_TEXT, AT(log_facility) },
-	{ { "POT_RUN_DIR", "/var/run/pot", "locks and records of what runs" }, V_TEXT, AT(run_dir) },
+	{ { "POT_RUN_DIR", "/var/run/pot", "locks and records of what runs" }, V_TEXT,
+	    AT(run_dir) },
 	{ { "POT_CGROUP", "pot", "parent of the pots' control groups" }, V_TEXT, AT(cgroup) },
 	{ { "POT_BRIDGE", "pot0", "interface name of the public bridge" }, V_TEXT, AT(bridge) },
 	{ { "POT_NFT_TABLE", "pot", "packet filter table of our own" }, V_TEXT, AT(nft_table) },
-	{ { "POT_DATASET_BACKEND", "", "overlay, btrfs or zfs; empty: what the machine can do best" },
+	{ { "POT_DATASET_BACKEND", "",
+	      "overlay, btrfs or zfs; empty: what the machine can do best" },
 	    V_TEXT, AT(dataset_backend) },
 	{ { "POT_PORT_MIN", "1024", "lowest host port chosen for a pot" }, V_UINT, AT(port_min) },
 	{ { "POT_PORT_MAX", "9999", "highest" }, V_UINT, AT(port_max) },
 	{ { "POT_IMAGE_HOOKS", "false", "hooks inside an imported image may run on this machine" },
 	    V_BOOL, AT(image_hooks) },
-	{ { "POT_IMAGE_HOST_MOUNTS", "false", "an imported image may name directories of this machine" },
+	{ { "POT_IMAGE_HOST_MOUNTS", "false",
+	      "an imported image may name directories of this machine" },
 	    V_BOOL, AT(image_host_mounts) },
 	{ { "POT_MKTEMP_SUFFIX", ".XXXXXXXX", "accepted, without effect" }, V_NONE, 0 },
 };
@@ -189,8 +196,8 @@ read_value(const char **p, const char *end, struct buf *out, struct err *e)
 }
 
 static int
-parse_line(struct pot_config *c, struct arena *mem, const char *where, const char *p, const char *end,
-    struct strs_builder *unknown, struct err *e)
+parse_line(struct pot_config *c, struct arena *mem, const char *where, const char *p,
+    const char *end, struct strs_builder *unknown, struct err *e)
 {
 	autobuf struct buf value = BUF_INIT;
 
@@ -221,8 +228,8 @@ parse_line(struct pot_config *c, struct arena *mem, const char *where, const cha
 }
 
 int
-pot_config_parse(struct pot_config *c, struct arena *mem, const char *file, const char *text, size_t len,
-    struct err *e)
+pot_config_parse(struct pot_config *c, struct arena *mem, const char *file, const char *text,
+    size_t len, struct err *e)
 {
 	const char *p = text, *end = text + len;
 	struct strs_builder unknown = { .out = &c->unknown, .cap = c->unknown.n, .mem = mem };

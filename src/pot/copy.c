@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 /*
- * copy-in. Source descriptors are opened on the host before the pot's tree is entered; everything in the
- * tree is reached beneath its root, one component at a time, without following links.
+ * copy-in. Source descriptors are opened on the host before the pot's tree is entered; everything
+ * in the tree is reached beneath its root, one component at a time, without following links.
  */
 
 enum { CHUNK = 128 * 1024, DEPTH_MAX = 256 };
@@ -23,7 +23,8 @@ struct copying {
 	bool make_parent;
 };
 
-static int copy_entry(int from, const char *name, int to, const char *as, unsigned depth, struct err *e);
+static int copy_entry(
+    int from, const char *name, int to, const char *as, unsigned depth, struct err *e);
 
 static int
 same_attributes(int fd, const struct stat *st, const char *name, struct err *e)
@@ -165,7 +166,8 @@ place(int root, const struct copying *c, int *dir, char *as, size_t size, struct
 	for (size_t n = strlen(parent); n > 1 && parent[n - 1] == '/'; n--)
 		parent[n - 1] = '\0';
 	const char *name = last_component(parent);
-	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || !str_copy(as, size, name))
+	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	    !str_copy(as, size, name))
 		return err_new(e, ERR_INPUT, "destination '%s' does not name a file", c->dest);
 	parent[name - parent] = '\0';
 	if (c->make_parent) {
@@ -175,7 +177,8 @@ place(int root, const struct copying *c, int *dir, char *as, size_t size, struct
 		close(made);
 	}
 	*dir = beneath_open(root, parent, O_RDONLY | O_DIRECTORY, 0, e);
-	return *dir < 0 ? err_ctx(e, "destination directory %s in the pot (-c makes it)", parent) : 0;
+	return *dir < 0 ? err_ctx(e, "destination directory %s in the pot (-c makes it)", parent)
+			: 0;
 }
 
 static int
@@ -210,15 +213,16 @@ copy_to(struct pot_env *env, const char *name, struct copying *c, bool force, st
 	size_t n;
 
 	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
-	if (lock < 0 || pot_spec_load(env, name, &mem, &spec, e) < 0 || run_recover(env, name, e) < 0)
+	if (lock < 0 || pot_spec_load(env, name, &mem, &spec, e) < 0 ||
+	    run_recover(env, name, e) < 0)
 		return -1;
 	int live = run_is_live(env, name);
 	if (live != 0 && !force)
 		return err_new(e, ERR_BUSY, "the pot is running: -F copies all the same");
 	if (live > 0)
 		return run_read(env, name, &r, e) < 0
-		    ? -1
-		    : mount->with_running(r.init, r.init_start, copy_inside, c, e);
+			   ? -1
+			   : mount->with_running(r.init, r.init_start, copy_inside, c, e);
 	if (mount_root_of(env, ds_root(dataset, name), &mem, &root, e) < 0 ||
 	    mounts_of(env, name, &mem, &items, &n, e) < 0)
 		return -1;
@@ -226,7 +230,8 @@ copy_to(struct pot_env *env, const char *name, struct copying *c, bool force, st
 }
 
 int
-pot_copy_in(struct pot_env *env, const char *name, const struct pot_copy_in_options *o, struct err *e)
+pot_copy_in(
+    struct pot_env *env, const char *name, const struct pot_copy_in_options *o, struct err *e)
 {
 	char real[PATH_MAX];
 	struct copying c = { .dest = o->dest, .make_parent = o->make_parent };
@@ -234,7 +239,8 @@ pot_copy_in(struct pot_env *env, const char *name, const struct pot_copy_in_opti
 	if (pot_name_check(name, e) < 0)
 		return -1;
 	if (o->dest == NULL || o->dest[0] != '/')
-		return err_new(e, ERR_INPUT, "copy-in: the destination must be an absolute path in the pot");
+		return err_new(
+		    e, ERR_INPUT, "copy-in: the destination must be an absolute path in the pot");
 	if (realpath(o->source, real) == NULL)
 		return err_sys(e, "copy-in: source %s", o->source);
 	if (need_root("copy-in", e) < 0)

@@ -43,7 +43,8 @@ destroy_datasets(struct pot_env *env, const char *name, struct err *e)
 }
 
 int
-mount_root_of(struct pot_env *env, const char *dataset, struct arena *mem, struct mount_root *out, struct err *e)
+mount_root_of(struct pot_env *env, const char *dataset, struct arena *mem, struct mount_root *out,
+    struct err *e)
 {
 	autodataset_root struct dataset_root r = DATASET_ROOT_INIT;
 
@@ -84,8 +85,8 @@ making_undo(struct making *m)
 	if (m->keep)
 		(void)intent_done(m->env, m->name, INTENT_POT, &e);
 	else if (intent_undo(m->env, m->name, INTENT_POT, &e) < 0)
-		pot_say(m->env, POT_SAY_ERROR, "%s is left half made ('pot doctor' removes it): %s", m->name,
-		    e.text);
+		pot_say(m->env, POT_SAY_ERROR, "%s is left half made ('pot doctor' removes it): %s",
+		    m->name, e.text);
 }
 
 int
@@ -95,7 +96,9 @@ making_run(struct making *m, struct err *e)
 	int there = pot_exists(env, m->name, e);
 
 	if (there != 0)
-		return there < 0 ? -1 : err_new(e, ERR_EXISTS, "a pot named '%s' exists already", m->name);
+		return there < 0
+			   ? -1
+			   : err_new(e, ERR_EXISTS, "a pot named '%s' exists already", m->name);
 	if (flavours_check(env, m->flavours, e) < 0)
 		return -1;
 	if (making_announce(m, e) < 0 || m->make(m, e) < 0 ||
@@ -108,8 +111,8 @@ making_run(struct making *m, struct err *e)
 }
 
 int
-net_options(struct pot_env *env, const struct pot_net_options *o, enum pot_net net, enum pot_stack stack,
-    struct making *m, struct err *e)
+net_options(struct pot_env *env, const struct pot_net_options *o, enum pot_net net,
+    enum pot_stack stack, struct making *m, struct err *e)
 {
 	struct pot_spec defaults = { .stack = stack };
 
@@ -158,10 +161,12 @@ root_from_base(struct pot_env *env, const char *base, const char *to, struct err
 	snprintf(dataset, sizeof(dataset), "bases/%s", base);
 	if (newest_snapshot(env, dataset, &snap, e) < 0)
 		return e->kind == ERR_ABSENT
-		    ? err_new(e, ERR_ABSENT, "no base is named '%s'; 'pot create-base' makes one", base)
-		    : -1;
+			   ? err_new(e, ERR_ABSENT,
+				 "no base is named '%s'; 'pot create-base' makes one", base)
+			   : -1;
 	if (snap == NULL)
-		return err_new(e, ERR_CORRUPT, "base %s has no snapshot: its making did not end", base);
+		return err_new(
+		    e, ERR_CORRUPT, "base %s has no snapshot: its making did not end", base);
 	return ds->clone(env->host, dataset, snap, to, e);
 }
 
@@ -174,8 +179,8 @@ root_from_pot(struct pot_env *env, const char *potbase, const char *to, struct e
 	if (newest_snapshot(env, ds_root(root, potbase), &snap, e) < 0)
 		return -1;
 	if (snap == NULL)
-		return err_new(e, ERR_ABSENT, "pot %s has no snapshot; 'pot snapshot -p %s' takes one", potbase,
-		    potbase);
+		return err_new(e, ERR_ABSENT,
+		    "pot %s has no snapshot; 'pot snapshot -p %s' takes one", potbase, potbase);
 	return env->host->dataset->copy(env->host, root, snap, to, e);
 }
 
@@ -195,14 +200,16 @@ base_release(struct pot_env *env, const char *base, struct arena *mem)
 
 	snprintf(dataset, sizeof(dataset), "bases/%s", base);
 	if (*base == '\0' ||
-	    env->host->dataset->property_get(env->host, dataset, ":pot.osrelease", &value, &ignored) < 0 ||
+	    env->host->dataset->property_get(
+		env->host, dataset, ":pot.osrelease", &value, &ignored) < 0 ||
 	    value == NULL)
 		return arena_strdup(mem, base);
 	return arena_strdup(mem, value);
 }
 
 static void
-conf_defaults(struct making *m, struct conf *conf, const struct pot_create_options *o, const char *base)
+conf_defaults(
+    struct making *m, struct conf *conf, const struct pot_create_options *o, const char *base)
 {
 	struct pot_env *env = m->env;
 	size_t n;
@@ -216,10 +223,12 @@ conf_defaults(struct making *m, struct conf *conf, const struct pot_create_optio
 	conf_set(conf, "pot.cmd", "sh /etc/rc");
 	conf_set(conf, "host.hostname",
 	    arena_printf(&m->mem, "\"%s\"", hostname_for(env, m->name, &m->mem)));
-	conf_set(conf, "osrelease", arena_printf(&m->mem, "\"%s\"", base_release(env, base, &m->mem)));
+	conf_set(
+	    conf, "osrelease", arena_printf(&m->mem, "\"%s\"", base_release(env, base, &m->mem)));
 	for (size_t i = 0; i < n; i++)
 		if (attr[i].at_creation)
-			conf_set(conf, arena_printf(&m->mem, "pot.attr.%s", attr[i].name), attr[i].def);
+			conf_set(
+			    conf, arena_printf(&m->mem, "pot.attr.%s", attr[i].name), attr[i].def);
 }
 
 static int
@@ -236,9 +245,9 @@ create_make(struct making *m, struct err *e)
 	    mkdir_conf(env, m->name, e) < 0)
 		return -1;
 	ds_root(dataset, m->name);
-	int rc = parent != NULL ? root_from_pot(env, parent->name, dataset, e)
-	    : o->base != NULL	? root_from_base(env, o->base, dataset, e)
-				: root_empty(env, dataset, e);
+	int rc = parent != NULL	   ? root_from_pot(env, parent->name, dataset, e)
+		 : o->base != NULL ? root_from_base(env, o->base, dataset, e)
+				   : root_empty(env, dataset, e);
 	if (rc < 0)
 		return -1;
 	conf_defaults(m, &conf, o, base);
@@ -254,7 +263,8 @@ create_make(struct making *m, struct err *e)
 }
 
 static int
-create_check(struct pot_env *env, const struct pot_create_options *o, struct making *m, struct err *e)
+create_check(
+    struct pot_env *env, const struct pot_create_options *o, struct making *m, struct err *e)
 {
 	enum pot_dns dns;
 	const char *file;
@@ -291,8 +301,8 @@ create_locked(struct making *m, const struct pot_create_options *o, struct err *
 		if (parent->type != POT_SINGLE)
 			return err_new(e, ERR_INPUT, "pot %s is not of type single", o->potbase);
 		if (o->base != NULL && strcmp(o->base, parent->base) != 0)
-			return err_new(e, ERR_INPUT, "pot %s was made from base %s, not %s", o->potbase,
-			    parent->base, o->base);
+			return err_new(e, ERR_INPUT, "pot %s was made from base %s, not %s",
+			    o->potbase, parent->base, o->base);
 	}
 	m->ctx = parent;
 	return making_run(m, e);
@@ -301,8 +311,13 @@ create_locked(struct making *m, const struct pot_create_options *o, struct err *
 int
 pot_create(struct pot_env *env, const struct pot_create_options *o, struct err *e)
 {
-	struct making m = { .env = env, .name = o->name, .keep = o->keep, .make = create_make,
-		.flavours = o->flavours, .options = o, .mem = ARENA_INIT };
+	struct making m = { .env = env,
+		.name = o->name,
+		.keep = o->keep,
+		.make = create_make,
+		.flavours = o->flavours,
+		.options = o,
+		.mem = ARENA_INIT };
 	autofd int lock = -1, parent_lock = -1, base_lock = -1;
 
 	if (create_check(env, o, &m, e) < 0)

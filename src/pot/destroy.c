@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 /*
- * Removing. The intent goes to disk first: from then on the pot counts as gone, and whoever meets its
- * name finishes the work.
+ * Removing. The intent goes to disk first: from then on the pot counts as gone, and whoever meets
+ * its name finishes the work.
  */
 
 static int
@@ -19,7 +19,8 @@ remove_announced(struct pot_env *env, const char *name, struct err *e)
 
 /* Pots made from this one by copying (create -P). Clones keep living without it. */
 static int
-children_of(struct pot_env *env, const char *name, struct arena *mem, struct pot_strs *out, struct err *e)
+children_of(
+    struct pot_env *env, const char *name, struct arena *mem, struct pot_strs *out, struct err *e)
 {
 	struct strs_builder b = STRS_BUILDER(out, mem);
 	struct pot_strs all;
@@ -30,7 +31,8 @@ children_of(struct pot_env *env, const char *name, struct arena *mem, struct pot
 	for (size_t i = 0; i < all.n; i++) {
 		struct err ignored = ERR_INIT;
 		struct pot_spec *spec;
-		if (strcmp(all.at[i], name) != 0 && pot_spec_load(env, all.at[i], mem, &spec, &ignored) == 0 &&
+		if (strcmp(all.at[i], name) != 0 &&
+		    pot_spec_load(env, all.at[i], mem, &spec, &ignored) == 0 &&
 		    strcmp(spec->potbase, name) == 0)
 			strs_add(&b, all.at[i]);
 	}
@@ -38,7 +40,8 @@ children_of(struct pot_env *env, const char *name, struct arena *mem, struct pot
 }
 
 static int
-destroy_locked(struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
+destroy_locked(
+    struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_spec *spec;
@@ -57,7 +60,8 @@ destroy_locked(struct pot_env *env, const char *name, const struct pot_destroy_o
 }
 
 static int
-destroy_one(struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
+destroy_one(
+    struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
 {
 	if (o->force && run_is_live(env, name) != 0 && pot_stop(env, name, NULL, e) < 0)
 		return -1;
@@ -77,18 +81,20 @@ destroy_one(struct pot_env *env, const char *name, const struct pot_destroy_opti
 }
 
 static int
-destroy_tree(struct pot_env *env, const char *name, const struct pot_destroy_options *o, unsigned depth,
-    struct err *e)
+destroy_tree(struct pot_env *env, const char *name, const struct pot_destroy_options *o,
+    unsigned depth, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_strs children;
 
 	if (depth > 32)
-		return err_new(e, ERR_CORRUPT, "pots name each other as their origin (pot.potbase)");
+		return err_new(
+		    e, ERR_CORRUPT, "pots name each other as their origin (pot.potbase)");
 	if (children_of(env, name, &mem, &children, e) < 0)
 		return -1;
 	if (children.n > 0 && !o->recursive)
-		return err_new(e, ERR_BUSY, "pot %s was made from it; -r destroys that as well", children.at[0]);
+		return err_new(e, ERR_BUSY, "pot %s was made from it; -r destroys that as well",
+		    children.at[0]);
 	for (size_t i = 0; i < children.n; i++)
 		if (destroy_tree(env, children.at[i], o, depth + 1, e) < 0)
 			return err_ctx(e, "pot %s, made from it", children.at[i]);
@@ -96,7 +102,8 @@ destroy_tree(struct pot_env *env, const char *name, const struct pot_destroy_opt
 }
 
 int
-pot_destroy(struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
+pot_destroy(
+    struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
 {
 	static const struct pot_destroy_options careful = { .force = false };
 
@@ -113,7 +120,8 @@ pot_destroy_base(struct pot_env *env, const char *base, bool recursive, struct e
 	char dataset[DATASET_SIZE];
 
 	(void)recursive; /* only pots of type multi, which come later, depend on a base */
-	if (pot_word_check("base", base, e) < 0 || need_root("destroy", e) < 0 || pot_env_ready(env, e) < 0)
+	if (pot_word_check("base", base, e) < 0 || need_root("destroy", e) < 0 ||
+	    pot_env_ready(env, e) < 0)
 		return -1;
 	autofd int lock = lock_base(env, base, LOCK_WAIT, e);
 	if (lock < 0)
@@ -138,7 +146,7 @@ prunable(struct pot_env *env, const char *name)
 	struct pot_spec *spec;
 
 	return pot_spec_load(env, name, &mem, &spec, &e) == 0 && pot_spec_yes(spec, "prunable") &&
-	    pot_spec_yes(spec, "to-be-pruned") && run_is_live(env, name) == 0;
+	       pot_spec_yes(spec, "to-be-pruned") && run_is_live(env, name) == 0;
 }
 
 /* 1: gone; 0: not now (it runs, or somebody is at it). */
@@ -160,8 +168,8 @@ prune_one(struct pot_env *env, const char *name, struct err *e)
 }
 
 int
-pot_prune(struct pot_env *env, const struct pot_prune_options *o, struct arena *mem, struct pot_strs *gone,
-    struct err *e)
+pot_prune(struct pot_env *env, const struct pot_prune_options *o, struct arena *mem,
+    struct pot_strs *gone, struct err *e)
 {
 	struct strs_builder b = STRS_BUILDER(gone, mem);
 	struct pot_strs all;

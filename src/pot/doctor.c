@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 /*
- * Whatever no live run owns. The machine is asked first and the records afterwards: an object is only
- * made after its record, so one that is seen without a record has lost its run.
+ * Whatever no live run owns. The machine is asked first and the records afterwards: an object is
+ * only made after its record, so one that is seen without a record has lost its run.
  */
 
 struct visit {
@@ -18,14 +18,16 @@ struct visit {
 	bool mend;
 	VEC(struct pot_finding) found;
 	struct pot_strs live; /* run ids */
-	struct pot_strs unsure; /* names whose run cannot be judged now: nothing of them is touched */
+	struct pot_strs
+	    unsure; /* names whose run cannot be judged now: nothing of them is touched */
 };
 
 static void
 finding(struct visit *v, char *what, const char *why, int rc, const struct err *failure)
 {
-	struct pot_finding f = { .what = what, .why = arena_strdup(v->mem, why),
-		.mended = v->mend && rc == 0 };
+	struct pot_finding f = {
+		.what = what, .why = arena_strdup(v->mem, why), .mended = v->mend && rc == 0
+	};
 
 	if (v->mend && rc < 0)
 		f.error = arena_strdup(v->mem, failure->text);
@@ -65,13 +67,15 @@ visit_dead_run(struct visit *v, const char *name, const struct run *r)
 		if (lock < 0 && e.kind == ERR_BUSY)
 			return; /* somebody is at it */
 	}
-	finding(v, arena_printf(v->mem, "run %s of pot %s", r->id, name), "its keeper is gone", rc, &e);
+	finding(
+	    v, arena_printf(v->mem, "run %s of pot %s", r->id, name), "its keeper is gone", rc, &e);
 }
 
 static int
 visit_runs(struct visit *v, struct err *e)
 {
-	struct strs_builder live = STRS_BUILDER(&v->live, v->mem), unsure = STRS_BUILDER(&v->unsure, v->mem);
+	struct strs_builder live = STRS_BUILDER(&v->live, v->mem),
+			    unsure = STRS_BUILDER(&v->unsure, v->mem);
 	struct pot_strs names;
 
 	if (run_names(v->env, v->mem, &names, e) < 0)
@@ -88,8 +92,8 @@ visit_runs(struct visit *v, struct err *e)
 				autofd int lock = run_lock(v, names.at[i], &why);
 				rc = lock < 0 ? -1 : run_purge(v->env, names.at[i], false, &why);
 			}
-			finding(v, arena_printf(v->mem, "run record of %s", names.at[i]), "it cannot be read",
-			    rc, &why);
+			finding(v, arena_printf(v->mem, "run record of %s", names.at[i]),
+			    "it cannot be read", rc, &why);
 		} else if (in_use(v, &r)) {
 			strs_add(&live, arena_strdup(v->mem, r.id));
 		} else {
@@ -111,12 +115,15 @@ visit_intents(struct visit *v, enum intent_kind kind, struct err *e)
 	for (size_t i = 0; i < names.n; i++) {
 		struct err why = ERR_INIT;
 		char lock_name[DATASET_SIZE];
-		snprintf(lock_name, sizeof(lock_name), "%s%s", kind == INTENT_BASE ? "base:" : "", names.at[i]);
+		snprintf(lock_name, sizeof(lock_name), "%s%s", kind == INTENT_BASE ? "base:" : "",
+		    names.at[i]);
 		autofd int lock = lock_named(v->env, lock_name, LOCK_TRY, &why);
 		if (lock < 0)
 			continue; /* in the making right now */
 		int rc = v->mend ? intent_undo(v->env, names.at[i], kind, &why) : 0;
-		finding(v, arena_printf(v->mem, "%s %s", kind == INTENT_BASE ? "base" : "pot", names.at[i]),
+		finding(v,
+		    arena_printf(
+			v->mem, "%s %s", kind == INTENT_BASE ? "base" : "pot", names.at[i]),
 		    "its creation or removal was interrupted", rc, &why);
 	}
 	return 0;
@@ -139,7 +146,8 @@ visit_groups(struct visit *v, const struct names *groups)
 		if (!run_of_group(groups->at[i], &r) || owned(v, r.id, r.name))
 			continue;
 		int rc = v->mend ? run_limits_down(v->env, &r, &why) : 0;
-		finding(v, arena_printf(v->mem, "control group %s", groups->at[i]), "no run owns it", rc, &why);
+		finding(v, arena_printf(v->mem, "control group %s", groups->at[i]),
+		    "no run owns it", rc, &why);
 	}
 }
 
@@ -150,12 +158,14 @@ visit_links(struct visit *v, const struct netif_links *links)
 		const struct netif_link *l = &links->at[i];
 		struct err why = ERR_INIT;
 		const char *id = l->name + 1;
-		if (strlen(id) != RUN_ID_TEXT - 1 || strspn(id, "0123456789abcdef") != RUN_ID_TEXT - 1 ||
-		    l->alias[0] == '\0' || owned(v, id, l->alias))
+		if (strlen(id) != RUN_ID_TEXT - 1 ||
+		    strspn(id, "0123456789abcdef") != RUN_ID_TEXT - 1 || l->alias[0] == '\0' ||
+		    owned(v, id, l->alias))
 			continue;
-		int rc = v->mend ? v->env->host->netif->link_remove(v->env->host, l->name, &why) : 0;
-		finding(v, arena_printf(v->mem, "interface %s of pot %s", l->name, l->alias), "no run owns it",
-		    rc, &why);
+		int rc =
+		    v->mend ? v->env->host->netif->link_remove(v->env->host, l->name, &why) : 0;
+		finding(v, arena_printf(v->mem, "interface %s of pot %s", l->name, l->alias),
+		    "no run owns it", rc, &why);
 	}
 }
 
@@ -167,8 +177,10 @@ visit_ports(struct visit *v, const struct filter_entries *ports)
 		struct err why = ERR_INIT;
 		if (owned(v, p->run, NULL) || v->unsure.n > 0)
 			continue;
-		int rc = v->mend ? v->env->host->filter->ports_remove(v->env->host, p->run, &why) : 0;
-		finding(v, arena_printf(v->mem, "exported port %u of run %s", p->port.host_port, p->run),
+		int rc =
+		    v->mend ? v->env->host->filter->ports_remove(v->env->host, p->run, &why) : 0;
+		finding(v,
+		    arena_printf(v->mem, "exported port %u of run %s", p->port.host_port, p->run),
 		    "no run owns it", rc, &why);
 	}
 }
@@ -186,14 +198,17 @@ visit_run_dirs(struct visit *v, struct err *e)
 	for (size_t i = 0; i < names.n; i++) {
 		struct err why = ERR_INIT;
 		int rc = 0;
-		if (str_starts(names.at[i], RUN_RAW_PREFIX) || pot_exists(v->env, names.at[i], &why) != 0)
+		if (str_starts(names.at[i], RUN_RAW_PREFIX) ||
+		    pot_exists(v->env, names.at[i], &why) != 0)
 			continue;
 		autofd int lock = run_lock(v, names.at[i], &why);
-		if (lock < 0 || access(path_at(path, "%s/runs/%s/record", v->env->conf.run_dir, names.at[i]),
-				    F_OK) == 0)
+		if (lock < 0 ||
+		    access(path_at(path, "%s/runs/%s/record", v->env->conf.run_dir, names.at[i]),
+			F_OK) == 0)
 			continue;
 		if (v->mend)
-			rc = remove_tree(path_at(path, "%s/runs/%s", v->env->conf.run_dir, names.at[i]), &why);
+			rc = remove_tree(
+			    path_at(path, "%s/runs/%s", v->env->conf.run_dir, names.at[i]), &why);
 		if (v->mend && rc == 0)
 			lock_forget(v->env, names.at[i]);
 		finding(v, arena_strdup(v->mem, path), "the pot does not exist", rc, &why);
@@ -217,7 +232,8 @@ visit_pots(struct visit *v)
 }
 
 int
-pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding **out, size_t *n, struct err *e)
+pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding **out, size_t *n,
+    struct err *e)
 {
 	autonames struct names groups = NAMES_INIT;
 	autonetif_links struct netif_links links = NETIF_LINKS_INIT;
@@ -241,7 +257,8 @@ pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding
 			finding(&v, arena_printf(mem, "%d parts of datasets", rc),
 			    "an interrupted call left them", 0, e);
 	}
-	*out = v.found.n > 0 ? arena_memdup(mem, v.found.at, v.found.n * sizeof(*v.found.at)) : NULL;
+	*out =
+	    v.found.n > 0 ? arena_memdup(mem, v.found.at, v.found.n * sizeof(*v.found.at)) : NULL;
 	*n = v.found.n;
 	VEC_FINI(&v.found);
 	return rc < 0 ? -1 : 0;

@@ -221,16 +221,17 @@ read_configs(struct pot_env *env, struct err *e)
 static int
 check_config(const struct pot_config *c, struct err *e)
 {
-	const char *const paths[][2] = { { "POT_FS_ROOT", c->fs_root }, { "POT_RUN_DIR", c->run_dir },
-		{ "POT_CACHE", c->cache } };
+	const char *const paths[][2] = { { "POT_FS_ROOT", c->fs_root },
+		{ "POT_RUN_DIR", c->run_dir }, { "POT_CACHE", c->cache } };
 
 	for (size_t i = 0; i < NELEM(paths); i++)
 		if (paths[i][1][0] != '/' || paths[i][1][1] == '\0' || strlen(paths[i][1]) > 200)
-			return err_new(e, ERR_INPUT, "%s='%s': an absolute path of at most 200 characters is needed",
+			return err_new(e, ERR_INPUT,
+			    "%s='%s': an absolute path of at most 200 characters is needed",
 			    paths[i][0], paths[i][1]);
 	if (c->port_min == 0 || c->port_min > c->port_max)
-		return err_new(e, ERR_INPUT, "POT_PORT_MIN=%u is above POT_PORT_MAX=%u or zero", c->port_min,
-		    c->port_max);
+		return err_new(e, ERR_INPUT, "POT_PORT_MIN=%u is above POT_PORT_MAX=%u or zero",
+		    c->port_min, c->port_max);
 	return 0;
 }
 
@@ -306,7 +307,8 @@ pot_env_ready(struct pot_env *env, struct err *e)
 		return 0;
 	if (errno == EACCES)
 		return err_sys(e, "read %s", path);
-	return err_new(e, ERR_ABSENT, "%s is not set up yet: run 'pot init' first", env->conf.fs_root);
+	return err_new(
+	    e, ERR_ABSENT, "%s is not set up yet: run 'pot init' first", env->conf.fs_root);
 }
 
 int64_t

@@ -11,13 +11,13 @@
 #include <unistd.h>
 
 /*
- * A command inside a running pot. No lock: it looks at the record once; a pot that ends meanwhile takes
- * the command with it.
+ * A command inside a running pot. No lock: it looks at the record once; a pot that ends meanwhile
+ * takes the command with it.
  */
 
 int
-pot_enter(struct pot_env *env, const char *name, const struct pot_exec_options *o, pid_t *child, int *pty,
-    struct err *e)
+pot_enter(struct pot_env *env, const char *name, const struct pot_exec_options *o, pid_t *child,
+    int *pty, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_strs vars = { 0 };
@@ -29,11 +29,13 @@ pot_enter(struct pot_env *env, const char *name, const struct pot_exec_options *
 	if (pot_name_check(name, e) < 0 || need_root("exec", e) < 0 ||
 	    pot_spec_load(env, name, &mem, &spec, e) < 0)
 		return -1;
-	int live = run_read(env, name, &r, e) < 0 ? (e->kind == ERR_ABSENT ? 0 : -1) : run_alive(env, &r, e);
+	int live = run_read(env, name, &r, e) < 0 ? (e->kind == ERR_ABSENT ? 0 : -1)
+						  : run_alive(env, &r, e);
 	if (live < 0)
 		return -1;
 	if (live == 0 || r.init == 0)
-		return err_new(e, ERR_ABSENT, "pot %s is not running; 'pot start %s' starts it", name, name);
+		return err_new(
+		    e, ERR_ABSENT, "pot %s is not running; 'pot start %s' starts it", name, name);
 	for (size_t i = 0; o->pot_env && i < spec->env.n; i++)
 		strs_add(&b, spec->env.at[i]);
 	for (size_t i = 0; o->env != NULL && o->env[i] != NULL; i++)
@@ -111,7 +113,8 @@ pump(int from, int to)
 static void
 relay_run(struct relay *r)
 {
-	struct pollfd p[2] = { { .fd = r->pty, .events = POLLIN }, { .fd = r->in, .events = POLLIN } };
+	struct pollfd p[2] = { { .fd = r->pty, .events = POLLIN },
+		{ .fd = r->in, .events = POLLIN } };
 
 	raw_on(r);
 	follow_size(r);
@@ -137,7 +140,8 @@ relay_run(struct relay *r)
 }
 
 int
-pot_exec(struct pot_env *env, const char *name, const struct pot_exec_options *o, int *status, struct err *e)
+pot_exec(struct pot_env *env, const char *name, const struct pot_exec_options *o, int *status,
+    struct err *e)
 {
 	bool own = o->fds[0] == 0 && o->fds[1] == 0 && o->fds[2] == 0;
 	struct pot_exec_options with_size = *o;
@@ -156,7 +160,9 @@ pot_exec(struct pot_env *env, const char *name, const struct pot_exec_options *o
 	if (o->detach)
 		return 0;
 	if (pty >= 0) {
-		struct relay r = { .in = own ? 0 : o->fds[0], .out = own ? 1 : o->fds[1], .pty = pty };
+		struct relay r = {
+			.in = own ? 0 : o->fds[0], .out = own ? 1 : o->fds[1], .pty = pty
+		};
 		relay_run(&r);
 	}
 	while (waitpid(child, &raw, 0) < 0)

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 /*
- * Flavours: files of pot commands that are applied to a pot in the making. Scripts, which run inside the
- * pot, come later and are refused by name.
+ * Flavours: files of pot commands that are applied to a pot in the making. Scripts, which run
+ * inside the pot, come later and are refused by name.
  */
 
 struct recipe {
@@ -44,13 +44,16 @@ flavours_check(struct pot_env *env, const char *const *flavours, struct err *e)
 	autoarena struct arena mem = ARENA_INIT;
 
 	for (size_t i = 0; flavours != NULL && flavours[i] != NULL; i++) {
-		bool script = str_ends(flavours[i], ".sh") || find(env, flavours[i], ".sh", &mem) != NULL;
+		bool script =
+		    str_ends(flavours[i], ".sh") || find(env, flavours[i], ".sh", &mem) != NULL;
 		if (script)
 			return err_new(e, ERR_UNSUPPORTED,
-			    "flavour %s has a script, which comes later: start the pot and use 'pot exec'",
+			    "flavour %s has a script, which comes later: start the pot and use "
+			    "'pot exec'",
 			    flavours[i]);
 		if (find(env, flavours[i], "", &mem) == NULL)
-			return err_new(e, ERR_ABSENT, "no flavour is named '%s' (looked here and in %s/flavours)",
+			return err_new(e, ERR_ABSENT,
+			    "no flavour is named '%s' (looked here and in %s/flavours)",
 			    flavours[i], env->etc);
 	}
 	return 0;
@@ -92,8 +95,9 @@ static int
 copy_in(struct recipe *r, const char *base, struct err *e)
 {
 	const char *source = option(r, "-s", 0, NULL);
-	struct pot_copy_in_options o = { .source = source, .dest = option(r, "-d", 0, NULL),
-		.make_parent = flag(r, "-c") };
+	struct pot_copy_in_options o = {
+		.source = source, .dest = option(r, "-d", 0, NULL), .make_parent = flag(r, "-c")
+	};
 
 	if (o.source == NULL || o.dest == NULL)
 		return err_new(e, ERR_INPUT, "copy-in needs -s and -d");
@@ -123,7 +127,8 @@ run_command(struct recipe *r, const char *line, struct err *e)
 	if (strcmp(verb, "export-ports") == 0)
 		return pot_set_ports(r->env, r->pot, all_of(r, "-e"), e);
 	if (strcmp(verb, "set-rss") == 0)
-		return pot_set_rss(r->env, r->pot, option(r, "-C", 0, NULL), option(r, "-M", 0, NULL), e);
+		return pot_set_rss(
+		    r->env, r->pot, option(r, "-C", 0, NULL), option(r, "-M", 0, NULL), e);
 	if (strcmp(verb, "set-attribute") == 0) {
 		const char *attr = option(r, "-A", 0, NULL), *value = option(r, "-V", 0, NULL);
 		if (attr == NULL || value == NULL)
@@ -138,8 +143,10 @@ run_command(struct recipe *r, const char *line, struct err *e)
 	}
 	if (strcmp(verb, "mount-in") == 0) {
 		struct pot_mount_in_options o = { .fscomp = option(r, "-f", 0, NULL),
-			.dir = option(r, "-d", 0, NULL), .dataset = option(r, "-z", 0, NULL),
-			.target = option(r, "-m", 0, NULL), .read_only = flag(r, "-r"),
+			.dir = option(r, "-d", 0, NULL),
+			.dataset = option(r, "-z", 0, NULL),
+			.target = option(r, "-m", 0, NULL),
+			.read_only = flag(r, "-r"),
 			.remount = flag(r, "-w") };
 		return pot_mount_in(r->env, r->pot, &o, e);
 	}

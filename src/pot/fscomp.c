@@ -54,10 +54,11 @@ parse_line(const char *p, const char *end, const char *root_prefix, struct arena
 	f->read_only = option != NULL && strcmp(option, "ro") == 0;
 	f->remount = option != NULL && strcmp(option, "zfs-remount") == 0;
 	if (option != NULL && !f->read_only && !f->remount && strcmp(option, "rw") != 0)
-		return err_new(e, ERR_CORRUPT, "option '%s' is none of rw, ro, zfs-remount", option);
+		return err_new(
+		    e, ERR_CORRUPT, "option '%s' is none of rw, ro, zfs-remount", option);
 	if (f->remount && f->source[0] == '/')
-		return err_new(e, ERR_CORRUPT, "zfs-remount is for datasets, '%s' is a directory",
-		    f->source);
+		return err_new(
+		    e, ERR_CORRUPT, "zfs-remount is for datasets, '%s' is a directory", f->source);
 	return 1;
 }
 
@@ -73,8 +74,8 @@ fscomp_add(struct fscomps *l, struct arena *mem, const struct pot_fscomp *f)
 }
 
 int
-fscomp_parse(const char *text, size_t len, const char *root_prefix, struct arena *mem, struct fscomps *out,
-    struct err *e)
+fscomp_parse(const char *text, size_t len, const char *root_prefix, struct arena *mem,
+    struct fscomps *out, struct err *e)
 {
 	VEC(struct pot_fscomp) found = VEC_INIT;
 	const char *p = text, *end = text + len;
@@ -95,7 +96,8 @@ fscomp_parse(const char *text, size_t len, const char *root_prefix, struct arena
 	}
 	if (rc >= 0) {
 		out->n = found.n;
-		out->at = found.n > 0 ? arena_memdup(mem, found.at, found.n * sizeof(*found.at)) : NULL;
+		out->at =
+		    found.n > 0 ? arena_memdup(mem, found.at, found.n * sizeof(*found.at)) : NULL;
 	}
 	VEC_FINI(&found);
 	return rc < 0 ? -1 : 0;
@@ -107,12 +109,13 @@ fscomp_write(const struct fscomps *l, struct buf *out)
 	for (size_t i = 0; i < l->n; i++)
 		buf_addf(out, "%s %s%s\n", l->at[i].source, l->at[i].target,
 		    l->at[i].read_only ? " ro"
-			: l->at[i].remount ? " zfs-remount"
-					   : "");
+		    : l->at[i].remount ? " zfs-remount"
+				       : "");
 }
 
 int
-fscomp_load(struct pot_env *env, const char *pot, struct arena *mem, struct fscomps *out, struct err *e)
+fscomp_load(
+    struct pot_env *env, const char *pot, struct arena *mem, struct fscomps *out, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
 	char path[PATH_SIZE], root[PATH_SIZE];
@@ -137,7 +140,8 @@ fscomp_save(struct pot_env *env, const char *pot, const struct fscomps *l, struc
 }
 
 int
-fscomp_source(struct pot_env *env, const struct pot_fscomp *f, struct arena *mem, char **path, struct err *e)
+fscomp_source(
+    struct pot_env *env, const struct pot_fscomp *f, struct arena *mem, char **path, struct err *e)
 {
 	size_t n = strlen(env->conf.zfs_root);
 	const char *name = f->source;
@@ -152,8 +156,8 @@ fscomp_source(struct pot_env *env, const struct pot_fscomp *f, struct arena *mem
 	if (strncmp(name, env->conf.zfs_root, n) == 0 && name[n] == '/')
 		name += n + 1;
 	else if (!str_starts(name, "fscomp/"))
-		return err_new(e, ERR_UNSUPPORTED, "mount %s: it is not a dataset below %s", f->source,
-		    env->conf.zfs_root);
+		return err_new(e, ERR_UNSUPPORTED, "mount %s: it is not a dataset below %s",
+		    f->source, env->conf.zfs_root);
 	if (dataset_check_name(name, e) < 0)
 		return -1;
 	*path = arena_printf(mem, "%s/%s", env->conf.fs_root, name);
@@ -161,8 +165,8 @@ fscomp_source(struct pot_env *env, const struct pot_fscomp *f, struct arena *mem
 }
 
 int
-mounts_of(struct pot_env *env, const char *pot, struct arena *mem, struct mount_item **out, size_t *n,
-    struct err *e)
+mounts_of(struct pot_env *env, const char *pot, struct arena *mem, struct mount_item **out,
+    size_t *n, struct err *e)
 {
 	struct fscomps l;
 

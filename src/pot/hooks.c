@@ -14,7 +14,8 @@
  */
 
 void
-hook_run(struct pot_env *env, const struct pot_spec *spec, const char *hook, const struct pot_strs *environ_)
+hook_run(struct pot_env *env, const struct pot_spec *spec, const char *hook,
+    const struct pot_strs *environ_)
 {
 	char path[PATH_SIZE];
 	struct stat st;
@@ -26,14 +27,16 @@ hook_run(struct pot_env *env, const struct pot_spec *spec, const char *hook, con
 	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || (st.st_mode & S_IXUSR) == 0)
 		return;
 	if (spec->imported && !env->conf.image_hooks) {
-		pot_say(env, POT_SAY_INFO, "hook %s of pot %s came with an image and is not run (POT_IMAGE_HOOKS)",
-		    hook, spec->name);
+		pot_say(env, POT_SAY_INFO,
+		    "hook %s of pot %s came with an image and is not run (POT_IMAGE_HOOKS)", hook,
+		    spec->name);
 		return;
 	}
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_strs vars = { 0 };
 	struct strs_builder b = STRS_BUILDER(&vars, &mem);
-	strs_add(&b, arena_strdup(&mem, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+	strs_add(&b, arena_strdup(&mem,
+			 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
 	for (size_t i = 0; environ_ != NULL && i < environ_->n; i++)
 		strs_add(&b, environ_->at[i]);
 	char *argv[] = { path, NULL };

@@ -22,8 +22,9 @@ set_group(struct pot_env *env, struct err *e)
 	struct group *g = getgrnam(env->conf.group);
 
 	if (g == NULL)
-		pot_say(env, POT_SAY_DEBUG, "there is no group '%s' (POT_GROUP): %s is for root alone",
-		    env->conf.group, root);
+		pot_say(env, POT_SAY_DEBUG,
+		    "there is no group '%s' (POT_GROUP): %s is for root alone", env->conf.group,
+		    root);
 	if (chmod(root, 0750) < 0 || chown(root, 0, g != NULL ? g->gr_gid : 0) < 0)
 		return err_sys(e, "set owner and mode of %s", root);
 	return 0;
@@ -41,7 +42,8 @@ make_cache(struct pot_env *env, struct err *e)
 		return 0;
 	if (make_dirs(cache, 0755, e) < 0)
 		return -1;
-	autofd int fd = open(path_at(mark, "%s/%s", cache, CACHE_MARK), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	autofd int fd =
+	    open(path_at(mark, "%s/%s", cache, CACHE_MARK), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	return fd < 0 ? err_sys(e, "write %s", mark) : 0;
 }
 
@@ -60,9 +62,11 @@ pot_init(struct pot_env *env, const struct pot_init_options *o, struct err *e)
 	if (ds->root_create(env->host, e) < 0)
 		return err_ctx(e, "create %s", env->conf.fs_root);
 	for (size_t i = 0; i < NELEM(top_datasets); i++) {
-		if (ds->create(env->host, top_datasets[i], DATASET_PLAIN, e) < 0 && e->kind != ERR_EXISTS)
+		if (ds->create(env->host, top_datasets[i], DATASET_PLAIN, e) < 0 &&
+		    e->kind != ERR_EXISTS)
 			return err_ctx(e, "create %s", top_datasets[i]);
-		if (make_dirs(path_at(path, "%s/%s", env->conf.fs_root, top_datasets[i]), 0755, e) < 0)
+		if (make_dirs(path_at(path, "%s/%s", env->conf.fs_root, top_datasets[i]), 0755, e) <
+		    0)
 			return -1;
 	}
 	if (set_group(env, e) < 0 ||
@@ -125,7 +129,7 @@ pot_vnet_up(struct pot_env *env)
 	struct err e = ERR_INIT;
 
 	return env->host->netif->bridge_info(env->host, env->conf.bridge, &b, &e) == 0 && b.up &&
-	    env->host->filter->ready(env->host, &e) > 0;
+	       env->host->filter->ready(env->host, &e) > 0;
 }
 
 /* The first pot that runs, or may; bridged: only those on the bridge. */
@@ -178,7 +182,8 @@ stop_all(struct pot_env *env, bool force, struct arena *mem, struct err *e)
 	for (size_t i = 0; i < names.n; i++) {
 		int live = run_is_live(env, names.at[i]);
 		if (live != 0 && !force)
-			return err_new(e, ERR_BUSY, "%s is running; stop it first, or use -f", names.at[i]);
+			return err_new(
+			    e, ERR_BUSY, "%s is running; stop it first, or use -f", names.at[i]);
 		if (str_starts(names.at[i], RUN_RAW_PREFIX))
 			continue;
 		if (pot_stop(env, names.at[i], NULL, e) < 0 && e->kind != ERR_ABSENT)
@@ -196,8 +201,8 @@ remove_run_dir(struct pot_env *env, struct err *e)
 	for (size_t i = 0; i < NELEM(parts); i++)
 		if (remove_tree(path_at(path, "%s/%s", env->conf.run_dir, parts[i]), e) < 0)
 			return -1;
-	if (rmdir(env->conf.run_dir) < 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EBUSY &&
-	    errno != EEXIST)
+	if (rmdir(env->conf.run_dir) < 0 && errno != ENOENT && errno != ENOTEMPTY &&
+	    errno != EBUSY && errno != EEXIST)
 		return err_sys(e, "remove %s", env->conf.run_dir);
 	return 0;
 }
@@ -208,8 +213,8 @@ pot_deinit(struct pot_env *env, bool force, struct err *e)
 	autoarena struct arena mem = ARENA_INIT;
 	char path[PATH_SIZE];
 
-	if (need_root("de-init", e) < 0 || stop_all(env, force, &mem, e) < 0 || pot_vnet_stop(env, e) < 0 ||
-	    env->host->limits->teardown(env->host, e) < 0)
+	if (need_root("de-init", e) < 0 || stop_all(env, force, &mem, e) < 0 ||
+	    pot_vnet_stop(env, e) < 0 || env->host->limits->teardown(env->host, e) < 0)
 		return -1;
 	for (size_t i = 0; i < NELEM(top_datasets); i++) {
 		if (env->host->dataset->destroy(env->host, top_datasets[i], true, e) < 0)

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 /*
- * An intent says on disk, before the act, that a pot (or base) is being made or removed. While it is
- * there the pot does not count; whoever holds the pot's lock and finds one removes what it announces.
- * It also keeps the addresses of a pot that has no pot.conf yet.
+ * An intent says on disk, before the act, that a pot (or base) is being made or removed. While it
+ * is there the pot does not count; whoever holds the pot's lock and finds one removes what it
+ * announces. It also keeps the addresses of a pot that has no pot.conf yet.
  *
  * <fs_root>/.intents/<name> or base:<name>, text: "ip=…\nip6=…\n".
  */
@@ -39,8 +39,8 @@ file_of(char out[DATASET_SIZE], const char *name, enum intent_kind kind)
 }
 
 int
-intent_begin(struct pot_env *env, const char *name, enum intent_kind kind, const char *ip, const char *ip6,
-    struct err *e)
+intent_begin(struct pot_env *env, const char *name, enum intent_kind kind, const char *ip,
+    const char *ip6, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
 	char file[DATASET_SIZE];
@@ -94,7 +94,8 @@ intent_undo(struct pot_env *env, const char *name, enum intent_kind kind, struct
 }
 
 int
-intent_list(struct pot_env *env, enum intent_kind kind, struct arena *mem, struct pot_strs *out, struct err *e)
+intent_list(struct pot_env *env, enum intent_kind kind, struct arena *mem, struct pot_strs *out,
+    struct err *e)
 {
 	struct strs_builder names = STRS_BUILDER(out, mem);
 	struct dirent *d;

@@ -48,7 +48,9 @@ add_file(struct start *s, const char *path, unsigned mode, const struct buf *tex
 {
 	struct isolate_file *f = &s->files[s->launch.isolate.n_files++];
 
-	*f = (struct isolate_file){ .path = path, .mode = mode, .len = text->len, .only_if_parent = true };
+	*f = (struct isolate_file){
+		.path = path, .mode = mode, .len = text->len, .only_if_parent = true
+	};
 	f->content = arena_memdup(s->mem, buf_str(text), text->len + 1);
 	return f;
 }
@@ -86,7 +88,8 @@ reachable_servers(const char *text, struct arena *mem, struct buf *out)
 static void
 inherited_resolver(struct start *s, struct buf *out)
 {
-	static const char *const sources[] = { "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf" };
+	static const char *const sources[] = { "/etc/resolv.conf",
+		"/run/systemd/resolve/resolv.conf" };
 	struct err e = ERR_INIT;
 
 	for (size_t i = 0; i < NELEM(sources); i++) {
@@ -121,8 +124,8 @@ resolver(struct start *s, struct err *e)
 		break;
 	case POT_DNS_POT:
 		dot = strchr(s->spec->hostname, '.');
-		buf_addf(&text, "search %s\nnameserver %s\n", dot != NULL ? dot + 1 : s->spec->hostname,
-		    s->env->conf.dns_ip);
+		buf_addf(&text, "search %s\nnameserver %s\n",
+		    dot != NULL ? dot + 1 : s->spec->hostname, s->env->conf.dns_ip);
 		break;
 	case POT_DNS_CUSTOM:
 		path_at(path, "%s/jails/%s/conf/resolv.conf", s->env->conf.fs_root, s->spec->name);
@@ -141,7 +144,8 @@ hosts(struct start *s)
 	autobuf struct buf text = BUF_INIT;
 	struct err e = ERR_INIT;
 
-	buf_addf(&text, "::1 localhost %s\n127.0.0.1 localhost %s\n", s->spec->hostname, s->spec->hostname);
+	buf_addf(&text, "::1 localhost %s\n127.0.0.1 localhost %s\n", s->spec->hostname,
+	    s->spec->hostname);
 	if (s->spec->net == POT_NET_PUBLIC && !pot_spec_yes(s->spec, "no-etc-hosts") &&
 	    hosts_of_pots(s->env, &text, &e) < 0)
 		pot_say(s->env, POT_SAY_INFO, "the other pots are missing in /etc/hosts of %s: %s",
@@ -161,8 +165,9 @@ environment_script(struct start *s)
 	for (size_t i = 0; i < s->environ.n; i++) {
 		const char *assignment = s->environ.at[i], *eq = strchr(assignment, '=');
 		/* names that no shell knows stay out; the process has them all the same */
-		if (eq == NULL || strspn(assignment, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-						     "0123456789_") != (size_t)(eq - assignment))
+		if (eq == NULL ||
+		    strspn(assignment, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				       "0123456789_") != (size_t)(eq - assignment))
 			continue;
 		buf_addf(&text, "export %.*s=", (int)(eq - assignment), assignment);
 		words_quote(eq + 1, &text);
@@ -183,12 +188,15 @@ mounts(struct start *s, struct err *e)
 		return -1;
 	all = arena_array(s->mem, n_own + s->o->n_binds + 1, struct mount_item);
 	if (!pot_spec_yes(s->spec, "no-tmpfs"))
-		all[n++] = (struct mount_item){ .kind = MOUNT_TMPFS, .target = "/tmp",
-			.flags = MOUNT_NOSUID | MOUNT_NODEV, .mode = 01777 };
+		all[n++] = (struct mount_item){ .kind = MOUNT_TMPFS,
+			.target = "/tmp",
+			.flags = MOUNT_NOSUID | MOUNT_NODEV,
+			.mode = 01777 };
 	for (size_t i = 0; i < n_own; i++)
 		all[n++] = own[i];
 	for (size_t i = 0; i < s->o->n_binds; i++)
-		all[n++] = (struct mount_item){ .kind = MOUNT_BIND, .source = s->o->binds[i].source,
+		all[n++] = (struct mount_item){ .kind = MOUNT_BIND,
+			.source = s->o->binds[i].source,
 			.target = s->o->binds[i].target,
 			.flags = (s->o->binds[i].read_only ? MOUNT_RO : 0u) | MOUNT_RECURSIVE };
 	s->launch.isolate.mounts = all;
@@ -201,8 +209,10 @@ mounts(struct start *s, struct err *e)
 static bool
 is_default_command(const struct pot_strs *words)
 {
-	return (words->n == 2 && strcmp(words->at[0], "sh") == 0 && strcmp(words->at[1], "/etc/rc") == 0) ||
-	    (words->n == 2 && strcmp(words->at[0], "/bin/sh") == 0 && strcmp(words->at[1], "/etc/rc") == 0);
+	return (words->n == 2 && strcmp(words->at[0], "sh") == 0 &&
+		   strcmp(words->at[1], "/etc/rc") == 0) ||
+	       (words->n == 2 && strcmp(words->at[0], "/bin/sh") == 0 &&
+		   strcmp(words->at[1], "/etc/rc") == 0);
 }
 
 /* Is the file in one of the layers? The topmost that has the name decides. */
@@ -227,10 +237,12 @@ no_command(struct start *s, struct err *e)
 {
 	if (!s->launch.isolate.persist)
 		return err_new(e, ERR_INPUT,
-		    "pot %s has nothing to run: there is no /etc/rc in it; 'pot set-cmd -p %s -c …' sets a command",
+		    "pot %s has nothing to run: there is no /etc/rc in it; 'pot set-cmd -p %s -c "
+		    "…' sets a command",
 		    s->spec->name, s->spec->name);
 	pot_say(s->env, POT_SAY_INFO,
-	    "pot %s has no /etc/rc: it is up without a command ('pot set-cmd' sets one, 'pot exec' runs one)",
+	    "pot %s has no /etc/rc: it is up without a command ('pot set-cmd' sets one, 'pot exec' "
+	    "runs one)",
 	    s->spec->name);
 	s->launch.isolate.process.argv = NULL;
 	return 0;
@@ -249,7 +261,8 @@ command(struct start *s, struct err *e)
 	}
 	if (words.n == 0 && words_split(spec->cmd, s->mem, &words, &shell, e) < 0)
 		return err_ctx(e, "command of pot %s", spec->name);
-	if (words.n == 0 || (is_default_command(&words) && !root_has(&s->launch.isolate.root, "/etc/rc")))
+	if (words.n == 0 ||
+	    (is_default_command(&words) && !root_has(&s->launch.isolate.root, "/etc/rc")))
 		return no_command(s, e);
 	if (shell) {
 		const char **argv = arena_array(s->mem, 4, const char *);
@@ -267,7 +280,8 @@ static void
 output(struct start *s)
 {
 	static const enum launch_stdio kinds[] = { [POT_STDIO_INHERIT] = LAUNCH_INHERIT,
-		[POT_STDIO_NULL] = LAUNCH_NULL, [POT_STDIO_FILES] = LAUNCH_FILES };
+		[POT_STDIO_NULL] = LAUNCH_NULL,
+		[POT_STDIO_FILES] = LAUNCH_FILES };
 	struct launch *l = &s->launch;
 
 	l->stdio = kinds[s->o->stdio];
@@ -304,7 +318,8 @@ launch_fill(struct start *s, struct err *e)
 						  : (unsigned)ISOLATE_ALL;
 	i->hostname = *s->spec->hostname != '\0' ? s->spec->hostname : s->spec->name;
 	i->persist = pot_spec_yes(s->spec, "persistent");
-	i->process.caps = ISOLATE_CAPS_DEFAULT | (pot_spec_yes(s->spec, "mlock") ? CAP_BIT_IPC_LOCK : 0);
+	i->process.caps =
+	    ISOLATE_CAPS_DEFAULT | (pot_spec_yes(s->spec, "mlock") ? CAP_BIT_IPC_LOCK : 0);
 	i->process.user = s->o->user;
 	i->process.cwd = s->o->workdir;
 	i->files = s->files;
@@ -322,8 +337,8 @@ launch_fill(struct start *s, struct err *e)
 	l->stop_signal = s->run.stop_signal;
 	l->stop_timeout_ms = s->run.stop_timeout_ms;
 	l->run_dir = run_dir(s->env, s->spec->name, s->mem);
-	l->stats_path =
-	    arena_printf(s->mem, "%s/jails/%s/conf/.last_run_stats", s->env->conf.fs_root, s->spec->name);
+	l->stats_path = arena_printf(
+	    s->mem, "%s/jails/%s/conf/.last_run_stats", s->env->conf.fs_root, s->spec->name);
 	const char **finish = arena_array(s->mem, 5, const char *);
 	finish[0] = arena_printf(s->mem, "%s/pot-runner", s->env->libexec);
 	finish[1] = "--finish";

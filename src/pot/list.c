@@ -17,7 +17,8 @@
 const char *
 pot_running_text(enum pot_running r)
 {
-	static const char *const names[] = { "stopped", "running", "starting", "stopping", "unknown" };
+	static const char *const names[] = { "stopped", "running", "starting", "stopping",
+		"unknown" };
 
 	return names[r];
 }
@@ -42,7 +43,8 @@ state_of(struct pot_env *env, const struct run *r, struct arena *mem, struct pot
 	out->keeper_start = r->keeper_start;
 	out->started_ns = r->running_ns;
 	out->n_maps = r->n_ports;
-	out->maps = r->n_ports > 0 ? arena_memdup(mem, r->ports, r->n_ports * sizeof(*r->ports)) : NULL;
+	out->maps =
+	    r->n_ports > 0 ? arena_memdup(mem, r->ports, r->n_ports * sizeof(*r->ports)) : NULL;
 	if ((r->begun & (1u << RUN_NETWORK)) != 0)
 		run_link(r, out->link);
 }
@@ -62,7 +64,8 @@ look(struct pot_env *env, const char *name, struct arena *mem, struct pot_state 
 }
 
 int
-pot_state(struct pot_env *env, const char *name, struct arena *mem, struct pot_state *out, struct err *e)
+pot_state(
+    struct pot_env *env, const char *name, struct arena *mem, struct pot_state *out, struct err *e)
 {
 	if (pot_name_check(name, e) < 0)
 		return -1;
@@ -96,8 +99,8 @@ names_in(const char *path, bool directories, struct arena *mem, struct pot_strs 
 }
 
 static int
-without_intents(struct pot_env *env, enum intent_kind kind, struct arena *mem, struct pot_strs *names,
-    struct err *e)
+without_intents(struct pot_env *env, enum intent_kind kind, struct arena *mem,
+    struct pot_strs *names, struct err *e)
 {
 	struct pot_strs pending;
 	size_t n = 0;
@@ -135,7 +138,8 @@ flavour_names(struct pot_env *env, struct arena *mem, struct pot_strs *out, stru
 }
 
 int
-pot_names(struct pot_env *env, enum pot_kind kind, struct arena *mem, struct pot_strs *out, struct err *e)
+pot_names(
+    struct pot_env *env, enum pot_kind kind, struct arena *mem, struct pot_strs *out, struct err *e)
 {
 	char path[PATH_SIZE];
 	const char *root = env->conf.fs_root;
@@ -189,8 +193,8 @@ pot_list(struct pot_env *env, bool only_running, struct arena *mem, struct pot_r
 }
 
 int
-pot_self_env(struct pot_env *env, const struct pot_spec *spec, const struct pot_state *state, struct arena *mem,
-    struct pot_strs *out, struct err *e)
+pot_self_env(struct pot_env *env, const struct pot_spec *spec, const struct pot_state *state,
+    struct arena *mem, struct pot_strs *out, struct err *e)
 {
 	struct strs_builder b = STRS_BUILDER(out, mem);
 
@@ -210,7 +214,8 @@ pot_self_env(struct pot_env *env, const struct pot_spec *spec, const struct pot_
 }
 
 int
-pot_info(struct pot_env *env, const char *name, struct arena *mem, struct pot_info *out, struct err *e)
+pot_info(
+    struct pot_env *env, const char *name, struct arena *mem, struct pot_info *out, struct err *e)
 {
 	autonames struct names snaps = NAMES_INIT;
 	struct fscomps mounts;
@@ -221,7 +226,8 @@ pot_info(struct pot_env *env, const char *name, struct arena *mem, struct pot_in
 	if (pot_env_ready(env, e) < 0)
 		return -1;
 	*out = (struct pot_info){ 0 };
-	if (pot_spec_load(env, name, mem, &out->spec, e) < 0 || fscomp_load(env, name, mem, &mounts, e) < 0)
+	if (pot_spec_load(env, name, mem, &out->spec, e) < 0 ||
+	    fscomp_load(env, name, mem, &mounts, e) < 0)
 		return -1;
 	look(env, name, mem, &out->state);
 	out->mounts = mounts.at;
@@ -230,7 +236,9 @@ pot_info(struct pot_env *env, const char *name, struct arena *mem, struct pot_in
 	strs_add(&datasets, arena_strdup(mem, ds_pot(dataset, name)));
 	strs_add(&datasets, arena_strdup(mem, ds_root(dataset, name)));
 	if (env->host->dataset->snapshots(env->host, dataset, &snaps, e) < 0)
-		return e->kind == ERR_ABSENT ? err_new(e, ERR_CORRUPT, "pot %s has no root dataset", name) : -1;
+		return e->kind == ERR_ABSENT
+			   ? err_new(e, ERR_CORRUPT, "pot %s has no root dataset", name)
+			   : -1;
 	for (size_t i = 0; i < snaps.n; i++)
 		strs_add(&snapshots, arena_strdup(mem, snaps.at[i]));
 	return 0;
@@ -250,8 +258,8 @@ disk_usage(struct pot_env *env, const char *name, uint64_t *out, struct err *e)
 }
 
 int
-pot_usage(struct pot_env *env, const char *name, bool disk, struct arena *mem, struct pot_usage *out,
-    struct err *e)
+pot_usage(struct pot_env *env, const char *name, bool disk, struct arena *mem,
+    struct pot_usage *out, struct err *e)
 {
 	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];
 	struct pot_spec *spec;
@@ -371,7 +379,8 @@ hosts_of_pots(struct pot_env *env, struct buf *out, struct err *e)
 /* ---- the network as a whole ---- */
 
 static void
-view_pairs(struct pot_env *env, struct arena *mem, const struct netif_links *members, struct pot_net_view *out)
+view_pairs(struct pot_env *env, struct arena *mem, const struct netif_links *members,
+    struct pot_net_view *out)
 {
 	out->pairs = arena_array(mem, members->n + 1, struct pot_pair);
 	for (size_t i = 0; i < members->n; i++) {
@@ -380,7 +389,8 @@ view_pairs(struct pot_env *env, struct arena *mem, const struct netif_links *mem
 		struct err ignored = ERR_INIT;
 		struct pot_spec *spec;
 		*p = (struct pot_pair){ .link = arena_strdup(mem, l->name),
-			.pot = arena_strdup(mem, l->alias), .ip = arena_strdup(mem, ""),
+			.pot = arena_strdup(mem, l->alias),
+			.ip = arena_strdup(mem, ""),
 			.ip6 = arena_strdup(mem, "") };
 		if (pot_spec_load(env, l->alias, mem, &spec, &ignored) == 0) {
 			p->ip = spec->ip;
@@ -405,7 +415,8 @@ view_maps(struct pot_env *env, struct arena *mem, struct pot_net_view *out, stru
 		for (size_t k = 0; k < names.n && owner == NULL; k++) {
 			struct err ignored = ERR_INIT;
 			struct run r;
-			if (run_read(env, names.at[k], &r, &ignored) == 0 && strcmp(r.id, all.at[i].run) == 0)
+			if (run_read(env, names.at[k], &r, &ignored) == 0 &&
+			    strcmp(r.id, all.at[i].run) == 0)
 				owner = names.at[k];
 		}
 		out->maps[out->n_maps].pot = owner != NULL ? owner : arena_strdup(mem, "");
@@ -424,8 +435,11 @@ pot_net_view(struct pot_env *env, struct arena *mem, struct pot_net_view *out, s
 	autonetif_bridge struct netif_bridge b = NETIF_BRIDGE_INIT;
 	const struct pot_config *c = &env->conf;
 
-	*out = (struct pot_net_view){ .bridge = c->bridge, .gateway = c->gateway, .network = c->network,
-		.gateway6 = c->gateway6, .network6 = c->network6 };
+	*out = (struct pot_net_view){ .bridge = c->bridge,
+		.gateway = c->gateway,
+		.network = c->network,
+		.gateway6 = c->gateway6,
+		.network6 = c->network6 };
 	if (env->host->netif->bridge_info(env->host, c->bridge, &b, e) < 0)
 		return e->kind == ERR_ABSENT ? 0 : -1;
 	out->up = b.up;

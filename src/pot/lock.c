@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 /*
- * One lock file per pot in POT_RUN_DIR/locks, and a few for the machine, whose names start with a dot.
- * The kernel releases a lock when its holder dies. Locks are held for the length of a change, never
- * for the length of a run. The file says who holds it, for people.
+ * One lock file per pot in POT_RUN_DIR/locks, and a few for the machine, whose names start with a
+ * dot. The kernel releases a lock when its holder dies. Locks are held for the length of a change,
+ * never for the length of a run. The file says who holds it, for people.
  */
 
 static int
@@ -51,7 +51,8 @@ take_lock(struct pot_env *env, int fd, const char *lock, int how, struct err *e)
 		return err_sys(e, "lock %s", lock);
 	if (how == LOCK_TRY)
 		return err_new(e, ERR_BUSY, "%s is being changed by process %d", lock, holder(fd));
-	pot_say(env, POT_SAY_DEBUG, "waiting for process %d, which holds the lock of %s", holder(fd), lock);
+	pot_say(env, POT_SAY_DEBUG, "waiting for process %d, which holds the lock of %s",
+	    holder(fd), lock);
 	while (flock(fd, LOCK_EX) < 0)
 		if (errno != EINTR)
 			return err_sys(e, "lock %s", lock);

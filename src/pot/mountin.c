@@ -8,17 +8,19 @@
 #include <unistd.h>
 
 /*
- * Mounts that belong to a pot: a line of fscomp.conf, and at once when the pot runs. The live mount comes
- * first: a line that is written can be mounted.
+ * Mounts that belong to a pot: a line of fscomp.conf, and at once when the pot runs. The live mount
+ * comes first: a line that is written can be mounted.
  */
 
 static int
 check_target(const char *target, struct err *e)
 {
 	if (target == NULL || target[0] != '/' || target[1] == '\0')
-		return err_new(e, ERR_INPUT, "the mount point must be an absolute path in the pot, and not '/'");
+		return err_new(e, ERR_INPUT,
+		    "the mount point must be an absolute path in the pot, and not '/'");
 	if (strpbrk(target, " \t\n") != NULL)
-		return err_new(e, ERR_INPUT, "mount point '%s': blanks cannot be stored in fscomp.conf", target);
+		return err_new(e, ERR_INPUT,
+		    "mount point '%s': blanks cannot be stored in fscomp.conf", target);
 	for (const char *p = target; (p = strchr(p, '/')) != NULL; p++)
 		if (strncmp(p, "/../", 4) == 0 || strcmp(p, "/..") == 0)
 			return err_new(e, ERR_INPUT, "mount point '%s' holds '..'", target);
@@ -39,13 +41,15 @@ clean_target(const char *target, struct arena *mem)
 }
 
 static int
-source_of(struct pot_env *env, const struct pot_mount_in_options *o, struct arena *mem, char **out, struct err *e)
+source_of(struct pot_env *env, const struct pot_mount_in_options *o, struct arena *mem, char **out,
+    struct err *e)
 {
 	char real[PATH_MAX];
 	struct stat st;
 
 	if ((o->fscomp != NULL) + (o->dir != NULL) + (o->dataset != NULL) != 1)
-		return err_new(e, ERR_INPUT, "one of -f fscomp, -d directory, -z dataset is needed");
+		return err_new(
+		    e, ERR_INPUT, "one of -f fscomp, -d directory, -z dataset is needed");
 	if (o->remount)
 		return err_new(e, ERR_UNSUPPORTED, "mount-in -w (zfs-remount) comes later");
 	if (o->fscomp != NULL) {
@@ -71,10 +75,11 @@ check_free(const struct fscomps *l, const struct pot_fscomp *f, struct err *e)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		if (strcmp(l->at[i].source, f->source) == 0)
-			return err_new(e, ERR_EXISTS, "%s is mounted already, at %s", f->source, l->at[i].target);
+			return err_new(e, ERR_EXISTS, "%s is mounted already, at %s", f->source,
+			    l->at[i].target);
 		if (strcmp(l->at[i].target, f->target) == 0)
-			return err_new(
-			    e, ERR_EXISTS, "%s is a mount point already, of %s", f->target, l->at[i].source);
+			return err_new(e, ERR_EXISTS, "%s is a mount point already, of %s",
+			    f->target, l->at[i].source);
 	}
 	return 0;
 }
@@ -92,8 +97,8 @@ live_run(struct pot_env *env, const char *name, struct run *r, struct err *e)
 }
 
 static int
-mount_in_locked(struct pot_env *env, const char *name, const struct pot_fscomp *f, struct arena *mem,
-    struct err *e)
+mount_in_locked(struct pot_env *env, const char *name, const struct pot_fscomp *f,
+    struct arena *mem, struct err *e)
 {
 	struct fscomps l;
 	char *path;
@@ -108,7 +113,9 @@ mount_in_locked(struct pot_env *env, const char *name, const struct pot_fscomp *
 	int live = live_run(env, name, &r, e);
 	if (live < 0)
 		return -1;
-	struct mount_item item = { .kind = MOUNT_BIND, .source = path, .target = f->target,
+	struct mount_item item = { .kind = MOUNT_BIND,
+		.source = path,
+		.target = f->target,
 		.flags = (f->read_only ? MOUNT_RO : 0u) | MOUNT_RECURSIVE };
 	if (live > 0 && env->host->mount->add(r.init, r.init_start, &item, e) < 0)
 		return -1;
@@ -122,7 +129,8 @@ mount_in_locked(struct pot_env *env, const char *name, const struct pot_fscomp *
 }
 
 int
-pot_mount_in(struct pot_env *env, const char *name, const struct pot_mount_in_options *o, struct err *e)
+pot_mount_in(
+    struct pot_env *env, const char *name, const struct pot_mount_in_options *o, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_fscomp f = { .read_only = o->read_only };
@@ -148,7 +156,8 @@ pot_mount_out(struct pot_env *env, const char *name, const char *target, struct 
 	struct run r;
 	size_t n = 0;
 
-	if (pot_name_check(name, e) < 0 || check_target(target, e) < 0 || need_root("mount-out", e) < 0)
+	if (pot_name_check(name, e) < 0 || check_target(target, e) < 0 ||
+	    need_root("mount-out", e) < 0)
 		return -1;
 	const char *clean = clean_target(target, &mem);
 	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);

@@ -13,13 +13,15 @@ pot_name_check(const char *name, struct err *e)
 	if (strlen(name) > POT_NAME_MAX)
 		return err_new(e, ERR_INPUT, "pot name '%.40s…' is longer than %d characters", name,
 		    POT_NAME_MAX);
-	if (strchr(DIGITS LETTERS, *name) == NULL || name[strspn(name, DIGITS LETTERS "_-")] != '\0')
+	if (strchr(DIGITS LETTERS, *name) == NULL ||
+	    name[strspn(name, DIGITS LETTERS "_-")] != '\0')
 		return err_new(e, ERR_INPUT,
-		    "'%s' is no pot name: letters, digits, '_' and '-', starting with a letter or digit",
+		    "'%s' is no pot name: letters, digits, '_' and '-', starting with a letter or "
+		    "digit",
 		    name);
 	if (name[strspn(name, DIGITS)] == '\0')
-		return err_new(
-		    e, ERR_INPUT, "'%s' is no pot name: one letter at least, since numbers are ids", name);
+		return err_new(e, ERR_INPUT,
+		    "'%s' is no pot name: one letter at least, since numbers are ids", name);
 	return 0;
 }
 
@@ -31,7 +33,8 @@ pot_word_check(const char *what, const char *word, struct err *e)
 	if (strlen(word) > POT_NAME_MAX || strchr(DIGITS LETTERS, *word) == NULL ||
 	    word[strspn(word, DIGITS LETTERS "._-")] != '\0')
 		return err_new(e, ERR_INPUT,
-		    "'%s' is no %s: letters, digits, '.', '_' and '-', starting with a letter or digit, at most %d",
+		    "'%s' is no %s: letters, digits, '.', '_' and '-', starting with a letter or "
+		    "digit, at most %d",
 		    word, what, POT_NAME_MAX);
 	return 0;
 }

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 /*
- * Addresses. There is no database of them beside the pots themselves: taken is what some pot.conf (or
- * an intent, for a pot in the making) says, and the lowest free one is next. LOCK_ALLOC is held from
- * looking until the choice is written down.
+ * Addresses. There is no database of them beside the pots themselves: taken is what some pot.conf
+ * (or an intent, for a pot in the making) says, and the lowest free one is next. LOCK_ALLOC is held
+ * from looking until the choice is written down.
  */
 
 int
@@ -20,23 +20,27 @@ nets_read(struct pot_env *env, struct nets *out, struct err *e)
 	struct nets n = { 0 };
 	struct ip mask;
 
-	if (!ipnet_parse(c->network, &n.net4) || n.net4.addr.family != AF_INET || n.net4.prefix > 30)
-		return err_new(e, ERR_INPUT, "POT_NETWORK='%s': an IPv4 network like 10.192.0.0/10 is needed",
-		    c->network);
+	if (!ipnet_parse(c->network, &n.net4) || n.net4.addr.family != AF_INET ||
+	    n.net4.prefix > 30)
+		return err_new(e, ERR_INPUT,
+		    "POT_NETWORK='%s': an IPv4 network like 10.192.0.0/10 is needed", c->network);
 	if (!ip_parse(c->gateway, &n.gateway4) || !ipnet_contains(&n.net4, &n.gateway4))
 		return err_new(e, ERR_INPUT, "POT_GATEWAY='%s' is not an address of POT_NETWORK=%s",
 		    c->gateway, c->network);
-	if (*c->netmask != '\0' && (!ip_parse(c->netmask, &mask) || ip_mask_prefix(&mask) != n.net4.prefix))
+	if (*c->netmask != '\0' &&
+	    (!ip_parse(c->netmask, &mask) || ip_mask_prefix(&mask) != n.net4.prefix))
 		return err_new(e, ERR_INPUT, "POT_NETMASK='%s' does not agree with POT_NETWORK=%s",
 		    c->netmask, c->network);
 	if (*c->network6 != '\0') {
 		if (!ipnet_parse(c->network6, &n.net6) || n.net6.addr.family != AF_INET6 ||
 		    n.net6.prefix > 120)
 			return err_new(e, ERR_INPUT,
-			    "POT_NETWORK6='%s': an IPv6 network like fd00::/64 is needed", c->network6);
+			    "POT_NETWORK6='%s': an IPv6 network like fd00::/64 is needed",
+			    c->network6);
 		if (!ip_parse(c->gateway6, &n.gateway6) || !ipnet_contains(&n.net6, &n.gateway6))
-			return err_new(e, ERR_INPUT, "POT_GATEWAY6='%s' is not an address of POT_NETWORK6=%s",
-			    c->gateway6, c->network6);
+			return err_new(e, ERR_INPUT,
+			    "POT_GATEWAY6='%s' is not an address of POT_NETWORK6=%s", c->gateway6,
+			    c->network6);
 	}
 	(void)ip_parse(c->dns_ip, &n.dns);
 	*out = n;
@@ -136,8 +140,8 @@ takens_read(struct pot_env *env, const struct nets *n, struct takens *t, struct 
 	char path[PATH_SIZE];
 
 	for (size_t i = 0; i < NELEM(dirs); i++)
-		if (each_file(path_at(path, "%s/%s", env->conf.fs_root, dirs[i][0]), dirs[i][1], take_conf, t,
-			e) < 0)
+		if (each_file(path_at(path, "%s/%s", env->conf.fs_root, dirs[i][0]), dirs[i][1],
+			take_conf, t, e) < 0)
 			return -1;
 	struct ip first4 = ipnet_first(&n->net4), last4 = ipnet_last(&n->net4);
 	take_ip(t, &first4, "the network itself");
@@ -193,13 +197,14 @@ lowest_free(const struct takens *t, const struct ipnet *net, struct ip *out, str
 			return 0;
 		}
 	}
-	return err_new(e, ERR_FULL, "no address of %s is free; 'pot prune' or 'pot destroy' frees some",
+	return err_new(e, ERR_FULL,
+	    "no address of %s is free; 'pot prune' or 'pot destroy' frees some",
 	    ipnet_text(net, text));
 }
 
 static int
-check_free(const struct nets *n, const struct takens *t, const char *text, const char *for_pot, struct ip *out,
-    struct err *e)
+check_free(const struct nets *n, const struct takens *t, const char *text, const char *for_pot,
+    struct ip *out, struct err *e)
 {
 	struct ip ip;
 
@@ -208,8 +213,8 @@ check_free(const struct nets *n, const struct takens *t, const char *text, const
 	const struct ipnet *net = ip.family == AF_INET ? &n->net4 : &n->net6;
 	char range[IPNET_TEXT];
 	if (net->addr.family == 0 || !ipnet_contains(net, &ip))
-		return err_new(e, ERR_INPUT, "address %s is outside the network of the pots, %s", text,
-		    ipnet_text(net, range));
+		return err_new(e, ERR_INPUT, "address %s is outside the network of the pots, %s",
+		    text, ipnet_text(net, range));
 	if (in_range(t, &ip) != NULL)
 		return err_new(e, ERR_EXISTS, "address %s belongs to a private bridge", text);
 	const struct taken *by = taken_by(t, &ip);
@@ -222,7 +227,8 @@ check_free(const struct nets *n, const struct takens *t, const char *text, const
 int
 pot_address_next(struct pot_env *env, int family, char *out, size_t size, struct err *e)
 {
-	CLEANUP(takens_fini) struct takens t = { .ips = VEC_INIT, .ranges = VEC_INIT, .mem = ARENA_INIT };
+	CLEANUP(takens_fini)
+	struct takens t = { .ips = VEC_INIT, .ranges = VEC_INIT, .mem = ARENA_INIT };
 	char text[IP_TEXT];
 	struct nets n;
 	struct ip ip;
@@ -241,7 +247,8 @@ pot_address_next(struct pot_env *env, int family, char *out, size_t size, struct
 int
 pot_address_check(struct pot_env *env, const char *text, int *family, struct err *e)
 {
-	CLEANUP(takens_fini) struct takens t = { .ips = VEC_INIT, .ranges = VEC_INIT, .mem = ARENA_INIT };
+	CLEANUP(takens_fini)
+	struct takens t = { .ips = VEC_INIT, .ranges = VEC_INIT, .mem = ARENA_INIT };
 	struct nets n;
 	struct ip ip;
 
@@ -265,28 +272,33 @@ place_given(const struct nets *n, const struct takens *t, const char *text, cons
 		return -1;
 	char *to = ip.family == AF_INET ? c->ip : c->ip6;
 	if (!(ip.family == AF_INET ? want4 : want6))
-		return err_new(e, ERR_INPUT, "address %s does not belong to the network stack %s (see -S)",
-		    text, pot_stack_text(c->stack));
+		return err_new(e, ERR_INPUT,
+		    "address %s does not belong to the network stack %s (see -S)", text,
+		    pot_stack_text(c->stack));
 	if (*to != '\0')
-		return err_new(e, ERR_INPUT, "two addresses of one family (%s, %s): one is possible", to, text);
+		return err_new(e, ERR_INPUT,
+		    "two addresses of one family (%s, %s): one is possible", to, text);
 	ip_text(&ip, to);
 	return 0;
 }
 
 static int
-choose_public(struct pot_env *env, const char *for_pot, const char *const *given, struct net_choice *c,
-    struct err *e)
+choose_public(struct pot_env *env, const char *for_pot, const char *const *given,
+    struct net_choice *c, struct err *e)
 {
-	CLEANUP(takens_fini) struct takens t = { .ips = VEC_INIT, .ranges = VEC_INIT, .mem = ARENA_INIT };
+	CLEANUP(takens_fini)
+	struct takens t = { .ips = VEC_INIT, .ranges = VEC_INIT, .mem = ARENA_INIT };
 	struct nets n;
 	struct ip ip;
 
 	if (nets_read(env, &n, e) < 0 || takens_read(env, &n, &t, e) < 0)
 		return -1;
 	if (c->stack != POT_STACK_IPV4 && n.net6.addr.family == 0)
-		return err_new(e, ERR_INPUT, "network stack %s: POT_NETWORK6 is empty", pot_stack_text(c->stack));
+		return err_new(e, ERR_INPUT, "network stack %s: POT_NETWORK6 is empty",
+		    pot_stack_text(c->stack));
 	for (size_t i = 0; given != NULL && given[i] != NULL; i++)
-		if (strcmp(given[i], "auto") != 0 && place_given(&n, &t, given[i], for_pot, c, e) < 0)
+		if (strcmp(given[i], "auto") != 0 &&
+		    place_given(&n, &t, given[i], for_pot, c, e) < 0)
 			return -1;
 	if (c->stack != POT_STACK_IPV6 && c->ip[0] == '\0') {
 		if (lowest_free(&t, &n.net4, &ip, e) < 0)
@@ -309,7 +321,8 @@ net_choose(struct pot_env *env, const char *for_pot, enum pot_net net, enum pot_
 
 	if (net == POT_NET_ALIAS || net == POT_NET_PRIVATE)
 		return err_new(e, ERR_UNSUPPORTED,
-		    "network type %s comes later; inherit and public-bridge are there", pot_net_text(net));
+		    "network type %s comes later; inherit and public-bridge are there",
+		    pot_net_text(net));
 	if (net == POT_NET_PUBLIC && choose_public(env, for_pot, given, &c, e) < 0)
 		return -1;
 	*out = c;
@@ -354,6 +367,7 @@ dns_check(const char *dns, enum pot_dns *kind, const char **file, struct err *e)
 		if (access(*file, R_OK) < 0)
 			return err_sys(e, "resolver file %s", *file);
 	} else
-		return err_new(e, ERR_INPUT, "dns '%s' is none of inherit, pot, off, custom:FILE", dns);
+		return err_new(
+		    e, ERR_INPUT, "dns '%s' is none of inherit, pot, off, custom:FILE", dns);
 	return 0;
 }

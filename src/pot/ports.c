@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 /*
- * Exported ports. LOCK_PORTS is held from looking until they are open, so two starts never choose one
- * port; what is chosen is in the record before it is open.
+ * Exported ports. LOCK_PORTS is held from looking until they are open, so two starts never choose
+ * one port; what is chosen is in the record before it is open.
  */
 
 static bool
@@ -51,7 +51,8 @@ static const struct filter_entry *
 exported(const struct filter_entries *all, bool udp, uint16_t port)
 {
 	for (size_t i = 0; i < all->n; i++)
-		if (all->at[i].port.host_port == port && (all->at[i].port.proto == IPPROTO_UDP) == udp)
+		if (all->at[i].port.host_port == port &&
+		    (all->at[i].port.proto == IPPROTO_UDP) == udp)
 			return &all->at[i];
 	return NULL;
 }
@@ -90,26 +91,28 @@ make_free(struct start *s, const struct filter_entry *by, const struct pot_port 
 
 	if (run_with_id(s->env, by->run, &owner)) {
 		if (run_alive(s->env, &owner, e) != 0)
-			return err_new(e, ERR_EXISTS, "host port %u/%s is taken by pot %s", p->host_port, proto,
-			    owner.name);
+			return err_new(e, ERR_EXISTS, "host port %u/%s is taken by pot %s",
+			    p->host_port, proto, owner.name);
 	}
 	return s->env->host->filter->ports_remove(s->env->host, by->run, e);
 }
 
 static int
-choose(struct start *s, const struct filter_entries *all, const struct pot_port *p, uint16_t *out, struct err *e)
+choose(struct start *s, const struct filter_entries *all, const struct pot_port *p, uint16_t *out,
+    struct err *e)
 {
 	unsigned low = s->env->conf.port_min, high = s->env->conf.port_max;
 
 	for (unsigned port = low; port <= high; port++) {
 		uint16_t n = (uint16_t)port;
-		if (chosen(&s->run, p->udp, n) || exported(all, p->udp, n) != NULL || host_uses(p->udp, n))
+		if (chosen(&s->run, p->udp, n) || exported(all, p->udp, n) != NULL ||
+		    host_uses(p->udp, n))
 			continue;
 		*out = n;
 		return 0;
 	}
-	return err_new(e, ERR_FULL, "no host port between %u and %u is free (POT_PORT_MIN, POT_PORT_MAX)", low,
-	    high);
+	return err_new(e, ERR_FULL,
+	    "no host port between %u and %u is free (POT_PORT_MIN, POT_PORT_MAX)", low, high);
 }
 
 static int
@@ -125,12 +128,13 @@ one_port(struct start *s, const struct filter_entries *all, const struct pot_por
 	}
 	const struct filter_entry *by = exported(all, p->udp, p->host_port);
 	if (chosen(&s->run, p->udp, p->host_port))
-		return err_new(e, ERR_INPUT, "host port %u/%s is exported twice", p->host_port, proto);
+		return err_new(
+		    e, ERR_INPUT, "host port %u/%s is exported twice", p->host_port, proto);
 	if (by != NULL && make_free(s, by, p, e) < 0)
 		return -1;
 	if (host_uses(p->udp, p->host_port))
-		return err_new(e, ERR_EXISTS, "host port %u/%s is in use by a program of this machine",
-		    p->host_port, proto);
+		return err_new(e, ERR_EXISTS,
+		    "host port %u/%s is in use by a program of this machine", p->host_port, proto);
 	return run_port(s->env, &s->run, &m, e);
 }
 
@@ -146,7 +150,8 @@ rules(const struct start *s, struct filter_port *out)
 			if (*addresses[a] == '\0')
 				continue;
 			out[n] = (struct filter_port){ .proto = m->udp ? IPPROTO_UDP : IPPROTO_TCP,
-				.host_port = m->host_port, .pot_port = m->pot_port };
+				.host_port = m->host_port,
+				.pot_port = m->pot_port };
 			n += ip_parse(addresses[a], &out[n].to) ? 1 : 0;
 		}
 	return n;

@@ -1,10 +1,11 @@
 /*
  * pot.h: how a container comes and goes on one machine: libpot.
  *
- * Everything `pot` does is here, without a daemon, a cluster or a shell. The library leaves to others:
- * files of images (folder image), words on a terminal (folder cli). It may be called from any process
- * that has the rights (root for all that changes state); calls for different pots may run at the same
- * time in any number of processes: one lock per pot, one for the allocation of addresses and ports.
+ * Everything `pot` does is here, without a daemon, a cluster or a shell. The library leaves to
+ * others: files of images (folder image), words on a terminal (folder cli). It may be called from
+ * any process that has the rights (root for all that changes state); calls for different pots may
+ * run at the same time in any number of processes: one lock per pot, one for the allocation of
+ * addresses and ports.
  *
  * Strings inside a struct that has an arena belong to that arena. Strings given in options are
  * borrowed for the call. Lists of strings end with NULL where no count stands beside them.
@@ -39,9 +40,9 @@ struct pot_config {
 	char *extif;	   /* "": the interface of the default route */
 	char *extra_extif; /* blank-separated */
 	char *extif_addr;
-	char *network, *netmask, *gateway;  /* "10.192.0.0/10", "255.192.0.0", "10.192.0.1" */
-	char *network6, *gateway6;	    /* own keys: "fdf1:192::/64", "fdf1:192::1" */
-	char *network_stack;		    /* "ipv4", "ipv6" or "dual" */
+	char *network, *netmask, *gateway; /* "10.192.0.0/10", "255.192.0.0", "10.192.0.1" */
+	char *network6, *gateway6;	   /* own keys: "fdf1:192::/64", "fdf1:192::1" */
+	char *network_stack;		   /* "ipv4", "ipv6" or "dual" */
 	char *dns_name, *dns_ip;
 	char *signature_pubkey, *log_facility;
 	char *run_dir, *cgroup, *bridge, *nft_table, *dataset_backend; /* own keys */
@@ -49,7 +50,8 @@ struct pot_config {
 	unsigned port_min, port_max; /* own keys: where dynamic host ports come from */
 	bool isolate_vnet_pots;
 	bool image_hooks;	/* own key POT_IMAGE_HOOKS: hooks of an imported image may run */
-	bool image_host_mounts; /* own key POT_IMAGE_HOST_MOUNTS: an image may name host directories */
+	bool image_host_mounts; /* own key POT_IMAGE_HOST_MOUNTS: an image may name host directories
+				 */
 	struct pot_strs unknown; /* "file:line: KEY": assignments that mean nothing here */
 };
 
@@ -77,13 +79,13 @@ typedef void pot_say_fn(void *ctx, enum pot_say_level, const char *text);
 
 struct pot_env {
 	struct pot_config conf;
-	struct host *host;	   /* owned when pot_env_open() made it */
+	struct host *host;		 /* owned when pot_env_open() made it */
 	const struct pot_keep_ops *keep; /* pot/keep.h; the native one unless a test says else */
-	pot_say_fn *say;	   /* what people may want to know on the way; may be NULL */
+	pot_say_fn *say;		 /* what people may want to know on the way; may be NULL */
 	void *say_ctx;
-	char prefix[1024];	   /* "/usr/local" */
-	char libexec[1024];	   /* where pot-keeper and pot-runner are */
-	char etc[1024];		   /* "<prefix>/etc/pot" */
+	char prefix[1024];  /* "/usr/local" */
+	char libexec[1024]; /* where pot-keeper and pot-runner are */
+	char etc[1024];	    /* "<prefix>/etc/pot" */
 	struct arena mem;
 	bool own_host;
 	const char *held; /* lock.c: the pot whose lock this environment shares */
@@ -114,7 +116,8 @@ int pot_name_check(const char *name, struct err *);
 int pot_word_check(const char *what, const char *word, struct err *);
 /* "jails/<pot>"'s directory: <fs_root>/jails/<pot>; arena memory. */
 char *pot_dir(const struct pot_env *, const char *name, struct arena *);
-char *pot_image_name(const char *name, const char *tag, struct arena *); /* "<name>_<tag>", dots → _ */
+char *pot_image_name(
+    const char *name, const char *tag, struct arena *); /* "<name>_<tag>", dots → _ */
 
 /* ---- what a pot is: conf/pot.conf ---- */
 
@@ -144,11 +147,12 @@ enum { POT_ATTR_LINUX = 1, POT_ATTR_FREEBSD = 2 };
 struct pot_attr {
 	const char *name; /* "persistent" */
 	enum pot_attr_type type;
-	const char *def;     /* as reference behaviour: "YES", "10", "" */
-	bool jail;	     /* a jail attribute (else the framework's) */
-	bool read_only;	     /* only the framework sets it */
-	bool at_creation;    /* written by create */
-	unsigned effect;     /* where it does something: POT_ATTR_LINUX | POT_ATTR_FREEBSD; else it is kept */
+	const char *def;  /* as reference behaviour: "YES", "10", "" */
+	bool jail;	  /* a jail attribute (else the framework's) */
+	bool read_only;	  /* only the framework sets it */
+	bool at_creation; /* written by create */
+	unsigned effect;  /* where it does something: POT_ATTR_LINUX | POT_ATTR_FREEBSD; else it is
+			     kept */
 	const char *meaning; /* one line */
 };
 const struct pot_attr *pot_attrs(size_t *n);
@@ -174,26 +178,30 @@ struct pot_spec {
 	uint64_t rss_memory_bytes; /* 0: no limit */
 	char **attr;		   /* by position in pot_attrs(); NULL: not set */
 	bool outdated;		   /* holds keys of old versions (ip4, pot.export.static.ports) */
-	bool imported;		   /* pot.image: came as an image; its hooks are not run by themselves */
+	bool imported; /* pot.image: came as an image; its hooks are not run by themselves */
 };
 /* ERR_ABSENT: no such pot. ERR_CORRUPT: it is there and cannot be used, with the reason. */
-int pot_spec_load(struct pot_env *, const char *name, struct arena *, struct pot_spec **out,
-    struct err *);
+int pot_spec_load(
+    struct pot_env *, const char *name, struct arena *, struct pot_spec **out, struct err *);
 int pot_spec_parse(const char *name, const char *text, size_t len, struct arena *,
     struct pot_spec **out, struct err *);
 const char *pot_spec_attr(const struct pot_spec *, const char *name); /* its default when unset */
 bool pot_spec_yes(const struct pot_spec *, const char *attr);
 enum pot_stack pot_spec_stack(const struct pot_env *, const struct pot_spec *);
 
-/* The setters. Each replaces pot.conf durably under the pot's lock; unknown keys and the order of lines
- * are kept. NULL (or an empty list) unsets. They take effect at the next start. */
-int pot_set_cmd(struct pot_env *, const char *name, const char *cmd, const char *const *argv, struct err *);
+/* The setters. Each replaces pot.conf durably under the pot's lock; unknown keys and the order of
+ * lines are kept. NULL (or an empty list) unsets. They take effect at the next start. */
+int pot_set_cmd(
+    struct pot_env *, const char *name, const char *cmd, const char *const *argv, struct err *);
 int pot_set_env(struct pot_env *, const char *name, const char *const *env, struct err *);
-int pot_set_hosts(struct pot_env *, const char *name, const char *const *name_ip, struct err *); /* "name:ip" */
+int pot_set_hosts(
+    struct pot_env *, const char *name, const char *const *name_ip, struct err *); /* "name:ip" */
 int pot_set_ports(struct pot_env *, const char *name, const char *const *ports, struct err *);
-int pot_set_attr(struct pot_env *, const char *name, const char *attr, const char *value, struct err *);
+int pot_set_attr(
+    struct pot_env *, const char *name, const char *attr, const char *value, struct err *);
 /* NULL leaves one as it is, "" removes it. cpus: natural; memory: digits and b, k, m, g. */
-int pot_set_rss(struct pot_env *, const char *name, const char *cpus, const char *memory, struct err *);
+int pot_set_rss(
+    struct pot_env *, const char *name, const char *cpus, const char *memory, struct err *);
 int pot_add_dep(struct pot_env *, const char *name, const char *needs, struct err *);
 
 /* ---- the machine ---- */
@@ -203,30 +211,33 @@ struct pot_init_options {
 };
 /* Datasets, directories, bridge-independent checks. Twice is harmless. */
 int pot_init(struct pot_env *, const struct pot_init_options *, struct err *);
-/* Refused while pots run, unless force stops them. Removes datasets, bridge, rules, run files, and nothing else. */
+/* Refused while pots run, unless force stops them. Removes datasets, bridge, rules, run files, and
+ * nothing else. */
 int pot_deinit(struct pot_env *, bool force, struct err *);
-int pot_vnet_start(struct pot_env *, struct err *); /* bridge, addresses, forwarding, NAT; twice is harmless */
-int pot_vnet_stop(struct pot_env *, struct err *);  /* refused while a bridge pot runs */
+int pot_vnet_start(
+    struct pot_env *, struct err *); /* bridge, addresses, forwarding, NAT; twice is harmless */
+int pot_vnet_stop(struct pot_env *, struct err *); /* refused while a bridge pot runs */
 bool pot_vnet_up(struct pot_env *);
 
 /* ---- coming and going ---- */
 
 struct pot_net_options {
-	const char *net;   /* NULL: inherit (create), the source's (clone) */
-	const char *stack; /* NULL: framework's (create), the source's (clone) */
+	const char *net;       /* NULL: inherit (create), the source's (clone) */
+	const char *stack;     /* NULL: framework's (create), the source's (clone) */
 	const char *const *ip; /* NULL or "auto": chosen; IPv4 and/or IPv6 */
 	const char *bridge;
-	const char *dns;	/* "inherit", "pot", "off", "custom:<file>"; NULL: inherit or the source's */
+	const char
+	    *dns; /* "inherit", "pot", "off", "custom:<file>"; NULL: inherit or the source's */
 };
 
 struct pot_create_options {
 	const char *name;
-	const char *type;     /* NULL or "single"; others are refused by name */
-	const char *base;     /* -b */
-	const char *potbase;  /* -P */
+	const char *type;    /* NULL or "single"; others are refused by name */
+	const char *base;    /* -b */
+	const char *potbase; /* -P */
 	struct pot_net_options net;
 	const char *const *flavours;
-	bool keep; /* leave a half-made pot when creation fails */
+	bool keep;  /* leave a half-made pot when creation fails */
 	bool empty; /* neither -b nor -P: an empty root that somebody fills next */
 };
 int pot_create(struct pot_env *, const struct pot_create_options *, struct err *);
@@ -245,14 +256,15 @@ struct pot_destroy_options {
 	bool force;	/* stop a running one, accept a corrupted one */
 	bool recursive; /* also pots made from it */
 };
-int pot_destroy(struct pot_env *, const char *name, const struct pot_destroy_options *, struct err *);
+int pot_destroy(
+    struct pot_env *, const char *name, const struct pot_destroy_options *, struct err *);
 int pot_destroy_base(struct pot_env *, const char *base, bool recursive, struct err *);
 
 struct pot_prune_options {
 	bool dry_run, grace;
 };
-int pot_prune(struct pot_env *, const struct pot_prune_options *, struct arena *, struct pot_strs *gone,
-    struct err *);
+int pot_prune(struct pot_env *, const struct pot_prune_options *, struct arena *,
+    struct pot_strs *gone, struct err *);
 
 /* Receiving an image: its files arrive in a pot that nobody can use before the commit. */
 struct pot_receive {
@@ -263,28 +275,31 @@ struct pot_receive {
 	int lock;
 };
 int pot_receive_begin(struct pot_env *, const char *name, struct pot_receive *, struct err *);
-/* Checks and adapts conf/ (host name, network, hooks and host paths unless allowed), takes the first
- * snapshot; on failure all is removed again. */
-int pot_receive_commit(struct pot_env *, struct pot_receive *, const struct pot_net_options *, struct err *);
+/* Checks and adapts conf/ (host name, network, hooks and host paths unless allowed), takes the
+ * first snapshot; on failure all is removed again. */
+int pot_receive_commit(
+    struct pot_env *, struct pot_receive *, const struct pot_net_options *, struct err *);
 void pot_receive_abort(struct pot_env *, struct pot_receive *);
 
-/* A base: bases/<name>. Filled by the caller in root_dir, then committed (and frozen by a snapshot). */
+/* A base: bases/<name>. Filled by the caller in root_dir, then committed (and frozen by a
+ * snapshot). */
 int pot_base_begin(struct pot_env *, const char *base, struct pot_receive *, struct err *);
 int pot_base_commit(struct pot_env *, struct pot_receive *, const char *osrelease, struct err *);
 void pot_base_abort(struct pot_env *, struct pot_receive *);
 
 struct pot_prepare_options {
-	const char *name;      /* -n, else <image>_<tag> */
+	const char *name; /* -n, else <image>_<tag> */
 	const char *image, *tag;
-	const char *alloc;     /* -a */
-	const char *cmd;       /* -c */
+	const char *alloc;	 /* -a */
+	const char *cmd;	 /* -c */
 	const char *const *argv; /* exact list in place of cmd */
 	const char *const *ports;
 	struct pot_net_options net;
 };
-/* After the image is there: clone, command, attributes, ports. new_name: where to write its name. */
-int pot_prepare(struct pot_env *, const struct pot_prepare_options *, char new_name[POT_NAME_MAX + 1],
-    struct err *);
+/* After the image is there: clone, command, attributes, ports. new_name: where to write its name.
+ */
+int pot_prepare(struct pot_env *, const struct pot_prepare_options *,
+    char new_name[POT_NAME_MAX + 1], struct err *);
 
 /* ---- running ---- */
 
@@ -303,11 +318,11 @@ struct pot_start_options {
 	/* FILES: <dir>/<prefix>.stdout.<n> and .stderr.<n>, rotated */
 	const char *log_dir, *log_prefix;
 	unsigned log_max_files;
-	uint64_t log_max_bytes; /* of one file */
+	uint64_t log_max_bytes;	   /* of one file */
 	uint32_t log_uid, log_gid; /* whose files they are */
 	unsigned log_mode;	   /* 0: 0640 */
-	const char *const *argv; /* in place of the pot's command */
-	const char *const *env;	 /* VAR=value, after the pot's own */
+	const char *const *argv;   /* in place of the pot's command */
+	const char *const *env;	   /* VAR=value, after the pot's own */
 	const struct pot_bind *binds;
 	size_t n_binds;
 	const char *user, *workdir; /* inside; NULL: root, / */
@@ -330,8 +345,8 @@ struct pot_exit {
 	char run_id[RUN_ID_TEXT];
 	pid_t init_pid;
 };
-int pot_start(struct pot_env *, const char *name, const struct pot_start_options *, struct pot_exit *,
-    struct err *);
+int pot_start(struct pot_env *, const char *name, const struct pot_start_options *,
+    struct pot_exit *, struct err *);
 
 struct pot_stop_options {
 	int signal;	    /* 0: what the start said */
@@ -339,28 +354,31 @@ struct pot_stop_options {
 };
 /* ERR_ABSENT: no such pot. Stopping a stopped one clears up what is left of it. opt may be NULL. */
 int pot_stop(struct pot_env *, const char *name, const struct pot_stop_options *, struct err *);
-/* The last steps of a run, walked by the finish program of its keeper; nothing if it is another's. */
+/* The last steps of a run, walked by the finish program of its keeper; nothing if it is another's.
+ */
 int pot_finish(struct pot_env *, const char *name, const char *run_id, struct err *);
 
 struct pot_exec_options {
-	const char *const *argv; /* NULL: the user's login shell */
-	const char *const *env;	 /* VAR=value */
-	const char *user;	 /* inside; NULL: root */
-	const char *workdir;	 /* NULL: the user's home */
-	bool pot_env;		 /* also see the pot's own set-env variables */
-	bool tty;		 /* with a terminal of its own */
+	const char *const *argv;   /* NULL: the user's login shell */
+	const char *const *env;	   /* VAR=value */
+	const char *user;	   /* inside; NULL: root */
+	const char *workdir;	   /* NULL: the user's home */
+	bool pot_env;		   /* also see the pot's own set-env variables */
+	bool tty;		   /* with a terminal of its own */
 	unsigned short rows, cols; /* its size; 0: 24 by 80 */
 	bool detach;
 	int fds[3]; /* all 0 means 0, 1, 2 */
 };
-/* Waits unless detach; status: 0–255, 128+n for a signal. With tty the terminal fds[0] is put into raw
- * mode and relayed. */
-int pot_exec(struct pot_env *, const char *name, const struct pot_exec_options *, int *status, struct err *);
-/* The same without waiting or relaying, for those with a loop of their own: *child is a child of the
- * caller, *pty the terminal's master (-1 without tty). */
-int pot_enter(struct pot_env *, const char *name, const struct pot_exec_options *, pid_t *child, int *pty,
-    struct err *);
-int pot_signal(struct pot_env *, const char *name, int signal, struct err *); /* to the main command */
+/* Waits unless detach; status: 0–255, 128+n for a signal. With tty the terminal fds[0] is put into
+ * raw mode and relayed. */
+int pot_exec(
+    struct pot_env *, const char *name, const struct pot_exec_options *, int *status, struct err *);
+/* The same without waiting or relaying, for those with a loop of their own: *child is a child of
+ * the caller, *pty the terminal's master (-1 without tty). */
+int pot_enter(struct pot_env *, const char *name, const struct pot_exec_options *, pid_t *child,
+    int *pty, struct err *);
+int pot_signal(
+    struct pot_env *, const char *name, int signal, struct err *); /* to the main command */
 
 /* ---- files ---- */
 
@@ -368,14 +386,16 @@ struct pot_copy_in_options {
 	const char *source, *dest;
 	bool force_running, make_parent;
 };
-int pot_copy_in(struct pot_env *, const char *name, const struct pot_copy_in_options *, struct err *);
+int pot_copy_in(
+    struct pot_env *, const char *name, const struct pot_copy_in_options *, struct err *);
 
 struct pot_mount_in_options {
 	const char *fscomp, *dir, *dataset; /* one of them */
 	const char *target;
 	bool read_only, remount;
 };
-int pot_mount_in(struct pot_env *, const char *name, const struct pot_mount_in_options *, struct err *);
+int pot_mount_in(
+    struct pot_env *, const char *name, const struct pot_mount_in_options *, struct err *);
 int pot_mount_out(struct pot_env *, const char *name, const char *target, struct err *);
 
 /* ---- snapshots ---- */
@@ -413,14 +433,15 @@ struct pot_row {
 	char *path; /* its root as seen on the host */
 };
 /* Sorted by name. */
-int pot_list(struct pot_env *, bool only_running, struct arena *, struct pot_row **, size_t *n, struct err *);
+int pot_list(struct pot_env *, bool only_running, struct arena *, struct pot_row **, size_t *n,
+    struct err *);
 /* Sorted names of what lies in a part of the tree. */
 enum pot_kind { POT_KIND_POT, POT_KIND_BASE, POT_KIND_FSCOMP, POT_KIND_FLAVOUR, POT_KIND_BRIDGE };
 int pot_names(struct pot_env *, enum pot_kind, struct arena *, struct pot_strs *, struct err *);
 
-struct pot_fscomp { /* a line of conf/fscomp.conf */
-	char *source;	/* dataset name or absolute directory */
-	char *target;	/* inside the pot */
+struct pot_fscomp {   /* a line of conf/fscomp.conf */
+	char *source; /* dataset name or absolute directory */
+	char *target; /* inside the pot */
 	bool read_only, remount;
 };
 struct pot_info {
@@ -434,8 +455,8 @@ struct pot_info {
 };
 int pot_info(struct pot_env *, const char *name, struct arena *, struct pot_info *, struct err *);
 /* `info -E`: what the pot learns about itself, "_POT_NAME=web". */
-int pot_self_env(struct pot_env *, const struct pot_spec *, const struct pot_state *, struct arena *,
-    struct pot_strs *, struct err *);
+int pot_self_env(struct pot_env *, const struct pot_spec *, const struct pot_state *,
+    struct arena *, struct pot_strs *, struct err *);
 
 struct pot_usage {
 	uint64_t disk_bytes;
@@ -445,7 +466,8 @@ struct pot_usage {
 	unsigned pids;
 	char *cpus; /* allocated ones, "0,1"; "" when all */
 };
-int pot_usage(struct pot_env *, const char *name, bool disk, struct arena *, struct pot_usage *, struct err *);
+int pot_usage(struct pot_env *, const char *name, bool disk, struct arena *, struct pot_usage *,
+    struct err *);
 /* conf/.last_run_stats as JSON text, "{}" when it never ran. */
 int pot_last_run(struct pot_env *, const char *name, struct arena *, char **json, struct err *);
 
@@ -461,12 +483,13 @@ struct pot_net_view {
 		char *pot, *ip;
 		bool udp;
 		uint16_t host_port, pot_port;
-	} *maps;
+	} * maps;
 	size_t n_maps;
 };
 int pot_net_view(struct pot_env *, struct arena *, struct pot_net_view *, struct err *);
 
-/* The lowest free address of the pots' network (family 4 or 6); taken ones are what pot.confs say. */
+/* The lowest free address of the pots' network (family 4 or 6); taken ones are what pot.confs say.
+ */
 int pot_address_next(struct pot_env *, int family, char *out, size_t size, struct err *);
 /* Free, inside the network, well written; family of it in *family. */
 int pot_address_check(struct pot_env *, const char *ip, int *family, struct err *);
@@ -479,8 +502,10 @@ struct pot_finding {
 	bool mended;
 	char *error; /* why it could not be mended, or NULL */
 };
-/* Looks for what no live run owns: halves of creations and removals, runs whose keeper is gone, cgroups, links, rules.
- * With mend they are put right. Live pots are never touched; "cannot tell" is never "not running". */
-int pot_doctor(struct pot_env *, bool mend, struct arena *, struct pot_finding **, size_t *n, struct err *);
+/* Looks for what no live run owns: halves of creations and removals, runs whose keeper is gone,
+ * cgroups, links, rules. With mend they are put right. Live pots are never touched; "cannot tell"
+ * is never "not running". */
+int pot_doctor(
+    struct pot_env *, bool mend, struct arena *, struct pot_finding **, size_t *n, struct err *);
 
 #endif

@@ -3,7 +3,8 @@
 #include <string.h>
 
 /*
- * What an orchestrator wants of an image: a clone with a command, attributes for one run, and ports.
+ * What an orchestrator wants of an image: a clone with a command, attributes for one run, and
+ * ports.
  */
 
 struct wishes {
@@ -51,8 +52,8 @@ bare_cmd(const char *cmd, struct arena *mem)
 }
 
 int
-pot_prepare(struct pot_env *env, const struct pot_prepare_options *given, char new_name[POT_NAME_MAX + 1],
-    struct err *e)
+pot_prepare(struct pot_env *env, const struct pot_prepare_options *given,
+    char new_name[POT_NAME_MAX + 1], struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_prepare_options o = *given;
@@ -70,7 +71,8 @@ pot_prepare(struct pot_env *env, const struct pot_prepare_options *given, char n
 	if (o.cmd != NULL) {
 		o.cmd = bare_cmd(o.cmd, &mem);
 		if (strpbrk(o.cmd, "\n\r") != NULL)
-			return err_new(e, ERR_INPUT, "the command holds a line break; give it as a list");
+			return err_new(
+			    e, ERR_INPUT, "the command holds a line break; give it as a list");
 		if (words_split(o.cmd, &mem, &words, &shell, e) < 0)
 			return err_ctx(e, "command");
 	}

@@ -38,7 +38,10 @@ struct strs_builder {
 void strs_add(struct strs_builder *, char *string_of_the_arena);
 void strs_sort(struct pot_strs *);
 bool strs_has(const struct pot_strs *, const char *);
-#define STRS_BUILDER(o, m) { .out = (o), .cap = 0, .mem = (m) }
+#define STRS_BUILDER(o, m)                                                                         \
+	{                                                                                          \
+		.out = (o), .cap = 0, .mem = (m)                                                   \
+	}
 
 /* Since its last change; INT64_MAX when it is not there. */
 int64_t file_age_seconds(const char *path);
@@ -72,7 +75,10 @@ struct conf {
 };
 void conf_fini(struct conf *);
 #define autoconf CLEANUP(conf_fini)
-#define CONF_INIT(m) { .mem = (m), .lines = VEC_INIT }
+#define CONF_INIT(m)                                                                               \
+	{                                                                                          \
+		.mem = (m), .lines = VEC_INIT                                                      \
+	}
 int conf_parse(struct conf *, const char *text, size_t len, struct err *e);
 int conf_load(struct conf *, struct pot_env *, const char *pot, struct err *e);
 int conf_save(const struct conf *, struct pot_env *, const char *pot, struct err *e);
@@ -84,9 +90,10 @@ void conf_set(struct conf *, const char *key, const char *value);
 void conf_add(struct conf *, const char *key, const char *value);
 void conf_drop_prefix(struct conf *, const char *prefix); /* all lines that start with it */
 /* All <path>/<name><file>, in the order of the directory; what cannot be read is left out. */
-int each_file(const char *path, const char *file, void (*fn)(void *ctx, const char *name, const char *text, size_t len),
-    void *ctx, struct err *e);
-bool conf_line_key(const char *line, const char *key);	  /* "key=" in front */
+int each_file(const char *path, const char *file,
+    void (*fn)(void *ctx, const char *name, const char *text, size_t len), void *ctx,
+    struct err *e);
+bool conf_line_key(const char *line, const char *key); /* "key=" in front */
 
 /* pot.cmd, and pot.cmd.argv.<n> when argv is given. (set.c) */
 void conf_set_cmd(struct conf *, const char *cmd, const char *const *argv);
@@ -96,24 +103,28 @@ struct fscomps {
 	struct pot_fscomp *at;
 	size_t n;
 };
-int fscomp_parse(const char *text, size_t len, const char *root_prefix, struct arena *, struct fscomps *,
-    struct err *e);
+int fscomp_parse(const char *text, size_t len, const char *root_prefix, struct arena *,
+    struct fscomps *, struct err *e);
 void fscomp_write(const struct fscomps *, struct buf *out);
 int fscomp_load(struct pot_env *, const char *pot, struct arena *, struct fscomps *, struct err *e);
 int fscomp_save(struct pot_env *, const char *pot, const struct fscomps *, struct err *e);
 void fscomp_add(struct fscomps *, struct arena *, const struct pot_fscomp *);
 /* What to mount for it: an absolute host path. ERR_UNSUPPORTED for kinds that come later. */
-int fscomp_source(struct pot_env *, const struct pot_fscomp *, struct arena *, char **path, struct err *e);
+int fscomp_source(
+    struct pot_env *, const struct pot_fscomp *, struct arena *, char **path, struct err *e);
 
 /* "64m" in bytes; -1: malformed. (spec.c) */
 int memory_parse(const char *text, uint64_t *bytes);
 
 /* ---- the command as words (words.c) ---- */
 /* Splits like a shell does with quotes and backslashes. *needs_shell: it holds more than words. */
-int words_split(const char *line, struct arena *, struct pot_strs *, bool *needs_shell, struct err *e);
-char *argv_as_cmd(const char *const *argv, struct arena *); /* for pot.cmd: without newlines (spec.c) */
-char *words_join(const char *const *argv, struct arena *); /* one line that splits into argv again */
-void words_quote(const char *word, struct buf *out);	   /* 'single quotes' */
+int words_split(
+    const char *line, struct arena *, struct pot_strs *, bool *needs_shell, struct err *e);
+char *argv_as_cmd(
+    const char *const *argv, struct arena *); /* for pot.cmd: without newlines (spec.c) */
+char *words_join(
+    const char *const *argv, struct arena *);	     /* one line that splits into argv again */
+void words_quote(const char *word, struct buf *out); /* 'single quotes' */
 
 /* ---- addresses and ports (net.c) ---- */
 struct net_choice {
@@ -122,8 +133,8 @@ struct net_choice {
 	char ip[48], ip6[48]; /* "" when none */
 };
 /* Checks what was asked and chooses what was not. The caller holds LOCK_ALLOC. */
-int net_choose(struct pot_env *, const char *for_pot, enum pot_net, enum pot_stack, const char *const *ip,
-    struct net_choice *, struct err *e);
+int net_choose(struct pot_env *, const char *for_pot, enum pot_net, enum pot_stack,
+    const char *const *ip, struct net_choice *, struct err *e);
 /* Writes network_type, vnet, ip, ip6 into conf. */
 void net_store(struct conf *, const struct net_choice *, enum pot_stack stored);
 char *hostname_for(struct pot_env *, const char *pot, struct arena *);
@@ -131,14 +142,15 @@ int dns_check(const char *dns, enum pot_dns *kind, const char **file, struct err
 
 /* ---- intents: what is being made or removed (intent.c) ---- */
 enum intent_kind { INTENT_POT, INTENT_BASE };
-int intent_begin(struct pot_env *, const char *name, enum intent_kind, const char *ip, const char *ip6,
-    struct err *e);
+int intent_begin(struct pot_env *, const char *name, enum intent_kind, const char *ip,
+    const char *ip6, struct err *e);
 int intent_done(struct pot_env *, const char *name, enum intent_kind, struct err *e);
 /* 1: there is one, 0: none. */
 int intent_exists(struct pot_env *, const char *name, enum intent_kind, struct err *e);
 /* Removes what it announces, then itself. The caller holds the lock. */
 int intent_undo(struct pot_env *, const char *name, enum intent_kind, struct err *e);
-int intent_list(struct pot_env *, enum intent_kind, struct arena *, struct pot_strs *, struct err *e);
+int intent_list(
+    struct pot_env *, enum intent_kind, struct arena *, struct pot_strs *, struct err *e);
 
 /* ---- making (create.c) ---- */
 /* What create, clone and receive do alike: announce, make, and undo on failure. */
@@ -159,8 +171,8 @@ struct making {
 /* The caller holds the pot's lock. */
 int making_run(struct making *, struct err *);
 int making_announce(struct making *, struct err *); /* its first step alone */
-int net_options(struct pot_env *, const struct pot_net_options *, enum pot_net net, enum pot_stack stack,
-    struct making *, struct err *);
+int net_options(struct pot_env *, const struct pot_net_options *, enum pot_net net,
+    enum pot_stack stack, struct making *, struct err *);
 int dns_store(struct making *, struct conf *, const char *dns, struct err *);
 /* Clone with a last word about the configuration. (clone.c) */
 int clone_adapted(struct pot_env *, const struct pot_clone_options *,
@@ -168,21 +180,24 @@ int clone_adapted(struct pot_env *, const struct pot_clone_options *,
 
 /* ---- datasets of a pot (create.c, snapshot.c) ---- */
 const char *ds_pot(char out[DATASET_SIZE], const char *pot);
-const char *ds_root(char out[DATASET_SIZE], const char *pot); /* "jails/<pot>/m" */
+const char *ds_root(char out[DATASET_SIZE], const char *pot);	   /* "jails/<pot>/m" */
 int pot_exists(struct pot_env *, const char *name, struct err *e); /* 1, 0, -1 */
-int newest_snapshot(struct pot_env *, const char *dataset, char **snap /* NULL: none */, struct err *e);
+int newest_snapshot(
+    struct pot_env *, const char *dataset, char **snap /* NULL: none */, struct err *e);
 int snapshot_both(struct pot_env *, const char *name, char *snap_out, size_t size, struct err *e);
 int destroy_datasets(struct pot_env *, const char *name, struct err *e);
 int mkdir_conf(struct pot_env *, const char *name, struct err *e);
 int flavours_apply(struct pot_env *, const char *name, const char *const *flavours, struct err *e);
 int flavours_check(struct pot_env *, const char *const *flavours, struct err *e);
 /* A file of conf/, replaced durably. */
-int conf_file_put(struct pot_env *, const char *pot, const char *file, const void *data, size_t len, mode_t mode,
-    struct err *e);
+int conf_file_put(struct pot_env *, const char *pot, const char *file, const void *data, size_t len,
+    mode_t mode, struct err *e);
 
 /* What the mount code wants from a dataset's root; memory of the arena. */
-int mount_root_of(struct pot_env *, const char *dataset, struct arena *, struct mount_root *, struct err *e);
+int mount_root_of(
+    struct pot_env *, const char *dataset, struct arena *, struct mount_root *, struct err *e);
 /* The pot's fscomp.conf as mounts. */
-int mounts_of(struct pot_env *, const char *pot, struct arena *, struct mount_item **, size_t *n, struct err *e);
+int mounts_of(struct pot_env *, const char *pot, struct arena *, struct mount_item **, size_t *n,
+    struct err *e);
 
 #endif

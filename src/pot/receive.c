@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 /*
- * Files that come from elsewhere: images become pots, trees become bases. An image is not trusted: what
- * its conf/ asks of this machine is left out unless the operator allows it.
+ * Files that come from elsewhere: images become pots, trees become bases. An image is not trusted:
+ * what its conf/ asks of this machine is left out unless the operator allows it.
  */
 
 static int
@@ -48,7 +48,8 @@ pot_receive_begin(struct pot_env *env, const char *name, struct pot_receive *r, 
 	int there = r->lock < 0 ? -1 : pot_exists(env, name, e);
 	if (there != 0) {
 		receive_end(r);
-		return there < 0 ? -1 : err_new(e, ERR_EXISTS, "a pot named '%s' exists already", name);
+		return there < 0 ? -1
+				 : err_new(e, ERR_EXISTS, "a pot named '%s' exists already", name);
 	}
 	str_copy(r->name, sizeof(r->name), name);
 	r->conf_dir = arena_printf(&r->mem, "%s/jails/%s/conf", env->conf.fs_root, name);
@@ -70,8 +71,8 @@ pot_receive_abort(struct pot_env *env, struct pot_receive *r)
 
 	if (r->lock >= 0) {
 		if (intent_undo(env, r->name, INTENT_POT, &e) < 0)
-			pot_say(env, POT_SAY_ERROR, "%s is left half made ('pot doctor' removes it): %s",
-			    r->name, e.text);
+			pot_say(env, POT_SAY_ERROR,
+			    "%s is left half made ('pot doctor' removes it): %s", r->name, e.text);
 		else
 			lock_forget(env, r->name);
 	}
@@ -95,7 +96,8 @@ only_files(const char *path, struct err *e)
 		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			rc = err_sys(e, "look at conf/%s", d->d_name);
 		else if (!S_ISREG(st.st_mode))
-			rc = err_new(e, ERR_INPUT, "the image's conf/%s is not a plain file", d->d_name);
+			rc = err_new(
+			    e, ERR_INPUT, "the image's conf/%s is not a plain file", d->d_name);
 	}
 	closedir(dir);
 	return rc;
@@ -110,21 +112,26 @@ check_mounts(struct pot_env *env, const char *name, struct arena *mem, struct er
 		return -1;
 	if (l.n > 0 && !env->conf.image_host_mounts)
 		return err_new(e, ERR_RIGHTS,
-		    "the image wants %s of this machine mounted at %s: POT_IMAGE_HOST_MOUNTS allows that",
+		    "the image wants %s of this machine mounted at %s: POT_IMAGE_HOST_MOUNTS "
+		    "allows that",
 		    l.at[0].source, l.at[0].target);
 	return fscomp_save(env, name, &l, e);
 }
 
 static int
-adapt_conf(struct pot_env *env, struct pot_receive *r, const struct pot_net_options *o, struct err *e)
+adapt_conf(
+    struct pot_env *env, struct pot_receive *r, const struct pot_net_options *o, struct err *e)
 {
 	autoconf struct conf conf = CONF_INIT(&r->mem);
 	struct making m = { .env = env, .name = r->name, .mem = ARENA_INIT };
 	struct pot_spec *spec;
 	static const char *const dropped[] = { "bridge", "pot.attr.to-be-pruned" };
 
-	if (conf_load(&conf, env, r->name, e) < 0 || pot_spec_load(env, r->name, &r->mem, &spec, e) < 0)
-		return e->kind == ERR_ABSENT ? err_new(e, ERR_INPUT, "the image has no conf/pot.conf") : -1;
+	if (conf_load(&conf, env, r->name, e) < 0 ||
+	    pot_spec_load(env, r->name, &r->mem, &spec, e) < 0)
+		return e->kind == ERR_ABSENT
+			   ? err_new(e, ERR_INPUT, "the image has no conf/pot.conf")
+			   : -1;
 	if (spec->type != POT_SINGLE)
 		return err_new(e, ERR_INPUT, "the image holds a pot of type multi");
 	static const struct pot_net_options unchanged = { .net = NULL };
@@ -141,7 +148,8 @@ adapt_conf(struct pot_env *env, struct pot_receive *r, const struct pot_net_opti
 }
 
 int
-pot_receive_commit(struct pot_env *env, struct pot_receive *r, const struct pot_net_options *o, struct err *e)
+pot_receive_commit(
+    struct pot_env *env, struct pot_receive *r, const struct pot_net_options *o, struct err *e)
 {
 	char path[PATH_SIZE], snap[32];
 
@@ -174,7 +182,8 @@ pot_base_begin(struct pot_env *env, const char *base, struct pot_receive *r, str
 	int there = r->lock < 0 ? -1 : env->host->dataset->exists(env->host, dataset, e);
 	if (there != 0) {
 		receive_end(r);
-		return there < 0 ? -1 : err_new(e, ERR_EXISTS, "a base named '%s' exists already", base);
+		return there < 0 ? -1
+				 : err_new(e, ERR_EXISTS, "a base named '%s' exists already", base);
 	}
 	str_copy(r->name, sizeof(r->name), base);
 	if (intent_begin(env, base, INTENT_BASE, NULL, NULL, e) < 0 ||
@@ -192,8 +201,8 @@ pot_base_abort(struct pot_env *env, struct pot_receive *r)
 	struct err e = ERR_INIT;
 
 	if (r->lock >= 0 && intent_undo(env, r->name, INTENT_BASE, &e) < 0)
-		pot_say(env, POT_SAY_ERROR, "base %s is left half made ('pot doctor' removes it): %s", r->name,
-		    e.text);
+		pot_say(env, POT_SAY_ERROR,
+		    "base %s is left half made ('pot doctor' removes it): %s", r->name, e.text);
 	receive_end(r);
 }
 

@@ -51,9 +51,8 @@ run_link(const struct run *r, char out[16])
 	return out;
 }
 
-static int
-append(struct pot_env *env, const struct run *r, int flags, struct err *e, const char *fmt, ...)
-    PRINTFLIKE(5, 6);
+static int append(struct pot_env *env, const struct run *r, int flags, struct err *e,
+    const char *fmt, ...) PRINTFLIKE(5, 6);
 
 static int
 append(struct pot_env *env, const struct run *r, int flags, struct err *e, const char *fmt, ...)
@@ -89,8 +88,9 @@ run_create(struct pot_env *env, struct run *r, struct err *e)
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_sys(e, "remove %s", path);
 	return append(env, r, O_CREAT | O_EXCL, e,
-	    "potter-run 1\npot %s\nrun %s\nboot %s\nstarter %d %" PRIu64 "\nstop %d %" PRId64 "\n", r->name,
-	    r->id, r->boot, (int)r->starter, r->starter_start, r->stop_signal, r->stop_timeout_ms);
+	    "potter-run 1\npot %s\nrun %s\nboot %s\nstarter %d %" PRIu64 "\nstop %d %" PRId64 "\n",
+	    r->name, r->id, r->boot, (int)r->starter, r->starter_start, r->stop_signal,
+	    r->stop_timeout_ms);
 }
 
 int
@@ -109,8 +109,8 @@ run_keeper(struct pot_env *env, struct run *r, const struct keeper *k, struct er
 	r->keeper_start = k->start;
 	r->init = k->init_pid;
 	r->init_start = k->init_start;
-	return append(env, r, 0, e, "keeper %d %" PRIu64 "\ninit %d %" PRIu64 "\n", (int)k->pid, k->start,
-	    (int)k->init_pid, k->init_start);
+	return append(env, r, 0, e, "keeper %d %" PRIu64 "\ninit %d %" PRIu64 "\n", (int)k->pid,
+	    k->start, (int)k->init_pid, k->init_start);
 }
 
 int
@@ -119,7 +119,8 @@ run_port(struct pot_env *env, struct run *r, const struct pot_map *m, struct err
 	if (r->n_ports == RUN_PORTS_MAX)
 		return err_new(e, ERR_INPUT, "more than %d exported ports", RUN_PORTS_MAX);
 	r->ports[r->n_ports++] = *m;
-	return append(env, r, 0, e, "port %s %u %u\n", m->udp ? "udp" : "tcp", m->host_port, m->pot_port);
+	return append(
+	    env, r, 0, e, "port %s %u %u\n", m->udp ? "udp" : "tcp", m->host_port, m->pot_port);
 }
 
 int
@@ -210,7 +211,7 @@ static bool
 read_id(const char *p, struct run *r)
 {
 	return strlen(p) == RUN_ID_TEXT - 1 && strspn(p, "0123456789abcdef") == RUN_ID_TEXT - 1 &&
-	    str_copy(r->id, sizeof(r->id), p);
+	       str_copy(r->id, sizeof(r->id), p);
 }
 
 static bool
@@ -270,7 +271,8 @@ run_parse(const char *text, size_t len, struct run *r, struct err *e)
 			break;
 		size_t size = (size_t)(eol - p);
 		if (size >= sizeof(line) || memchr(p, '\0', size) != NULL)
-			return err_new(e, ERR_CORRUPT, "run record: line %u is not understood", n + 1);
+			return err_new(
+			    e, ERR_CORRUPT, "run record: line %u is not understood", n + 1);
 		memcpy(line, p, size);
 		line[size] = '\0';
 		if (++n == 1 ? strcmp(line, "potter-run 1") != 0 : !read_line(line, r))

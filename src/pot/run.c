@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 /*
- * The way down. Each row's undo succeeds when there is nothing to undo, so that one function serves a
- * refused start, an ordinary stop and whatever is found after a power cut.
+ * The way down. Each row's undo succeeds when there is nothing to undo, so that one function serves
+ * a refused start, an ordinary stop and whatever is found after a power cut.
  */
 
 int
@@ -124,7 +124,8 @@ run_down(struct pot_env *env, const struct run *r, struct err *e)
 			continue;
 		if (rc == 0) {
 			*e = failure;
-			err_ctx(e, "clear up %s after pot %s", run_phase_name((enum run_phase)i), r->name);
+			err_ctx(e, "clear up %s after pot %s", run_phase_name((enum run_phase)i),
+			    r->name);
 		}
 		rc = -1;
 	}
@@ -173,7 +174,8 @@ run_purge(struct pot_env *env, const char *name, bool kill, struct err *e)
 		int busy = kill ? 0 : has_processes(env, groups.at[i], e);
 		if (busy > 0)
 			return err_new(e, ERR_CORRUPT,
-			    "the record of %s cannot be read, and processes of it live: 'pot stop %s' ends them",
+			    "the record of %s cannot be read, and processes of it live: 'pot stop "
+			    "%s' ends them",
 			    name, name);
 		if (busy < 0 || run_down(env, &r, e) < 0)
 			return -1;
@@ -205,8 +207,8 @@ starter_gone(struct pot_env *env, const struct run *r)
 {
 	struct err e = ERR_INIT;
 
-	return r->running_ns == 0 &&
-	    (r->starter == getpid() || env->host->proc->alive(r->starter, r->starter_start, &e) == 0);
+	return r->running_ns == 0 && (r->starter == getpid() || env->host->proc->alive(r->starter,
+								    r->starter_start, &e) == 0);
 }
 
 int
@@ -238,7 +240,8 @@ run_settle(struct pot_env *env, const char *name, int *lock, struct err *e)
 }
 
 int
-run_cgroups(struct pot_env *env, const struct run *r, struct arena *mem, const char *const **out, struct err *e)
+run_cgroups(struct pot_env *env, const struct run *r, struct arena *mem, const char *const **out,
+    struct err *e)
 {
 	autonames struct names dirs = NAMES_INIT;
 	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];

@@ -1,12 +1,13 @@
 /*
- * run.h: one run of a pot (or of a raw command): its record, and the rows of phases that make and undo it.
+ * run.h: one run of a pot (or of a raw command): its record, and the rows of phases that make and
+ * undo it.
  *
- * The record is <POT_RUN_DIR>/runs/<name>/record, lines appended as things happen; "begun <phase>" is
- * there before the phase acts. docs/formats/run-record.md describes it. Whoever changes a record holds
- * the lock of its name; anybody may read it at any time.
+ * The record is <POT_RUN_DIR>/runs/<name>/record, lines appended as things happen; "begun <phase>"
+ * is there before the phase acts. docs/formats/run-record.md describes it. Whoever changes a record
+ * holds the lock of its name; anybody may read it at any time.
  *
- * Raw commands are recorded under names that no pot can have (RUN_RAW_PREFIX and the run id), with the
- * phases limits and isolate alone; pot_doctor() treats them like any other run.
+ * Raw commands are recorded under names that no pot can have (RUN_RAW_PREFIX and the run id), with
+ * the phases limits and isolate alone; pot_doctor() treats them like any other run.
  */
 #ifndef POT_RUN_H
 #define POT_RUN_H
@@ -38,7 +39,7 @@ struct run {
 	uint64_t init_start;
 	int64_t running_ns; /* wall clock; 0: not running yet */
 	bool stopping;
-	int stop_signal;	 /* 0: SIGTERM */
+	int stop_signal; /* 0: SIGTERM */
 	int64_t stop_timeout_ms;
 	struct pot_map ports[RUN_PORTS_MAX];
 	size_t n_ports;
@@ -56,7 +57,8 @@ int run_stopping(struct pot_env *, struct run *r, struct err *e);
 /* ERR_ABSENT: no run is recorded. ERR_CORRUPT: it cannot be read. */
 int run_read(struct pot_env *, const char *name, struct run *r, struct err *e);
 int run_parse(const char *text, size_t len, struct run *r, struct err *e);
-int run_remove(struct pot_env *, const char *name, struct err *e); /* the record; the exit file stays */
+int run_remove(
+    struct pot_env *, const char *name, struct err *e); /* the record; the exit file stays */
 char *run_dir(struct pot_env *, const char *name, struct arena *);
 /* "<name>.<id>": of its control groups. */
 const char *run_group(const struct run *r, char out[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1]);
@@ -69,20 +71,23 @@ int run_names(struct pot_env *, struct arena *, struct pot_strs *, struct err *e
 int run_alive(struct pot_env *, const struct run *r, struct err *e);
 /* The same for whatever is recorded of the name; also -1 for a record that cannot be read. */
 int run_is_live(struct pot_env *, const char *name);
-/* Walks down what a dead run left, if there is one. The caller holds the lock. A live run is left alone. */
+/* Walks down what a dead run left, if there is one. The caller holds the lock. A live run is left
+ * alone. */
 int run_recover(struct pot_env *, const char *name, struct err *e);
-/* The same, and a run whose starter died half-way is ended; *lock is released meanwhile and taken again. */
+/* The same, and a run whose starter died half-way is ended; *lock is released meanwhile and taken
+ * again. */
 int run_settle(struct pot_env *, const char *name, int *lock, struct err *e);
 /* The rows downwards, all that have begun; goes on after a failure and returns the first. */
 int run_down(struct pot_env *, const struct run *r, struct err *e);
-/* For a name whose record cannot be read: everything that carries the name. Without kill: ERR_CORRUPT when
- * processes of it live. */
+/* For a name whose record cannot be read: everything that carries the name. Without kill:
+ * ERR_CORRUPT when processes of it live. */
 int run_purge(struct pot_env *, const char *name, bool kill, struct err *e);
 /* A run from the name of its control group; false: not of a run. */
 bool run_of_group(const char *group, struct run *r);
 /* Kills what is in its control groups, waits until it is gone, removes them. */
 int run_limits_down(struct pot_env *, const struct run *r, struct err *e);
 /* Directories to join, for isolate specs; memory of the arena, ended by NULL. */
-int run_cgroups(struct pot_env *, const struct run *r, struct arena *, const char *const **out, struct err *e);
+int run_cgroups(
+    struct pot_env *, const struct run *r, struct arena *, const char *const **out, struct err *e);
 
 #endif

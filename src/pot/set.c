@@ -27,7 +27,10 @@ edit_fini(struct edit *x)
 		close(x->lock);
 }
 #define autoedit CLEANUP(edit_fini)
-#define EDIT_INIT { .lock = -1 }
+#define EDIT_INIT                                                                                  \
+	{                                                                                          \
+		.lock = -1                                                                         \
+	}
 
 static int
 edit_begin(struct edit *x, struct pot_env *env, const char *name, const char *act, struct err *e)
@@ -41,7 +44,8 @@ edit_begin(struct edit *x, struct pot_env *env, const char *name, const char *ac
 	x->lock = lock_pot(env, name, LOCK_WAIT, e);
 	if (x->lock < 0)
 		return -1;
-	if (pot_spec_load(env, name, &x->mem, &spec, e) < 0 || conf_load(&x->conf, env, name, e) < 0)
+	if (pot_spec_load(env, name, &x->mem, &spec, e) < 0 ||
+	    conf_load(&x->conf, env, name, e) < 0)
 		return err_ctx(e, "%s", act);
 	return 0;
 }
@@ -90,7 +94,8 @@ conf_set_cmd(struct conf *conf, const char *cmd, const char *const *argv)
 }
 
 int
-pot_set_cmd(struct pot_env *env, const char *name, const char *cmd, const char *const *argv, struct err *e)
+pot_set_cmd(
+    struct pot_env *env, const char *name, const char *cmd, const char *const *argv, struct err *e)
 {
 	autoedit struct edit x = EDIT_INIT;
 
@@ -103,7 +108,8 @@ pot_set_cmd(struct pot_env *env, const char *name, const char *cmd, const char *
 	if (argv == NULL) {
 		struct pot_strs words;
 		bool shell;
-		/* one leading double quote goes, and only then one trailing: what drivers rely on */
+		/* one leading double quote goes, and only then one trailing: what drivers rely on
+		 */
 		char *line = arena_strdup(&x.mem, cmd);
 		if (*line == '"') {
 			line++;
@@ -113,7 +119,8 @@ pot_set_cmd(struct pot_env *env, const char *name, const char *cmd, const char *
 		cmd = line;
 		if (*cmd == '\0')
 			return err_new(e, ERR_INPUT, "set-cmd: the command is empty");
-		if (one_line("set-cmd", cmd, e) < 0 || words_split(cmd, &x.mem, &words, &shell, e) < 0)
+		if (one_line("set-cmd", cmd, e) < 0 ||
+		    words_split(cmd, &x.mem, &words, &shell, e) < 0)
 			return err_ctx(e, "command of pot %s", name);
 	}
 	conf_set_cmd(&x.conf, cmd, argv);
@@ -128,7 +135,8 @@ pot_set_env(struct pot_env *env, const char *name, const char *const *vars, stru
 	for (size_t i = 0; vars != NULL && vars[i] != NULL; i++) {
 		const char *eq = strchr(vars[i], '=');
 		if (eq == NULL || eq == vars[i])
-			return err_new(e, ERR_INPUT, "set-env: '%s' is not VARIABLE=value", vars[i]);
+			return err_new(
+			    e, ERR_INPUT, "set-env: '%s' is not VARIABLE=value", vars[i]);
 		if (one_line("set-env", vars[i], e) < 0)
 			return -1;
 	}
@@ -162,7 +170,8 @@ pot_set_hosts(struct pot_env *env, const char *name, const char *const *hosts, s
 		const char *colon = strchr(hosts[i], ':');
 		if (colon == NULL || colon == hosts[i] || !ip_parse(colon + 1, &ip) ||
 		    strcspn(hosts[i], " \t\n") != strlen(hosts[i]))
-			return err_new(e, ERR_INPUT, "set-hosts: '%s' is not NAME:ADDRESS", hosts[i]);
+			return err_new(
+			    e, ERR_INPUT, "set-hosts: '%s' is not NAME:ADDRESS", hosts[i]);
 		conf_add(&x.conf, "pot.hosts",
 		    arena_printf(&x.mem, "%s %.*s", colon + 1, (int)(colon - hosts[i]), hosts[i]));
 	}
@@ -194,7 +203,8 @@ pot_set_ports(struct pot_env *env, const char *name, const char *const *ports, s
 static int
 attr_value(const struct pot_attr *a, const char *value, const char **out, struct err *e)
 {
-	static const char *const yes[] = { "yes", "true", "on" }, *const no[] = { "no", "false", "off" };
+	static const char *const yes[] = { "yes", "true", "on" }, *const no[] = { "no", "false",
+		"off" };
 	uint64_t n;
 
 	*out = value;
@@ -206,16 +216,18 @@ attr_value(const struct pot_attr *a, const char *value, const char **out, struct
 			if (strcasecmp(value, no[i]) == 0)
 				return *out = "NO", 0;
 		}
-		return err_new(e, ERR_INPUT, "attribute %s: '%s' is neither yes nor no", a->name, value);
+		return err_new(
+		    e, ERR_INPUT, "attribute %s: '%s' is neither yes nor no", a->name, value);
 	case POT_ATTR_UINT:
 		if (!str_u64(value, UINT32_MAX, &n))
-			return err_new(e, ERR_INPUT, "attribute %s: '%s' is no number", a->name, value);
+			return err_new(
+			    e, ERR_INPUT, "attribute %s: '%s' is no number", a->name, value);
 		return 0;
 	case POT_ATTR_SYSV:
 		if (strcmp(value, "new") != 0 && strcmp(value, "inherit") != 0 &&
 		    strcmp(value, "disable") != 0)
-			return err_new(e, ERR_INPUT, "attribute %s: '%s' is none of new, inherit, disable",
-			    a->name, value);
+			return err_new(e, ERR_INPUT,
+			    "attribute %s: '%s' is none of new, inherit, disable", a->name, value);
 		return 0;
 	case POT_ATTR_STRING:
 		return one_line(a->name, value, e);
@@ -224,27 +236,29 @@ attr_value(const struct pot_attr *a, const char *value, const char **out, struct
 }
 
 int
-pot_set_attr(struct pot_env *env, const char *name, const char *attr, const char *value, struct err *e)
+pot_set_attr(
+    struct pot_env *env, const char *name, const char *attr, const char *value, struct err *e)
 {
 	const struct pot_attr *a = pot_attr_named(attr);
 	autoedit struct edit x = EDIT_INIT;
 
 	if (a == NULL || a->read_only)
-		return err_new(e, ERR_INPUT, a == NULL ? "no attribute is named '%s'" : "attribute %s is read-only",
-		    attr);
+		return err_new(e, ERR_INPUT,
+		    a == NULL ? "no attribute is named '%s'" : "attribute %s is read-only", attr);
 	if (value != NULL && attr_value(a, value, &value, e) < 0)
 		return -1;
 	if (edit_begin(&x, env, name, "set-attribute", e) < 0)
 		return -1;
 	conf_set(&x.conf, arena_printf(&x.mem, "pot.attr.%s", attr), value);
 	if (value != NULL && strcmp(value, a->def) != 0 && !pot_attr_has_effect(env, a))
-		pot_say(env, POT_SAY_INFO, "attribute %s is kept, without effect on this system: %s", attr,
-		    a->meaning);
+		pot_say(env, POT_SAY_INFO,
+		    "attribute %s is kept, without effect on this system: %s", attr, a->meaning);
 	return edit_end(&x, e);
 }
 
 int
-pot_set_rss(struct pot_env *env, const char *name, const char *cpus, const char *memory, struct err *e)
+pot_set_rss(
+    struct pot_env *env, const char *name, const char *cpus, const char *memory, struct err *e)
 {
 	autoedit struct edit x = EDIT_INIT;
 	uint64_t n;
@@ -252,7 +266,8 @@ pot_set_rss(struct pot_env *env, const char *name, const char *cpus, const char 
 	if (cpus != NULL && *cpus != '\0' && (!str_u64(cpus, 65535, &n) || n == 0))
 		return err_new(e, ERR_INPUT, "set-rss: '%s' is no number of CPUs", cpus);
 	if (memory != NULL && *memory != '\0' && (memory_parse(memory, &n) < 0 || n == 0))
-		return err_new(e, ERR_INPUT, "set-rss: '%s' is no size: digits and one of b, k, m, g", memory);
+		return err_new(
+		    e, ERR_INPUT, "set-rss: '%s' is no size: digits and one of b, k, m, g", memory);
 	if (edit_begin(&x, env, name, "set-rss", e) < 0)
 		return -1;
 	if (cpus != NULL)
@@ -271,7 +286,8 @@ pot_add_dep(struct pot_env *env, const char *name, const char *needs, struct err
 
 	if (strcmp(name, needs) == 0)
 		return err_new(e, ERR_INPUT, "pot %s cannot depend on itself", name);
-	if (pot_spec_load(env, needs, &mem, &other, e) < 0 || edit_begin(&x, env, name, "add-dep", e) < 0 ||
+	if (pot_spec_load(env, needs, &mem, &other, e) < 0 ||
+	    edit_begin(&x, env, name, "add-dep", e) < 0 ||
 	    pot_spec_load(env, name, &mem, &spec, e) < 0)
 		return -1;
 	if (strs_has(&spec->depend, needs))

@@ -28,9 +28,11 @@ has_snapshot(struct pot_env *env, const char *dataset, const char *snap, struct 
 	return 0;
 }
 
-/* The time in seconds, or the next second that is free on both: two in one second do not collide. */
+/* The time in seconds, or the next second that is free on both: two in one second do not collide.
+ */
 static int
-free_name(struct pot_env *env, const char *conf, const char *root, char *out, size_t size, struct err *e)
+free_name(
+    struct pot_env *env, const char *conf, const char *root, char *out, size_t size, struct err *e)
 {
 	int64_t now = clock_wall_ns() / NS_PER_SEC;
 
@@ -104,9 +106,10 @@ pot_snapshot(struct pot_env *env, const char *name, bool replace_oldest, struct 
 		return -1;
 	if (snapshot_both(env, name, snap, sizeof(snap), e) < 0)
 		return err_ctx(e, "snapshot of pot %s", name);
-	if (replace_oldest &&
-	    (drop_oldest(env, ds_root(root, name), e) < 0 || drop_oldest(env, ds_pot(conf, name), e) < 0))
-		return err_ctx(e, "pot %s: snapshot %s was taken, the oldest one stays", name, snap);
+	if (replace_oldest && (drop_oldest(env, ds_root(root, name), e) < 0 ||
+				  drop_oldest(env, ds_pot(conf, name), e) < 0))
+		return err_ctx(
+		    e, "pot %s: snapshot %s was taken, the oldest one stays", name, snap);
 	return 0;
 }
 
@@ -133,7 +136,8 @@ pot_revert(struct pot_env *env, const char *name, struct err *e)
 		if (newest_snapshot(env, deepest_first[i], &snap, e) < 0)
 			return err_ctx(e, "revert pot %s", name);
 		if (snap == NULL)
-			pot_say(env, POT_SAY_INFO, "%s has no snapshot: left as it is", deepest_first[i]);
+			pot_say(env, POT_SAY_INFO, "%s has no snapshot: left as it is",
+			    deepest_first[i]);
 		else if (env->host->dataset->rollback(env->host, deepest_first[i], snap, e) < 0)
 			return err_ctx(e, "revert pot %s", name);
 	}

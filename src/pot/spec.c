@@ -57,7 +57,8 @@ pot_net_named(const char *text, enum pot_net *out, struct err *e)
 
 	if (i < 0)
 		return err_new(e, ERR_INPUT,
-		    "network type '%s' is none of inherit, alias, public-bridge, private-bridge", text);
+		    "network type '%s' is none of inherit, alias, public-bridge, private-bridge",
+		    text);
 	*out = (enum pot_net)i;
 	return 0;
 }
@@ -68,7 +69,8 @@ pot_stack_named(const char *text, enum pot_stack *out, struct err *e)
 	int i = *text == '\0' ? -1 : named(stacks, NELEM(stacks), text);
 
 	if (i < 0)
-		return err_new(e, ERR_INPUT, "network stack '%s' is none of ipv4, ipv6, dual", text);
+		return err_new(
+		    e, ERR_INPUT, "network stack '%s' is none of ipv4, ipv6, dual", text);
 	*out = (enum pot_stack)i;
 	return 0;
 }
@@ -90,7 +92,8 @@ pot_port_parse(const char *text, struct pot_port *out, struct err *e)
 	if (n > 2 || !str_u64(part[0], 65535, &inside) || inside == 0 ||
 	    (n == 2 && (!str_u64(part[1], 65535, &outside) || outside == 0)))
 		return err_new(e, ERR_INPUT,
-		    "port '%s': [tcp:|udp:]PORT_IN_THE_POT[:HOST_PORT] with numbers from 1 to 65535",
+		    "port '%s': [tcp:|udp:]PORT_IN_THE_POT[:HOST_PORT] with numbers from 1 to "
+		    "65535",
 		    text);
 	port.pot_port = (uint16_t)inside;
 	port.host_port = (uint16_t)outside;
@@ -138,7 +141,8 @@ bad(struct reader *r, const char *key, const char *value)
 }
 
 static int
-read_names(struct reader *r, const char *key, const char *const *names, size_t n, const char *value, int *out)
+read_names(struct reader *r, const char *key, const char *const *names, size_t n, const char *value,
+    int *out)
 {
 	char *v = squeezed(r, value);
 	int i = named(names, n, v);
@@ -429,8 +433,8 @@ read_line(struct reader *r, const char *line)
 		size_t n;
 		if (a != NULL)
 			r->s->attr[a - pot_attrs(&n)] = a->type == POT_ATTR_STRING
-			    ? arena_strdup(r->mem, eq + 1)
-			    : squeezed(r, eq + 1);
+							    ? arena_strdup(r->mem, eq + 1)
+							    : squeezed(r, eq + 1);
 		return 0;
 	}
 	if (str_starts(key, "pot.cmd.argv.")) {
@@ -480,8 +484,8 @@ drop_stale_argv(struct pot_spec *s, struct arena *mem)
 }
 
 int
-pot_spec_parse(const char *name, const char *text, size_t len, struct arena *mem, struct pot_spec **out,
-    struct err *e)
+pot_spec_parse(const char *name, const char *text, size_t len, struct arena *mem,
+    struct pot_spec **out, struct err *e)
 {
 	size_t n_attrs;
 	(void)pot_attrs(&n_attrs);
@@ -519,7 +523,8 @@ pot_spec_parse(const char *name, const char *text, size_t len, struct arena *mem
 }
 
 int
-pot_spec_load(struct pot_env *env, const char *name, struct arena *mem, struct pot_spec **out, struct err *e)
+pot_spec_load(
+    struct pot_env *env, const char *name, struct arena *mem, struct pot_spec **out, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
 	char path[PATH_SIZE];
@@ -535,7 +540,8 @@ pot_spec_load(struct pot_env *env, const char *name, struct arena *mem, struct p
 		exists = pot_exists(env, name, &why);
 		if (exists > 0)
 			return err_new(e, ERR_CORRUPT,
-			    "pot %s has no conf/pot.conf; 'pot destroy -p %s -F' removes it", name, name);
+			    "pot %s has no conf/pot.conf; 'pot destroy -p %s -F' removes it", name,
+			    name);
 		return err_new(
 		    e, ERR_ABSENT, "no pot is named '%s'; 'pot ls' shows those there are", name);
 	}
@@ -562,7 +568,8 @@ pot_spec_yes(const struct pot_spec *s, const char *attr)
 	const char *value = pot_spec_attr(s, attr);
 
 	/* anything but NO means persistent; the others ask for YES */
-	return strcmp(attr, "persistent") == 0 ? strcmp(value, "NO") != 0 : strcmp(value, "YES") == 0;
+	return strcmp(attr, "persistent") == 0 ? strcmp(value, "NO") != 0
+					       : strcmp(value, "YES") == 0;
 }
 
 enum pot_stack

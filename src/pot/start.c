@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 /*
- * Start: rows of phases. The record says "begun" before a row acts; when one fails, the rows that have
- * begun are walked down again (run.c).
+ * Start: rows of phases. The record says "begun" before a row acts; when one fails, the rows that
+ * have begun are walked down again (run.c).
  */
 
 static int
@@ -51,9 +51,10 @@ inside_of(struct start *s, struct netif_inside *in, struct err *e)
 	if (nets_read(s->env, &nets, e) < 0)
 		return -1;
 	if (*s->spec->ip != '\0') {
-		if (!ip_parse(s->spec->ip, &in->addr4.addr) || !ipnet_contains(&nets.net4, &in->addr4.addr))
-			return err_new(e, ERR_INPUT, "address '%s' is not one of POT_NETWORK=%s", s->spec->ip,
-			    s->env->conf.network);
+		if (!ip_parse(s->spec->ip, &in->addr4.addr) ||
+		    !ipnet_contains(&nets.net4, &in->addr4.addr))
+			return err_new(e, ERR_INPUT, "address '%s' is not one of POT_NETWORK=%s",
+			    s->spec->ip, s->env->conf.network);
 		in->addr4.prefix = nets.net4.prefix;
 		in->gateway4 = nets.gateway4;
 	}
@@ -121,7 +122,9 @@ has_phase(const struct start *s, enum run_phase phase)
 {
 	bool bridged = s->spec->net != POT_NET_INHERIT;
 
-	return phase == RUN_NETWORK ? bridged : phase == RUN_PORTS ? bridged && s->spec->n_ports > 0 : true;
+	return phase == RUN_NETWORK ? bridged
+	       : phase == RUN_PORTS ? bridged && s->spec->n_ports > 0
+				    : true;
 }
 
 static int
@@ -136,8 +139,8 @@ phases_up(struct start *s, struct err *e)
 		if (s->spawned)
 			s->env->keep->start->abort(&s->keeper);
 		if (run_down(s->env, &s->run, &undo) < 0)
-			pot_say(s->env, POT_SAY_ERROR, "after the failed start: %s ('pot doctor' mends it)",
-			    undo.text);
+			pot_say(s->env, POT_SAY_ERROR,
+			    "after the failed start: %s ('pot doctor' mends it)", undo.text);
 		return err_ctx(e, "%s", run_phase_name(ups[i].phase));
 	}
 	return 0;
@@ -149,19 +152,22 @@ check_startable(struct pot_env *env, const struct pot_spec *spec, struct err *e)
 	(void)env;
 	if (spec->outdated)
 		return err_new(e, ERR_UNSUPPORTED,
-		    "its pot.conf is of an old version (ip4, pot.export.static.ports): 'update-config' comes later");
+		    "its pot.conf is of an old version (ip4, pot.export.static.ports): "
+		    "'update-config' comes later");
 	if (spec->type == POT_MULTI)
 		return err_new(e, ERR_UNSUPPORTED, "type multi comes later; single is there");
 	if (spec->net == POT_NET_ALIAS || spec->net == POT_NET_PRIVATE)
 		return err_new(e, ERR_UNSUPPORTED,
-		    "network type %s comes later; inherit and public-bridge are there", pot_net_text(spec->net));
+		    "network type %s comes later; inherit and public-bridge are there",
+		    pot_net_text(spec->net));
 	if (spec->net == POT_NET_PUBLIC && *spec->ip == '\0' && *spec->ip6 == '\0')
 		return err_new(e, ERR_CORRUPT, "its pot.conf gives no address");
 	return 0;
 }
 
 static int
-mark_to_be_pruned(struct pot_env *env, const struct pot_spec *spec, struct arena *mem, struct err *e)
+mark_to_be_pruned(
+    struct pot_env *env, const struct pot_spec *spec, struct arena *mem, struct err *e)
 {
 	autoconf struct conf conf = CONF_INIT(mem);
 
@@ -184,7 +190,8 @@ start_locked(struct start *s, const char *name, int *lock, struct err *e)
 		return -1;
 	int live = run_is_live(env, name);
 	if (live < 0)
-		return err_new(e, ERR_BUSY, "whether it runs cannot be told now; 'pot doctor' says more");
+		return err_new(
+		    e, ERR_BUSY, "whether it runs cannot be told now; 'pot doctor' says more");
 	if (live > 0)
 		return run_read(env, name, &s->run, e) < 0 ? -1 : 1;
 	if (check_startable(env, s->spec, e) < 0)
@@ -251,7 +258,8 @@ static int start_chained(struct pot_env *, const char *, const struct pot_start_
     const struct chain *, struct pot_exit *, struct err *);
 
 static int
-start_needed(struct pot_env *env, const char *name, const struct chain *up, struct arena *mem, struct err *e)
+start_needed(
+    struct pot_env *env, const char *name, const struct chain *up, struct arena *mem, struct err *e)
 {
 	struct chain here = { .name = name, .up = up, .depth = up != NULL ? up->depth + 1 : 0 };
 	struct pot_start_options quiet = { .detach = true, .stdio = POT_STDIO_NULL };
@@ -303,8 +311,8 @@ start_chained(struct pot_env *env, const char *name, const struct pot_start_opti
 }
 
 int
-pot_start(struct pot_env *env, const char *name, const struct pot_start_options *o, struct pot_exit *out,
-    struct err *e)
+pot_start(struct pot_env *env, const char *name, const struct pot_start_options *o,
+    struct pot_exit *out, struct err *e)
 {
 	static const struct pot_start_options none = { .detach = false };
 

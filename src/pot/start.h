@@ -32,7 +32,9 @@ int64_t stop_timeout_of(const struct pot_spec *, const struct pot_start_options 
 int hosts_of_pots(struct pot_env *, struct buf *out, struct err *e);
 /* ports.c: chooses, notes and opens the ports of the spec */
 int ports_up(struct start *, struct err *e);
-/* hooks.c: conf/<hook>.sh on the host, if it is there and may run; failures are told, not returned */
-void hook_run(struct pot_env *, const struct pot_spec *, const char *hook, const struct pot_strs *environ);
+/* hooks.c: conf/<hook>.sh on the host, if it is there and may run; failures are told, not returned
+ */
+void hook_run(
+    struct pot_env *, const struct pot_spec *, const char *hook, const struct pot_strs *environ);
 
 #endif

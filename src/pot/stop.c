@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 /*
- * Stop. The keeper ends the pot and walks the phases down itself (it becomes pot-runner --finish, which
- * wants the lock), so the lock is not held while waiting for it; whatever is left afterwards is walked
- * down here.
+ * Stop. The keeper ends the pot and walks the phases down itself (it becomes pot-runner --finish,
+ * which wants the lock), so the lock is not held while waiting for it; whatever is left afterwards
+ * is walked down here.
  */
 
 static void
@@ -38,7 +38,8 @@ pot_finish(struct pot_env *env, const char *name, const char *run_id, struct err
 	    env->host->proc->alive(r.starter, r.starter_start, &ignored) > 0)
 		return 0;
 	bool raw = str_starts(name, RUN_RAW_PREFIX);
-	autofd int lock = raw ? lock_named(env, name, LOCK_WAIT, e) : lock_pot(env, name, LOCK_WAIT, e);
+	autofd int lock =
+	    raw ? lock_named(env, name, LOCK_WAIT, e) : lock_pot(env, name, LOCK_WAIT, e);
 	if (lock < 0)
 		return -1;
 	if (run_read(env, name, &r, e) < 0)
@@ -75,7 +76,8 @@ run_exec_stop(struct pot_env *env, const char *name)
 }
 
 static int
-end_keeper(struct pot_env *env, const struct run *r, const struct pot_stop_options *o, struct err *e)
+end_keeper(
+    struct pot_env *env, const struct run *r, const struct pot_stop_options *o, struct err *e)
 {
 	if (o->timeout_ms == 0)
 		return env->keep->kill(r->keeper, r->keeper_start, e);
@@ -83,8 +85,8 @@ end_keeper(struct pot_env *env, const struct run *r, const struct pot_stop_optio
 }
 
 static int
-stop_live(struct pot_env *env, const char *name, struct run *r, int *lock, const struct pot_stop_options *o,
-    struct err *e)
+stop_live(struct pot_env *env, const char *name, struct run *r, int *lock,
+    const struct pot_stop_options *o, struct err *e)
 {
 	struct run left;
 
@@ -110,7 +112,8 @@ stop_live(struct pot_env *env, const char *name, struct run *r, int *lock, const
 }
 
 static int
-stop_locked(struct pot_env *env, const char *name, int *lock, const struct pot_stop_options *o, struct err *e)
+stop_locked(struct pot_env *env, const char *name, int *lock, const struct pot_stop_options *o,
+    struct err *e)
 {
 	struct run r;
 
@@ -120,9 +123,9 @@ stop_locked(struct pot_env *env, const char *name, int *lock, const struct pot_s
 		if (e->kind != ERR_ABSENT)
 			return -1;
 		int there = pot_exists(env, name, e);
-		return there < 0 ? -1
-		    : there == 0 ? err_new(e, ERR_ABSENT, "no pot is named '%s'", name)
-				 : 0;
+		return there < 0    ? -1
+		       : there == 0 ? err_new(e, ERR_ABSENT, "no pot is named '%s'", name)
+				    : 0;
 	}
 	int alive = run_alive(env, &r, e);
 	if (alive < 0)
@@ -154,7 +157,8 @@ pot_signal(struct pot_env *env, const char *name, int sig, struct err *e)
 
 	if (pot_name_check(name, e) < 0 || need_root("signal", e) < 0)
 		return -1;
-	int live = run_read(env, name, &r, e) < 0 ? (e->kind == ERR_ABSENT ? 0 : -1) : run_alive(env, &r, e);
+	int live = run_read(env, name, &r, e) < 0 ? (e->kind == ERR_ABSENT ? 0 : -1)
+						  : run_alive(env, &r, e);
 	if (live < 0)
 		return -1;
 	if (live == 0)

@@ -23,7 +23,8 @@ quoted(struct splitter *s, char quote, struct err *e)
 			return err_new(e, ERR_INPUT, "the quote %c is not closed", quote);
 		if (quote == '"' && (*s->p == '$' || *s->p == '`'))
 			s->shell = true;
-		if (quote == '"' && *s->p == '\\' && s->p[1] != '\0' && strchr("\\\"$`", s->p[1]) != NULL)
+		if (quote == '"' && *s->p == '\\' && s->p[1] != '\0' &&
+		    strchr("\\\"$`", s->p[1]) != NULL)
 			s->p++;
 		buf_addc(&s->word, *s->p);
 	}
@@ -61,7 +62,8 @@ assignment(const char *word)
 }
 
 int
-words_split(const char *line, struct arena *mem, struct pot_strs *out, bool *needs_shell, struct err *e)
+words_split(
+    const char *line, struct arena *mem, struct pot_strs *out, bool *needs_shell, struct err *e)
 {
 	struct splitter s = { .p = line, .word = BUF_INIT };
 	struct strs_builder words = STRS_BUILDER(out, mem);

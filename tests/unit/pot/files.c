@@ -24,9 +24,10 @@ configuration_is_plain_assignments(void **state)
 	struct pot_config c;
 
 	(void)state;
-	assert_int_equal(config(&c, &mem,
-			     "# a comment\n\nPOT_FS_ROOT=/srv/pot\nPOT_EXTRA_EXTIF=\"em1 em2\"  # two\n"
-			     "POT_GROUP='users'\nPOT_ISOLATE_VNET_POTS=YES\nPOT_HOSTNAME_MAX_LENGTH=32\n"),
+	assert_int_equal(
+	    config(&c, &mem,
+		"# a comment\n\nPOT_FS_ROOT=/srv/pot\nPOT_EXTRA_EXTIF=\"em1 em2\"  # two\n"
+		"POT_GROUP='users'\nPOT_ISOLATE_VNET_POTS=YES\nPOT_HOSTNAME_MAX_LENGTH=32\n"),
 	    0);
 	assert_string_equal(c.fs_root, "/srv/pot");
 	assert_string_equal(c.extra_extif, "em1 em2");
@@ -42,8 +43,8 @@ static void
 configuration_that_needs_a_shell_is_refused_with_its_place(void **state)
 {
 	static const char *const lines[] = { "POT_FS_ROOT=$HOME/pot", "POT_EXTIF=`route get`",
-		"POT_GROUP=\"$(id -gn)\"", "if true; then", "POT_GROUP=a b", "POT_GROUP='a", "POT_GROUP=a;rm",
-		"export POT_GROUP=a" };
+		"POT_GROUP=\"$(id -gn)\"", "if true; then", "POT_GROUP=a b", "POT_GROUP='a",
+		"POT_GROUP=a;rm", "export POT_GROUP=a" };
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_config c;
 
@@ -63,7 +64,8 @@ unknown_configuration_keys_are_gathered(void **state)
 	struct pot_config c;
 
 	(void)state;
-	assert_int_equal(config(&c, &mem, "POT_NETWORK_em1=10.0.0.0/8\nPOT_MKTEMP_SUFFIX=.XXXX\n"), 0);
+	assert_int_equal(
+	    config(&c, &mem, "POT_NETWORK_em1=10.0.0.0/8\nPOT_MKTEMP_SUFFIX=.XXXX\n"), 0);
 	assert_int_equal(c.unknown.n, 1);
 	assert_string_equal(c.unknown.at[0], "pot.conf:1: POT_NETWORK_em1");
 }
@@ -72,7 +74,8 @@ static void
 names_follow_a_strict_grammar(void **state)
 {
 	static const char *const good[] = { "web", "1a", "web_1-x", "A" };
-	static const char *const bad[] = { "", "-web", "_x", "a.b", "a b", "a/b", "..", "123", "w\xc3\xa9" };
+	static const char *const bad[] = { "", "-web", "_x", "a.b", "a b", "a/b", "..", "123",
+		"w\xc3\xa9" };
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(good); i++)
@@ -84,13 +87,14 @@ names_follow_a_strict_grammar(void **state)
 	assert_int_equal(pot_word_check("base", ".x", &e), -1);
 }
 
-static const char old_conf[] = "pot.level=0\npot.type=single\npot.base=14.1\npot.potbase=\npot.dns=inherit\n"
-			       "pot.cmd=nginx -g 'daemon off;'\nhost.hostname=\"web.example.org\"\n"
-			       "osrelease=\"14.1-RELEASE\"\npot.attr.persistent=NO\npot.attr.stop_timeout=30\n"
-			       "something.else=kept\npot.stack=dual\nnetwork_type=public-bridge\nvnet=true\n"
-			       "ip=10.192.0.3\nip6=fd00::3\npot.depend=db\npot.depend=cache\n"
-			       "pot.env=\"A=b \\\"c\\\"\"\npot.env=\"D=$x=`y`\"\npot.hosts=10.0.0.1 nas\n"
-			       "pot.export.ports=80 udp:53:5353\npot.rss.cpus=2\npot.rss.memory=64M\n";
+static const char old_conf[] =
+    "pot.level=0\npot.type=single\npot.base=14.1\npot.potbase=\npot.dns=inherit\n"
+    "pot.cmd=nginx -g 'daemon off;'\nhost.hostname=\"web.example.org\"\n"
+    "osrelease=\"14.1-RELEASE\"\npot.attr.persistent=NO\npot.attr.stop_timeout=30\n"
+    "something.else=kept\npot.stack=dual\nnetwork_type=public-bridge\nvnet=true\n"
+    "ip=10.192.0.3\nip6=fd00::3\npot.depend=db\npot.depend=cache\n"
+    "pot.env=\"A=b \\\"c\\\"\"\npot.env=\"D=$x=`y`\"\npot.hosts=10.0.0.1 nas\n"
+    "pot.export.ports=80 udp:53:5353\npot.rss.cpus=2\npot.rss.memory=64M\n";
 
 static void
 a_configuration_of_the_original_is_read_as_it_was_meant(void **state)
@@ -140,7 +144,8 @@ static void
 nonsense_in_a_configuration_is_named(void **state)
 {
 	static const char *const lines[] = { "network_type=moon\n", "pot.export.ports=0\n",
-		"pot.export.ports=80:90:91\n", "pot.rss.memory=12x\n", "pot.level=7\n", "pot.env=\"novalue\"\n" };
+		"pot.export.ports=80:90:91\n", "pot.rss.memory=12x\n", "pot.level=7\n",
+		"pot.env=\"novalue\"\n" };
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_spec *s;
 
@@ -157,7 +162,8 @@ a_change_keeps_every_other_line_where_it_was(void **state)
 	autoarena struct arena mem = ARENA_INIT;
 	autoconf struct conf c = CONF_INIT(&mem);
 	autobuf struct buf out = BUF_INIT;
-	static const char text[] = "# mine\nip=10.0.0.1\nodd line\npot.env=\"A=1\"\npot.env=\"B=2\"\nlast=1";
+	static const char text[] =
+	    "# mine\nip=10.0.0.1\nodd line\npot.env=\"A=1\"\npot.env=\"B=2\"\nlast=1";
 
 	(void)state;
 	assert_int_equal(conf_parse(&c, text, strlen(text), &e), 0);
@@ -186,7 +192,8 @@ a_command_list_survives_the_file_unaltered(void **state)
 	assert_int_equal(s->argv.n, 4);
 	for (size_t i = 0; i < 4; i++)
 		assert_string_equal(s->argv.at[i], argv[i]);
-	/* somebody who does not know the list changes the command: the list does not count any more */
+	/* somebody who does not know the list changes the command: the list does not count any more
+	 */
 	conf_set(&c, "pot.cmd", "nginx");
 	buf_reset(&out);
 	conf_write(&c, &out);
@@ -202,7 +209,9 @@ words_are_split_with_their_quotes(void **state)
 	bool shell;
 
 	(void)state;
-	assert_int_equal(words_split("nginx -g 'daemon off;' \"a \\\"b\\\"\" c\\ d ''", &mem, &w, &shell, &e), 0);
+	assert_int_equal(
+	    words_split("nginx -g 'daemon off;' \"a \\\"b\\\"\" c\\ d ''", &mem, &w, &shell, &e),
+	    0);
 	assert_false(shell);
 	assert_int_equal(w.n, 6);
 	assert_string_equal(w.at[2], "daemon off;");
@@ -215,8 +224,8 @@ words_are_split_with_their_quotes(void **state)
 static void
 what_only_a_shell_can_do_is_left_to_one(void **state)
 {
-	static const char *const lines[] = { "a; b", "a | b", "echo $X", "echo \"$X\"", "a > f", "ls *.c",
-		"X=1 run", "a && b", "echo `id`", "~/run" };
+	static const char *const lines[] = { "a; b", "a | b", "echo $X", "echo \"$X\"", "a > f",
+		"ls *.c", "X=1 run", "a && b", "echo `id`", "~/run" };
 	static const char *const plain[] = { "a '; b'", "run --x=1", "/bin/x -a 'b*'", "echo a#b" };
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_strs w;
@@ -247,24 +256,26 @@ mounts_are_read_in_order_in_both_formats(void **state)
 	struct fscomps l;
 
 	(void)state;
-	assert_int_equal(fscomp(&l, &mem,
-			     "zroot/pot/fscomp/www /media\n\n/srv/data /opt/pot/jails/web/m/data ro\n"
-			     "zroot/pot/jails/web/custom /opt/custom zfs-remount"),
+	assert_int_equal(
+	    fscomp(&l, &mem,
+		"zroot/pot/fscomp/www /media\n\n/srv/data /opt/pot/jails/web/m/data ro\n"
+		"zroot/pot/jails/web/custom /opt/custom zfs-remount"),
 	    0);
 	assert_int_equal(l.n, 3);
 	assert_string_equal(l.at[1].target, "/data");
 	assert_true(l.at[1].read_only);
 	assert_true(l.at[2].remount);
 	fscomp_write(&l, &out);
-	assert_string_equal(buf_str(&out),
-	    "zroot/pot/fscomp/www /media\n/srv/data /data ro\nzroot/pot/jails/web/custom /opt/custom zfs-remount\n");
+	assert_string_equal(
+	    buf_str(&out), "zroot/pot/fscomp/www /media\n/srv/data /data "
+			   "ro\nzroot/pot/jails/web/custom /opt/custom zfs-remount\n");
 }
 
 static void
 bad_mount_lines_name_their_place(void **state)
 {
-	static const char *const lines[] = { "/a /b\n/srv\n", "/a /b\n/srv data\n", "/a /b\n/srv /x rx\n",
-		"/a /b\n/srv /x ro y\n", "/a /b\n/srv /x zfs-remount\n" };
+	static const char *const lines[] = { "/a /b\n/srv\n", "/a /b\n/srv data\n",
+		"/a /b\n/srv /x rx\n", "/a /b\n/srv /x ro y\n", "/a /b\n/srv /x zfs-remount\n" };
 	autoarena struct arena mem = ARENA_INIT;
 	struct fscomps l;
 

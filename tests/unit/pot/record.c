@@ -16,9 +16,10 @@ static struct err e;
 static void
 a_record_tells_how_far_a_run_came(void **state)
 {
-	static const char text[] = HEAD "begun limits\nbegun isolate\nkeeper 12 345\ninit 13 346\n"
-					"begun network\nbegun ports\nport tcp 30080 80\nport udp 53 53\n"
-					"begun process\nrunning 1700000000000000000\nstopping\n";
+	static const char text[] =
+	    HEAD "begun limits\nbegun isolate\nkeeper 12 345\ninit 13 346\n"
+		 "begun network\nbegun ports\nport tcp 30080 80\nport udp 53 53\n"
+		 "begun process\nrunning 1700000000000000000\nstopping\n";
 	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1], link[16];
 	struct run r;
 
@@ -55,9 +56,10 @@ a_line_that_was_not_finished_does_not_count(void **state)
 static void
 what_is_no_record_is_refused(void **state)
 {
-	static const char *const texts[] = { "", "potter-run 2\n", HEAD "begun moon\n", HEAD "keeper x 1\n",
-		HEAD "port tcp 70000 80\n", "potter-run 1\npot web\nrun 0123456789ab\n",
-		"potter-run 1\npot ../x\n", "potter-run 1\npot web\nrun 0123\n", HEAD "anything\n" };
+	static const char *const texts[] = { "", "potter-run 2\n", HEAD "begun moon\n",
+		HEAD "keeper x 1\n", HEAD "port tcp 70000 80\n",
+		"potter-run 1\npot web\nrun 0123456789ab\n", "potter-run 1\npot ../x\n",
+		"potter-run 1\npot web\nrun 0123\n", HEAD "anything\n" };
 	struct run r;
 
 	(void)state;
