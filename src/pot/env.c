@@ -210,6 +210,8 @@ read_configs(struct pot_env *env, struct err *e)
 	char file[PATH_SIZE];
 
 	if (own != NULL)
+		str_copy(env->conf_file, sizeof(env->conf_file), own);
+	if (own != NULL)
 		return read_config(env, own, true, e);
 	path_at(file, "%s/pot.default.conf", env->etc);
 	if (read_config(env, file, false, e) < 0)

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /*
@@ -215,21 +214,26 @@ is_default_command(const struct pot_strs *words)
 		   strcmp(words->at[1], "/etc/rc") == 0);
 }
 
-/* Is the file in one of the layers? The topmost that has the name decides. */
+static bool
+layer_has(const char *layer, const char *file)
+{
+	struct err e = ERR_INIT;
+
+	if (layer == NULL)
+		return false;
+	autofd int dir = open_dir(layer, &e);
+	return dir >= 0 && beneath_exists(dir, file, &e) > 0;
+}
+
+/* Is the file in one of the layers? */
 static bool
 root_has(const struct mount_root *root, const char *file)
 {
-	char path[PATH_SIZE];
-	struct stat st;
+	bool found = layer_has(root->plain, file) || layer_has(root->upper, file);
 
-	const char *tops[] = { root->plain, root->upper };
-	for (size_t i = 0; i < NELEM(tops); i++)
-		if (tops[i] != NULL && lstat(path_at(path, "%s%s", tops[i], file), &st) == 0)
-			return !S_ISCHR(st.st_mode); /* a whiteout */
-	for (size_t i = 0; root->lower != NULL && root->lower[i] != NULL; i++)
-		if (lstat(path_at(path, "%s%s", root->lower[i], file), &st) == 0)
-			return !S_ISCHR(st.st_mode);
-	return false;
+	for (size_t i = 0; !found && root->lower != NULL && root->lower[i] != NULL; i++)
+		found = layer_has(root->lower[i], file);
+	return found;
 }
 
 static int
@@ -339,11 +343,19 @@ launch_fill(struct start *s, struct err *e)
 	l->run_dir = run_dir(s->env, s->spec->name, s->mem);
 	l->stats_path = arena_printf(
 	    s->mem, "%s/jails/%s/conf/.last_run_stats", s->env->conf.fs_root, s->spec->name);
-	const char **finish = arena_array(s->mem, 5, const char *);
-	finish[0] = arena_printf(s->mem, "%s/pot-runner", s->env->libexec);
-	finish[1] = "--finish";
-	finish[2] = s->spec->name;
-	finish[3] = s->run.id;
-	l->finish = finish;
+	l->finish = run_finish_argv(s->env, s->spec->name, s->run.id, s->mem);
 	return 0;
+}
+
+const char *const *
+run_finish_argv(struct pot_env *env, const char *name, const char *run_id, struct arena *mem)
+{
+	const char **argv = arena_array(mem, 6, const char *);
+
+	argv[0] = arena_printf(mem, "%s/pot-runner", env->libexec);
+	argv[1] = "--finish";
+	argv[2] = arena_strdup(mem, name);
+	argv[3] = arena_strdup(mem, run_id);
+	argv[4] = env->conf_file[0] != '\0' ? arena_strdup(mem, env->conf_file) : NULL;
+	return argv;
 }

@@ -87,6 +87,7 @@ struct pot_env {
 	char libexec[1024]; /* where pot-keeper and pot-runner are */
 	char etc[1024];	    /* "<prefix>/etc/pot" */
 	struct arena mem;
+	char conf_file[1024]; /* what POT_CONF named, or "" */
 	bool own_host;
 	const char *held; /* lock.c: the pot whose lock this environment shares */
 	int held_fd;

@@ -84,6 +84,11 @@ int run_down(struct pot_env *, const struct run *r, struct err *e);
 int run_purge(struct pot_env *, const char *name, bool kill, struct err *e);
 /* A run from the name of its control group; false: not of a run. */
 bool run_of_group(const char *group, struct run *r);
+/* launch.finish: "pot-runner --finish NAME RUN_ID [CONF]". A keeper passes no environment on, so a
+ * configuration that was named by POT_CONF goes along as an argument (to be put into POT_CONF
+ * before pot_env_open()). The program calls pot_finish(). */
+const char *const *run_finish_argv(
+    struct pot_env *, const char *name, const char *run_id, struct arena *);
 /* Kills what is in its control groups, waits until it is gone, removes them. */
 int run_limits_down(struct pot_env *, const struct run *r, struct err *e);
 /* Directories to join, for isolate specs; memory of the arena, ended by NULL. */
