@@ -470,8 +470,8 @@ begin(struct agent *a, struct strs *warnings, struct err *e)
 int
 agent_main(int argc, char **argv)
 {
-	struct agent a = { .argc = argc,
-		.argv = argv,
+	struct agent a = { .argc = argc - 1,
+		.argv = argv + 1,
 		.lock_fd = -1,
 		.log_fd = -1,
 		.ready_fd = env_fd("POTTER_READY_FD") };
@@ -480,7 +480,7 @@ agent_main(int argc, char **argv)
 	bool help;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (agent_config_load(argc, argv, &a.mem, &a.c, &warnings, &help, &e) < 0) {
+	if (agent_config_load(a.argc, a.argv, &a.mem, &a.c, &warnings, &help, &e) < 0) {
 		int status = refuse(&a, &e);
 		arena_fini(&a.mem);
 		return status;

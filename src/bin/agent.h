@@ -4,7 +4,7 @@
 #ifndef BIN_AGENT_H
 #define BIN_AGENT_H
 
-/* argv holds what follows the word "agent". Returns the exit status. */
+/* argv[0] is the word "agent". Returns the exit status. */
 int agent_main(int argc, char **argv);
 
 #endif
