@@ -66,6 +66,16 @@ static const struct field reserved_fields[] = {
 static const struct model reserved_model =
     MODEL_SET("reserved", struct agent_reserved, reserved_fields);
 
+static const struct field named_fields[] = {
+	FIELDX(struct agent_named, name, F_STR, "name", .hcl = "name", .flags = MF_LABEL | MF_KEY),
+	KEY(agent_named, path, F_STR, .doc = NULL),
+	KEY(agent_named, cidr, F_STR, .doc = NULL),
+	KEY(agent_named, interface, F_STR, .doc = NULL),
+	KEY(agent_named, reserved_ports, F_STR, .doc = NULL),
+	KEY(agent_named, read_only, F_BOOL, .doc = NULL),
+};
+static const struct model named_model = MODEL("named", struct agent_named, named_fields);
+
 static const struct field client_fields[] = {
 	KEY(agent_client, enabled, F_BOOL, .doc = "runs jobs"),
 	KEY(agent_client, servers, F_STRS,
@@ -88,9 +98,9 @@ static const struct field client_fields[] = {
 	KEY(agent_client, max_kill_timeout, F_DURATION, .def = "30s",
 	    .doc = "longest kill_timeout a task may ask for"),
 	KEY(agent_client, reserved, F_OBJ, .sub = &reserved_model, .doc = "kept back from jobs"),
-	KEY(agent_client, host_volume, F_ANY, .status = FS_REFUSED,
+	KEY(agent_client, host_volume, F_OBJS, .sub = &named_model, .status = FS_REFUSED,
 	    .doc = "host volumes are not supported by this version"),
-	KEY(agent_client, host_network, F_ANY, .status = FS_REFUSED,
+	KEY(agent_client, host_network, F_OBJS, .sub = &named_model, .status = FS_REFUSED,
 	    .doc = "host networks are not supported by this version"),
 	KEY(agent_client, server_join, F_ANY, .status = FS_REFUSED,
 	    .doc = "name the servers with `servers`"),
@@ -281,7 +291,8 @@ check_status(const struct model *m, const void *obj, const char *path, struct ar
 {
 	for (size_t i = 0; i < m->n; i++) {
 		const struct field *f = &m->fields[i];
-		if (field_empty(f, obj))
+		if (field_empty(f, obj) ||
+		    (f->type == F_ANY && any_empty(*(const struct any **)field_at(f, obj))))
 			continue;
 		const char *here = arena_printf(a, "%s%s%s", path, *path ? "." : "", f->json);
 		if (f->status == FS_REFUSED)

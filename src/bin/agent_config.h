@@ -31,6 +31,10 @@ struct agent_reserved {
 	int64_t cpu, memory, disk;
 	const char *reserved_ports;
 };
+struct agent_named { /* a host volume or network */
+	const char *name, *path, *cidr, *interface, *reserved_ports;
+	bool read_only;
+};
 struct agent_client {
 	uint64_t set;
 	bool enabled;
@@ -39,7 +43,8 @@ struct agent_client {
 	const char *node_class, *node_pool, *network_interface, *state_dir, *alloc_dir;
 	int64_t cpu_total_compute, memory_total_mb, max_kill_timeout;
 	struct agent_reserved *reserved;
-	const struct any *host_volume, *host_network, *server_join;
+	struct objs host_volume, host_network; /* struct agent_named */
+	const struct any *server_join;
 };
 struct agent_plugin {
 	const char *name;
