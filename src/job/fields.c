@@ -186,7 +186,7 @@ static const struct field migrate_fields[] = {
 	    "healthy_deadline", "5m", "given up then"),
 };
 const struct model migrate_strategy_model =
-    MODEL_SET("MigrateStrategy", struct migrate_strategy, migrate_fields);
+    MODEL_SET("Migrate", struct migrate_strategy, migrate_fields);
 
 static const struct field disk_fields[] = {
 	D(struct ephemeral_disk, sticky, F_BOOL, "Sticky", "sticky", "false",
@@ -211,8 +211,8 @@ const struct model check_restart_model =
 
 static const struct field check_fields[] = {
 	M(struct service_check, id, F_STR, "Id", "id", "unused"),
-	M(struct service_check, name, F_STR, "Name", "name",
-	    "default: service: \"<service>\" check"),
+	FIELDX(struct service_check, name, F_STR, "Name", .hcl = "name", .flags = MF_KEY,
+	    .doc = "default: service: \"<service>\" check"),
 	M(struct service_check, type, F_STR, "Type", "type", "tcp, http, script or grpc"),
 	M(struct service_check, command, F_STR, "Command", "command", "script: the program"),
 	M(struct service_check, args, F_STRS, "Args", "args", "script: its arguments"),
@@ -253,7 +253,8 @@ const struct model service_check_model = MODEL("Check", struct service_check, ch
 
 static const struct field service_fields[] = {
 	M(struct service, id, F_STR, "Id", "id", "unused"),
-	M(struct service, name, F_STR, "Name", "name", "default: <job>-<group>[-<task>]"),
+	FIELDX(struct service, name, F_STR, "Name", .hcl = "name", .flags = MF_KEY,
+	    .doc = "default: <job>-<group>[-<task>]"),
 	M(struct service, tags, F_STRS, "Tags", "tags", "for DNS and for the ingress"),
 	M(struct service, canary_tags, F_STRS, "CanaryTags", "canary_tags",
 	    "instead of tags, until promoted"),
@@ -295,8 +296,7 @@ static const struct field volume_fields[] = {
 	M(struct volume_request, per_alloc, F_BOOL, "PerAlloc", "per_alloc",
 	    "one for each allocation"),
 };
-const struct model volume_request_model =
-    MODEL("VolumeRequest", struct volume_request, volume_fields);
+const struct model volume_request_model = MODEL("Volume", struct volume_request, volume_fields);
 
 static const struct field volume_mount_fields[] = {
 	FIELDX(struct volume_mount, volume, F_STR, "Volume", .hcl = "volume", .flags = MF_NULL,

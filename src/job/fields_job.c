@@ -9,7 +9,7 @@
 	FIELDX(st, member, type, json, .hcl = (hclname), .sub = &(model), .doc = (text))
 #define LATER(st, member, type, json, hclname, model, text)                                        \
 	FIELDX(st, member, type, json, .hcl = (hclname), .sub = (model), .status = FS_REFUSED,     \
-	    .doc = (text))
+	    .flags = MF_REPLACE, .doc = (text))
 
 static const struct field task_fields[] = {
 	FIELDX(struct task, name, F_STR, "Name", .hcl = "name", .flags = MF_LABEL | MF_KEY,

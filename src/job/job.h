@@ -361,6 +361,7 @@ struct task_diff {
 	const char *type, *name;
 	struct objs fields, objects;
 	struct strs annotations;
+	bool replaces; /* not in JSON: the running task cannot become it */
 };
 struct group_diff {
 	const char *type, *name;
