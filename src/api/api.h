@@ -43,6 +43,6 @@ struct api_config {
 
 struct api *api_new(const struct api_config *c); /* strings are copied */
 void api_free(struct api *a);			 /* after the HTTP servers */
-void api_handle(struct http_req *r, void *api);	 /* an http_handler */
+void api_handle(struct http_req *r, void *ctx);	 /* an http_handler; ctx: the api */
 
 #endif

@@ -185,7 +185,7 @@ call_in_ns(const struct call *c, const char *namespace)
 static const char *
 token_of(struct call *c, const void *row, const struct list *l)
 {
-	if (l->ns_in_token)
+	if (l->ns_in_token && l->ns != NULL)
 		return arena_printf(c->mem, "%s.%s", l->ns(row), l->id(row));
 	return l->id(row);
 }

@@ -262,7 +262,7 @@ run_exec(struct call *c)
 		return;
 	}
 	struct client_exec *session = NULL;
-	if (ok == 0 && (session = n->exec(n->self, &spec, &exec_ops, x, &e)) == NULL)
+	if (ok == 0 && n != NULL && (session = n->exec(n->self, &spec, &exec_ops, x, &e)) == NULL)
 		ok = -1;
 	if (ok < 0)
 		close_with(x, &e);

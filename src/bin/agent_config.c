@@ -362,7 +362,7 @@ static int
 add_file(const char *path, struct arena *a, struct agent_config *c, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
-	struct agent_config *one;
+	struct agent_config *one = NULL;
 
 	if (buf_read_file(&text, path, CONFIG_MAX, e) < 0 ||
 	    agent_config_parse(path, buf_str(&text), text.len, a, &one, e) < 0)

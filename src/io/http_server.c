@@ -487,7 +487,7 @@ http_server_free(struct http_server *s)
 int
 http_listen_fd(struct http_server *s, int fd, struct err *e)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(addr);
 
 	if (evutil_make_socket_nonblocking(fd) < 0 || evutil_make_socket_closeonexec(fd) < 0 ||

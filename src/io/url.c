@@ -118,7 +118,7 @@ static int
 parse_authority(struct url *out, const char *rest, const char *text, struct arena *a, struct err *e)
 {
 	size_t n = strcspn(rest, "/?#");
-	char *authority = arena_strndup(a, rest, n), *host;
+	char *authority = arena_strndup(a, rest, n), *host = NULL;
 
 	if (strchr(authority, '@') != NULL)
 		return err_new(

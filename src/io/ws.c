@@ -202,11 +202,9 @@ ws_run(struct ws *w)
 	    wslay_event_get_close_sent(w->frames) && wslay_event_get_close_received(w->frames);
 	if (bad && w->code == 0)
 		w->code = WS_PROTOCOL;
-	if (w->dead)
-		ws_free(w);
-	else if ((over || bad ||
-		     (!wslay_event_want_read(w->frames) && !wslay_event_want_write(w->frames))) &&
-		 evbuffer_get_length(bufferevent_get_output(w->bev)) == 0)
+	bool idle = !wslay_event_want_read(w->frames) && !wslay_event_want_write(w->frames);
+	bool sent = evbuffer_get_length(bufferevent_get_output(w->bev)) == 0;
+	if (w->dead || ((over || bad || idle) && sent))
 		ws_free(w);
 	else if (over || bad)
 		w->closing = true; /* the rest of the output, then on_written() */
