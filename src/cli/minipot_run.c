@@ -14,6 +14,7 @@
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -139,28 +140,27 @@ spawn_agent(const struct minipot *m, int ready, struct err *e)
 	autofree char *potter = xasprintf("%s/bin/potter", m->prefix);
 	const char *const argv[] = { potter, "agent", "-config", m->config, "-pid-file",
 		MINIPOT_PIDFILE, "-log-file", MINIPOT_LOG, NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
+	autofd int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	autofd int out = open(MINIPOT_LOG, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	char fd_text[16];
 	pid_t pid;
 
+	if (in < 0 || out < 0)
+		return err_sys(e, "open " MINIPOT_LOG);
 	snprintf(fd_text, sizeof(fd_text), "%d", ready);
 	setenv("POTTER_READY_FD", fd_text, 1);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(
-	    &files, 1, MINIPOT_LOG, O_WRONLY | O_CREAT | O_APPEND, 0644);
-	posix_spawn_file_actions_adddup2(&files, 1, 2);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID);
-	int rc = posix_spawn(&pid, argv[0], &files, &attr, (char *const *)argv, environ);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attr);
-	unsetenv("POTTER_READY_FD");
-	if (rc != 0) {
-		errno = rc;
-		return err_sys(e, "start %s", potter);
+	pid = fork();
+	if (pid == 0) {
+		/* a session of its own: the agent outlives the terminal */
+		if (setsid() < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+			_exit(127);
+		execv(argv[0], (char *const *)argv);
+		dprintf(2, "start %s: %s\n", argv[0], strerror(errno));
+		_exit(127);
 	}
+	unsetenv("POTTER_READY_FD");
+	if (pid < 0)
+		return err_sys(e, "start %s", potter);
 	return 0;
 }
 

@@ -2,12 +2,12 @@
 
 #include "base/str.h"
 #include "base/buf.h"
+#include "platform/fts.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,7 +26,7 @@ struct walker {
 };
 
 static int
-by_name(const FTSENT **a, const FTSENT **b)
+by_name(fts_ref a, fts_ref b)
 {
 	return strcmp((*a)->fts_name, (*b)->fts_name);
 }

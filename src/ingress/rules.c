@@ -7,8 +7,10 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { NESTING_MAX = 32, ARGS_MAX = 32 };
 

@@ -4,7 +4,9 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static int
 hex_digit(char c)

@@ -1,0 +1,143 @@
+/* What is not there yet says so, by name, at each operation: commands that need no machine work. */
+#include "platform/host.h"
+
+#include "platform/dataset.h"
+#include "platform/filter.h"
+#include "platform/isolate.h"
+#include "platform/limits.h"
+#include "platform/mount.h"
+#include "platform/netif.h"
+#include "platform/proc.h"
+
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
+#define NOT_YET(what, name, ...)                                                                   \
+	static int name(struct host *h, __VA_ARGS__)                                               \
+	{                                                                                          \
+		return err_new(e, ERR_UNSUPPORTED,                                                 \
+		    what " are not there yet: this build keeps pots on Linux only");               \
+	}
+
+/* ---- datasets ---- */
+
+NOT_YET("ZFS datasets", ds_do, struct err *e)
+NOT_YET("ZFS datasets", ds_create, const char *name, enum dataset_kind kind, struct err *e)
+NOT_YET("ZFS datasets", ds_destroy, const char *name, bool recursive, struct err *e)
+NOT_YET("ZFS datasets", ds_name, const char *name, struct err *e)
+NOT_YET("ZFS datasets", ds_two, const char *a, const char *b, struct err *e)
+NOT_YET("ZFS datasets", ds_three, const char *a, const char *b, const char *c, struct err *e)
+NOT_YET("ZFS datasets", ds_list, const char *name, struct names *out, struct err *e)
+NOT_YET("ZFS datasets", ds_origin, const char *name, char **out, struct err *e)
+NOT_YET("ZFS datasets", ds_used, const char *name, uint64_t *out, struct err *e)
+NOT_YET("ZFS datasets", ds_get, const char *name, const char *key, char **out, struct err *e)
+NOT_YET("ZFS datasets", ds_root, const char *name, struct dataset_root *out, struct err *e)
+
+static const struct dataset_ops dataset_freebsd = {
+	.name = "zfs",
+	.probe = ds_do,
+	.root_create = ds_do,
+	.root_destroy = ds_do,
+	.create = ds_create,
+	.destroy = ds_destroy,
+	.rename = ds_two,
+	.exists = ds_name,
+	.list = ds_list,
+	.snapshot = ds_two,
+	.snapshots = ds_list,
+	.rollback = ds_two,
+	.snapshot_destroy = ds_two,
+	.clone = ds_three,
+	.copy = ds_three,
+	.origin = ds_origin,
+	.used_bytes = ds_used,
+	.property_get = ds_get,
+	.property_set = ds_three,
+	.root = ds_root,
+	.sweep = ds_do,
+};
+
+/* ---- interfaces ---- */
+
+NOT_YET("epair interfaces", net_do, struct err *e)
+NOT_YET("epair interfaces", net_ensure, const char *name, const struct ipnet *a, size_t n,
+    struct err *e)
+NOT_YET("epair interfaces", net_name, const char *name, struct err *e)
+NOT_YET("epair interfaces", net_info, const char *name, struct netif_bridge *out, struct err *e)
+NOT_YET("epair interfaces", net_pair, const struct netif_pair *p, const struct netif_inside *in,
+    struct err *e)
+NOT_YET("epair interfaces", net_loopback, pid_t pid, int netns, struct err *e)
+NOT_YET("epair interfaces", net_links, const char *prefix, struct netif_links *out, struct err *e)
+NOT_YET("epair interfaces", net_external, int family, char out[NETIF_NAME], struct err *e)
+
+static const struct netif_ops netif_freebsd = {
+	.name = "epair and if_bridge",
+	.probe = net_do,
+	.bridge_ensure = net_ensure,
+	.bridge_remove = net_name,
+	.bridge_info = net_info,
+	.pair_up = net_pair,
+	.loopback_up = net_loopback,
+	.link_remove = net_name,
+	.links = net_links,
+	.forwarding_enable = net_do,
+	.external = net_external,
+};
+
+/* ---- filter ---- */
+
+NOT_YET("pf anchors", pf_do, struct err *e)
+NOT_YET("pf anchors", pf_setup, const struct filter_net *n, struct err *e)
+NOT_YET("pf anchors", pf_add, const char *run, const struct filter_port *p, size_t n, struct err *e)
+NOT_YET("pf anchors", pf_remove, const char *run, struct err *e)
+NOT_YET("pf anchors", pf_ports, struct filter_entries *out, struct err *e)
+
+static const struct filter_ops filter_freebsd = {
+	.name = "pf",
+	.probe = pf_do,
+	.setup = pf_setup,
+	.ready = pf_do,
+	.teardown = pf_do,
+	.ports_add = pf_add,
+	.ports_remove = pf_remove,
+	.ports = pf_ports,
+};
+
+/* ---- limits ---- */
+
+NOT_YET("rctl limits", rctl_do, struct err *e)
+NOT_YET("rctl limits", rctl_set, const char *run, const struct limits *l, struct err *e)
+NOT_YET("rctl limits", rctl_join, const char *run, struct names *out, struct err *e)
+NOT_YET("rctl limits", rctl_usage, const char *run, struct usage *out, struct err *e)
+NOT_YET("rctl limits", rctl_pids, const char *run, int **out, size_t *n, struct err *e)
+NOT_YET("rctl limits", rctl_run, const char *run, struct err *e)
+NOT_YET("rctl limits", rctl_list, struct names *out, struct err *e)
+
+static const struct limits_ops limits_freebsd = {
+	.name = "rctl",
+	.probe = rctl_do,
+	.create = rctl_set,
+	.update = rctl_set,
+	.join = rctl_join,
+	.usage = rctl_usage,
+	.pids = rctl_pids,
+	.kill = rctl_run,
+	.remove = rctl_run,
+	.list = rctl_list,
+	.teardown = rctl_do,
+};
+
+int
+host_native(struct host *out, const struct host_config *c, struct err *e)
+{
+	*out = (struct host){
+		.isolate = &isolate_native,
+		.dataset = &dataset_freebsd,
+		.mount = &mount_native,
+		.netif = &netif_freebsd,
+		.filter = &filter_freebsd,
+		.limits = &limits_freebsd,
+		.proc = &proc_native,
+	};
+	host_roots_set(out, c);
+	return 0;
+}
