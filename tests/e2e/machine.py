@@ -1,0 +1,334 @@
+"""A pretend machine for one test: network, mounts, directories, control groups of its own.
+
+The commands under test run inside namespaces that a holder process keeps open; nothing of the real
+machine's network or mounts is seen or changed. What a test leaves behind is found by residue().
+"""
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("POTTER_BUILD", TOP / "build")).resolve()
+BIN = BUILD / "src" / "bin"
+BUSYBOX = shutil.which("busybox")
+APPLETS = ("sh ls cat echo sleep true false ip nc httpd wget ping ping6 id env mount umount ps kill hostname touch "
+           "mkdir rm cp mv ln chmod chown grep sed awk head tail wc df free date stat readlink test tty stty dd "
+           "sync pwd which seq yes find sort tr cut od md5sum setsid nohup trap traceroute netstat").split()
+
+
+class Failure(AssertionError):
+    """A command did not do what the test expected: shows all of it."""
+
+    def __init__(self, what, result):
+        super().__init__(f"{what}: {' '.join(map(str, result.args))}\nexit code {result.returncode}\n"
+                         f"--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}")
+
+
+class Holder:
+    """Keeps a network and a mount namespace open while it lives."""
+
+    def __init__(self):
+        ready, told = os.pipe()
+        self.process = subprocess.Popen(
+            ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", f"echo >&{told}; exec sleep 1000000"],
+            pass_fds=[told], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True)
+        os.close(told)
+        assert os.read(ready, 1), "unshare does not work here"
+        os.close(ready)
+
+    @property
+    def enter(self):
+        return ["nsenter", "-t", str(self.process.pid), "-n", "-m", "--"]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def wait_until(check, timeout=10, every=0.05, what="it"):
+    """Waits until check() gives something true, and returns that."""
+    end = time.monotonic() + timeout
+    while True:
+        found = check()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come true within {timeout} s")
+        time.sleep(every)
+
+
+class Machine:
+    """One pretend machine. `conf` may be changed before the first command."""
+
+    def __init__(self, workdir=None):
+        self.id = secrets.token_hex(3)
+        self.dir = pathlib.Path(workdir or tempfile.mkdtemp(prefix=f"potter-e2e-{self.id}."))
+        self.dir.chmod(0o755)
+        self.cgroup = f"pot-test-{self.id}"
+        self.conf = {
+            "POT_ZFS_ROOT": "zroot/pot",
+            "POT_FS_ROOT": str(self.dir / "pot"),
+            "POT_CACHE": str(self.dir / "cache"),
+            "POT_TMP": str(self.dir / "tmp"),
+            "POT_RUN_DIR": str(self.dir / "run"),
+            "POT_GROUP": "root",
+            "POT_CGROUP": self.cgroup,
+            "POT_BRIDGE": "pot0",
+            "POT_NFT_TABLE": "pot",
+            "POT_EXTIF": "ext0",
+            "POT_NETWORK": "10.192.0.0/10",
+            "POT_NETMASK": "255.192.0.0",
+            "POT_GATEWAY": "10.192.0.1",
+            "POT_DNS_IP": "10.192.0.2",
+        }
+        self.holder = Holder()
+        self.neighbour = None
+        self.children = []
+        self.run("ip", "link", "set", "lo", "up")
+        self.run("ip", "link", "add", "ext0", "type", "dummy")
+        self.run("ip", "addr", "add", "203.0.113.1/24", "dev", "ext0")
+        self.run("ip", "-6", "addr", "add", "2001:db8::1/64", "dev", "ext0", "nodad")
+        self.run("ip", "link", "set", "ext0", "up")
+        self.run("ip", "route", "add", "default", "via", "203.0.113.254")
+
+    # ---- running things inside ----
+
+    @property
+    def conf_file(self):
+        return self.dir / "pot.conf"
+
+    @property
+    def env(self):
+        """What programs under test see; sanitizers are told to fail loudly."""
+        return {
+            "PATH": f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(self.dir),
+            "LANG": "C.UTF-8",
+            "POT_CONF": str(self.conf_file),
+            "POTTER_LIBEXEC": str(BIN),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "abort_on_error=0:detect_leaks=0"),
+            "UBSAN_OPTIONS": os.environ.get("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1"),
+        }
+
+    def write_conf(self):
+        text = "".join(f"{key}={value}\n" for key, value in self.conf.items())
+        if not self.conf_file.exists() or self.conf_file.read_text() != text:
+            self.conf_file.write_text(text)
+
+    def popen(self, *argv, env=None, **options):
+        """A process inside, ended at the end of the test at the latest."""
+        self.write_conf()
+        process = subprocess.Popen([*self.holder.enter, *map(str, argv)], env={**self.env, **(env or {})},
+                                   cwd=options.pop("cwd", self.dir), **options)
+        self.children.append(process)
+        return process
+
+    def try_run(self, *argv, timeout=60, input=None, env=None, cwd=None, text=True):
+        """Runs a command inside; any exit code is fine."""
+        self.write_conf()
+        return subprocess.run([*self.holder.enter, *map(str, argv)], env={**self.env, **(env or {})}, text=text,
+                              cwd=cwd or self.dir, capture_output=True, timeout=timeout, input=input,
+                              **({} if input is not None else {}))
+
+    def run(self, *argv, **options):
+        """Runs a command inside that must succeed; its output."""
+        result = self.try_run(*argv, **options)
+        if result.returncode != 0:
+            raise Failure("failed", result)
+        return result.stdout
+
+    # ---- pot ----
+
+    def try_pot(self, *argv, **options):
+        result = self.try_run(BIN / "pot", *argv, **options)
+        if "AddressSanitizer" in result.stderr or "runtime error:" in result.stderr:
+            raise Failure("a sanitizer complains", result)
+        return result
+
+    def pot(self, *argv, **options):
+        """A pot command that must succeed; its output."""
+        result = self.try_pot(*argv, **options)
+        if result.returncode != 0:
+            raise Failure("failed", result)
+        return result.stdout
+
+    def pot_fails(self, *argv, code=1, says="", **options):
+        """A pot command that must fail with this code and these words."""
+        result = self.try_pot(*argv, **options)
+        if result.returncode != code:
+            raise Failure(f"exit code is not {code}", result)
+        if says not in result.stdout + result.stderr:
+            raise Failure(f"does not say {says!r}", result)
+        return result
+
+    def pot_json(self, *argv, **options):
+        return json.loads(self.pot(*argv, "--json", **options))
+
+    def init(self, vnet=False):
+        self.pot("init")
+        if vnet:
+            self.pot("vnet-start")
+
+    def busybox_root(self):
+        """A small userland as a directory; the same one each time."""
+        root = self.dir / "busybox"
+        if root.exists():
+            return root
+        for name in ("bin", "etc", "dev", "proc", "sys", "tmp", "root", "var", "usr/bin", "home"):
+            (root / name).mkdir(parents=True)
+        shutil.copy(BUSYBOX, root / "bin" / "busybox")
+        for applet in APPLETS:
+            (root / "bin" / applet).symlink_to("busybox")
+        (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000::/home:/bin/sh\n")
+        (root / "etc" / "group").write_text("root:x:0:\nweb:x:1000:\n")
+        (root / "tmp").chmod(0o1777)
+        return root
+
+    def make_base(self, name="bb"):
+        self.pot("create-base", "-b", name, "-d", self.busybox_root())
+        return name
+
+    def make_pot(self, name, *options, base="bb", cmd="sleep 100000"):
+        self.pot("create", "-p", name, "-b", base, *options)
+        if cmd is not None:
+            self.pot("set-cmd", "-p", name, "-c", cmd)
+        return name
+
+    def start(self, *names):
+        for name in names:
+            self.pot("start", "-d", name)
+
+    def running(self):
+        return self.pot("ps", "-q").split()
+
+    # ---- a host outside, joined by ext0 ----
+
+    def outside(self):
+        """Another host at 203.0.113.2 / 2001:db8::2 on the far end of ext0; its enter prefix."""
+        if self.neighbour is None:
+            self.neighbour = Holder()
+            there = str(self.neighbour.process.pid)
+            self.run("ip", "link", "del", "ext0")
+            self.run("ip", "link", "add", "ext0", "type", "veth", "peer", "name", "ext0", "netns", there)
+            for enter, v4, v6 in ((self.holder.enter, "203.0.113.1/24", "2001:db8::1/64"),
+                                  (self.neighbour.enter, "203.0.113.2/24", "2001:db8::2/64")):
+                for argv in (["addr", "add", v4, "dev", "ext0"], ["-6", "addr", "add", v6, "dev", "ext0", "nodad"],
+                             ["link", "set", "ext0", "up"], ["link", "set", "lo", "up"]):
+                    subprocess.run([*enter, "ip", *argv], check=True)
+            self.run("ip", "route", "replace", "default", "via", "203.0.113.2")
+        return self.neighbour.enter
+
+    # ---- what is left ----
+
+    def links(self):
+        rows = json.loads(self.run("ip", "-j", "link", "show"))
+        return sorted(row["ifname"] for row in rows if row["ifname"] not in ("lo", "ext0"))
+
+    def tables(self):
+        if shutil.which("nft") is None:
+            return []
+        return self.run("nft", "list", "tables").split("\n")[:-1]
+
+    def mounts(self):
+        lines = self.run("cat", "/proc/self/mountinfo").splitlines()
+        return [line.split()[4] for line in lines if str(self.dir) in line]
+
+    def cgroup_dirs(self):
+        found = []
+        for mount in pathlib.Path("/sys/fs/cgroup").iterdir() if os.path.isdir("/sys/fs/cgroup") else []:
+            top = mount if mount.name == self.cgroup else mount / self.cgroup
+            if top.is_dir():
+                found += [str(p) for p in top.rglob("*") if p.is_dir()] + [str(top)]
+        return found
+
+    def processes(self):
+        """Processes of this machine: by their configuration, or by their network namespace."""
+        mark = f"POT_CONF={self.conf_file}".encode()
+        held = {self.holder.process.pid} | ({self.neighbour.process.pid} if self.neighbour else set())
+        spaces = {os.readlink(f"/proc/{pid}/ns/net") for pid in held}
+        found = {}
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit() or int(entry) in held:
+                continue
+            try:
+                ours = mark in pathlib.Path(f"/proc/{entry}/environ").read_bytes().split(b"\0")
+                ours = ours or os.readlink(f"/proc/{entry}/ns/net") in spaces
+                words = pathlib.Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                ours = ours or str(self.dir) in words
+                state = pathlib.Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            except (OSError, IndexError):
+                continue
+            if ours and state != "Z":
+                found[int(entry)] = words.strip()
+        return found
+
+    def run_files(self):
+        run = pathlib.Path(self.conf["POT_RUN_DIR"])
+        return sorted(str(p.relative_to(run)) for p in (run / "runs").rglob("*")) if (run / "runs").is_dir() else []
+
+    def residue(self, bridge=False):
+        """What no stopped machine should have; with bridge, what vnet-start made may stay."""
+        left = []
+        left += [f"link {name}" for name in self.links() if not (bridge and name == self.conf["POT_BRIDGE"])]
+        left += [] if bridge else [f"nft {table}" for table in self.tables()]
+        left += [f"mount {path}" for path in self.mounts()]
+        left += [f"cgroup {path}" for path in self.cgroup_dirs() if not (bridge and path.endswith(self.cgroup))]
+        left += [f"process {pid} {words}" for pid, words in self.processes().items()]
+        left += [f"run file {name}" for name in self.run_files()]
+        return left
+
+    def end_children(self):
+        for child in self.children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        for child in self.children:
+            try:
+                child.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            for stream in (child.stdin, child.stdout, child.stderr):
+                if stream:
+                    stream.close()
+        self.children = []
+
+    def close(self, check=True):
+        """Takes everything down; with check, says what was left over."""
+        left = []
+        try:
+            self.end_children()
+            if pathlib.Path(self.conf["POT_FS_ROOT"]).exists():
+                result = self.try_pot("de-init", "-f")
+                if result.returncode != 0:
+                    left.append(f"de-init: {result.stdout}{result.stderr}")
+            if check:
+                # A keeper that was told to end needs a moment to do so; nothing else is waited for.
+                try:
+                    wait_until(lambda: not self.processes(), timeout=3)
+                except AssertionError:
+                    pass
+                left += self.residue()
+                left += [f"file {p}" for p in [pathlib.Path(self.conf["POT_FS_ROOT"])] if p.exists() and any(p.iterdir())]
+        finally:
+            for pid in self.processes():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pass
+            self.holder.close()
+            if self.neighbour:
+                self.neighbour.close()
+            for path in sorted(self.cgroup_dirs(), key=len, reverse=True):
+                try:
+                    os.rmdir(path)
+                except OSError:
+                    pass
+            subprocess.run(["rm", "-rf", "--one-file-system", str(self.dir)], check=False)
+        return left
