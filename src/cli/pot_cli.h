@@ -117,6 +117,8 @@ void call_catch_signals(void);
 extern const struct pot_command *const pot_commands[]; /* NULL ends; in the order of help */
 const struct pot_command *pot_command_named(const char *name);
 void pot_help(const struct pot_command *command, FILE *to); /* NULL: the overview */
+/* The manual's list of commands; `pot completion mdoc` prints it. */
+void pot_mdoc(FILE *to);
 int pot_completion(const char *shell, FILE *to, struct err *e);
 int pot_cli_main(int argc, char **argv);
 

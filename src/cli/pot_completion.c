@@ -251,6 +251,8 @@ pot_completion(const char *shell, FILE *to, struct err *e)
 		fish(to, &mem);
 	else if (str_eq(shell, "words"))
 		fprintf(to, "%s\n", words_of(COMPLETE_COMMAND, &mem));
+	else if (str_eq(shell, "mdoc"))
+		pot_mdoc(to);
 	else
 		return err_new(e, ERR_INPUT, "\"%s\": only bash, zsh and fish are known", shell);
 	return 0;
