@@ -240,7 +240,7 @@ const struct pot_command pot_cmd_export = { "export", NULL, "make an image of a 
 static int
 prepare_start(struct pot_call *c, const char *name)
 {
-	struct pot_start_options opt = { .detach = true };
+	struct pot_start_options opt = { .detach = true, .stdio = POT_STDIO_NULL };
 	struct pot_exit x;
 	struct err e;
 

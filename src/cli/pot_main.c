@@ -368,11 +368,13 @@ static int
 run(const struct pot_command *command, int argc, char **argv)
 {
 	struct pot_call c = { .command = command, .verbosity = 1, .mem = ARENA_INIT, .out = BUF_INIT };
-	int rc = parse(&c, argc, argv);
+	int rc;
 
-	if (rc < 0 && (command->flags & COMMAND_LATER) != 0) {
+	if ((command->flags & COMMAND_LATER) != 0) {
 		say_error(&c, "%s: not available yet", command->name);
 		rc = 1;
+	} else {
+		rc = parse(&c, argc, argv);
 	}
 	if (rc < 0)
 		rc = check_given(&c);

@@ -52,7 +52,10 @@ start_code(const struct pot_exit *x)
 static int
 run_start(struct pot_call *c)
 {
-	struct pot_start_options opt = { .detach = given(c, 'd'), .snapshot = given(c, 's') || given(c, 'S') };
+	bool detach = given(c, 'd');
+	struct pot_start_options opt = { .detach = detach,
+		.stdio = detach ? POT_STDIO_NULL : POT_STDIO_INHERIT,
+		.snapshot = given(c, 's') || given(c, 'S') };
 	const char *name = given_pot(c);
 	struct pot_exit x;
 	struct err e;
@@ -70,7 +73,7 @@ run_start(struct pot_call *c)
 
 static const struct pot_option start_options[] = {
 	{ 'p', "pot", COMPLETE_POT, OPTION_MUST, "the pot" },
-	{ 'd', NULL, 0, 0, "come back when the command runs; do not wait for its end" },
+	{ 'd', NULL, 0, 0, "come back when the command runs; its output is dropped" },
 	{ 's', NULL, 0, 0, "take a snapshot first" },
 	{ 'S', NULL, 0, 0, "as -s" },
 	END,

@@ -36,9 +36,8 @@ class Holder:
     def __init__(self):
         ready, told = os.pipe()
         self.process = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", f"echo >&{told}; exec sleep 1000000"],
-            pass_fds=[told], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True)
+            ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", "echo; exec sleep 1000000 >/dev/null"],
+            stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.DEVNULL, start_new_session=True)
         os.close(told)
         assert os.read(ready, 1), "unshare does not work here"
         os.close(ready)
@@ -89,14 +88,9 @@ class Machine:
             "POT_DNS_IP": "10.192.0.2",
         }
         self.holder = Holder()
-        self.neighbour = None
+        self.neighbour = Holder()
         self.children = []
-        self.run("ip", "link", "set", "lo", "up")
-        self.run("ip", "link", "add", "ext0", "type", "dummy")
-        self.run("ip", "addr", "add", "203.0.113.1/24", "dev", "ext0")
-        self.run("ip", "-6", "addr", "add", "2001:db8::1/64", "dev", "ext0", "nodad")
-        self.run("ip", "link", "set", "ext0", "up")
-        self.run("ip", "route", "add", "default", "via", "203.0.113.254")
+        self.join_outside()
 
     # ---- running things inside ----
 
@@ -208,22 +202,26 @@ class Machine:
     def running(self):
         return self.pot("ps", "-q").split()
 
-    # ---- a host outside, joined by ext0 ----
+    # ---- another host, joined by ext0 ----
 
-    def outside(self):
-        """Another host at 203.0.113.2 / 2001:db8::2 on the far end of ext0; its enter prefix."""
-        if self.neighbour is None:
-            self.neighbour = Holder()
-            there = str(self.neighbour.process.pid)
-            self.run("ip", "link", "del", "ext0")
-            self.run("ip", "link", "add", "ext0", "type", "veth", "peer", "name", "ext0", "netns", there)
-            for enter, v4, v6 in ((self.holder.enter, "203.0.113.1/24", "2001:db8::1/64"),
-                                  (self.neighbour.enter, "203.0.113.2/24", "2001:db8::2/64")):
-                for argv in (["addr", "add", v4, "dev", "ext0"], ["-6", "addr", "add", v6, "dev", "ext0", "nodad"],
-                             ["link", "set", "ext0", "up"], ["link", "set", "lo", "up"]):
-                    subprocess.run([*enter, "ip", *argv], check=True)
-            self.run("ip", "route", "replace", "default", "via", "203.0.113.2")
-        return self.neighbour.enter
+    def join_outside(self):
+        """ext0 leads to another host: 203.0.113.1 here, 203.0.113.2 there, 2001:db8::1 and ::2."""
+        there = str(self.neighbour.process.pid)
+        self.run("ip", "link", "add", "ext0", "type", "veth", "peer", "name", "ext0", "netns", there)
+        for enter, v4, v6 in ((self.holder.enter, "203.0.113.1/24", "2001:db8::1/64"),
+                              (self.neighbour.enter, "203.0.113.2/24", "2001:db8::2/64")):
+            for argv in (["addr", "add", v4, "dev", "ext0"], ["-6", "addr", "add", v6, "dev", "ext0", "nodad"],
+                         ["link", "set", "ext0", "up"], ["link", "set", "lo", "up"]):
+                subprocess.run([*enter, "ip", *argv], check=True)
+        self.run("ip", "route", "add", "default", "via", "203.0.113.2")
+
+    def outside(self, *argv, timeout=20):
+        """Runs a command on the other host; its output."""
+        result = subprocess.run([*self.neighbour.enter, *map(str, argv)], env=self.env, text=True, capture_output=True,
+                                timeout=timeout)
+        if result.returncode != 0:
+            raise Failure("failed outside", result)
+        return result.stdout
 
     # ---- what is left ----
 
@@ -251,7 +249,7 @@ class Machine:
     def processes(self):
         """Processes of this machine: by their configuration, or by their network namespace."""
         mark = f"POT_CONF={self.conf_file}".encode()
-        held = {self.holder.process.pid} | ({self.neighbour.process.pid} if self.neighbour else set())
+        held = {self.holder.process.pid, self.neighbour.process.pid}
         spaces = {os.readlink(f"/proc/{pid}/ns/net") for pid in held}
         found = {}
         for entry in os.listdir("/proc"):
@@ -323,8 +321,7 @@ class Machine:
                 except OSError:
                     pass
             self.holder.close()
-            if self.neighbour:
-                self.neighbour.close()
+            self.neighbour.close()
             for path in sorted(self.cgroup_dirs(), key=len, reverse=True):
                 try:
                     os.rmdir(path)

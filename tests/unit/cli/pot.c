@@ -1,17 +1,15 @@
 /* Unit tests of the pot command: options as its users' scripts write them, help, completion. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "cli/pot_cli.h"
 #include "cli/table.h"
 
 #include "base/str.h"
 
+#include <setjmp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cmocka.h> /* last: it takes the name fail() */
 
 /* Runs pot with these words; what it printed is in said. */
 static char said[1 << 18];
