@@ -268,8 +268,10 @@ class Machine:
         return found
 
     def run_files(self):
-        run = pathlib.Path(self.conf["POT_RUN_DIR"])
-        return sorted(str(p.relative_to(run)) for p in (run / "runs").rglob("*")) if (run / "runs").is_dir() else []
+        """Records of runs; how a run ended may stay with its pot."""
+        runs = pathlib.Path(self.conf["POT_RUN_DIR"]) / "runs"
+        files = [p for p in runs.rglob("*") if p.is_file()] if runs.is_dir() else []
+        return sorted(str(p.relative_to(runs)) for p in files if p.name != "exit")
 
     def residue(self, bridge=False):
         """What no stopped machine should have; with bridge, what vnet-start made may stay."""

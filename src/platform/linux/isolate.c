@@ -51,6 +51,32 @@ clone_flags(unsigned what)
 }
 
 static int
+by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* The clone has all of the keeper's descriptors. What init does not need goes, lest it keeps open
+ * what the keeper closes: a starter waits for that. */
+static void
+close_others(const struct init_start *s)
+{
+	int keep[7 + CGROUPS_MAX] = { 0, 1, 2, s->channel, s->stdio[0], s->stdio[1], s->stdio[2] }, from = 3;
+	size_t n = 7;
+
+	for (size_t i = 0; i < s->n_cgroup_fds && n < NELEM(keep); i++)
+		keep[n++] = s->cgroup_fds[i];
+	qsort(keep, n, sizeof(*keep), by_number);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] > from)
+			(void)syscall(SYS_close_range, (unsigned)from, (unsigned)keep[i] - 1, 0U);
+		if (keep[i] >= from)
+			from = keep[i] + 1;
+	}
+	(void)syscall(SYS_close_range, (unsigned)from, ~0U, 0U);
+}
+
+static int
 isolate_create(const struct isolate_spec *spec, const int stdio[3], struct isolate *out, struct err *e)
 {
 	int pair[2], handle = -1;
@@ -80,7 +106,7 @@ isolate_create(const struct isolate_spec *spec, const int stdio[3], struct isola
 			.cgroup_fds = joins.tasks,
 			.n_cgroup_fds = joins.n_tasks,
 			.new_cgroup = (spec->what & ISOLATE_CGROUP) != 0 };
-		close(pair[0]);
+		close_others(&start);
 		init_main(&start);
 	}
 	int sys = errno;
