@@ -19,12 +19,14 @@
 #include "state/state.h"
 
 struct call;
+struct events;
 struct monitor;
 
 struct api {
 	struct api_config c;
 	struct arena mem;
 	int64_t started_ns;
+	struct events *events; /* NULL: no server here */
 	VEC(struct monitor *) monitors;
 };
 
@@ -52,7 +54,7 @@ struct route {
 /* One table per file; each ended by a row without pattern. */
 extern const struct route job_routes[], row_routes[], internal_routes[], agent_routes[],
     client_routes[], fs_routes[], stream_routes[], monitor_routes[], exec_routes[],
-    metrics_routes[], registry_routes[], ui_routes[];
+    metrics_routes[], registry_routes[], ui_routes[], event_routes[];
 extern const struct route *const api_tables[]; /* all of them, ended by NULL */
 
 struct call {

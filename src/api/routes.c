@@ -1,4 +1,5 @@
 #include "api/call.h"
+#include "api/events.h"
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -7,7 +8,7 @@
 
 const struct route *const api_tables[] = { job_routes, row_routes, internal_routes, agent_routes,
 	client_routes, fs_routes, stream_routes, monitor_routes, exec_routes, metrics_routes,
-	registry_routes, ui_routes, NULL };
+	registry_routes, ui_routes, event_routes, NULL };
 
 /* Matching ------------------------------------------------------------------------------------- */
 
@@ -142,6 +143,8 @@ api_new(const struct api_config *config)
 	for (size_t i = 0; i < NELEM(copies); i++)
 		*copies[i] = *copies[i] != NULL ? arena_strdup(&a->mem, *copies[i]) : NULL;
 	a->started_ns = clock_mono_ns();
+	if (c->server != NULL)
+		a->events = events_new(c->loop, server_state(c->server));
 	return a;
 }
 
@@ -151,6 +154,7 @@ api_free(struct api *a)
 	if (a == NULL)
 		return;
 	monitor_end(a);
+	events_free(a->events);
 	VEC_FINI(&a->monitors);
 	arena_fini(&a->mem);
 	free(a);

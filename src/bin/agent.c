@@ -93,6 +93,17 @@ env_fd(const char *name)
 	return (int)n;
 }
 
+/* What was passed to us is for us alone, not for the programs that we start. */
+static void
+close_on_exec(void)
+{
+	for (int fd = 3; fd < 256; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+		if (flags >= 0)
+			(void)fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+	}
+}
+
 /* Log and data directory --------------------------------------------------------------------------
  */
 
@@ -217,22 +228,6 @@ start_server(struct agent *a, struct err *e)
 	return server_open(&s, &env, &a->server, e);
 }
 
-static bool
-raw_exec_allowed(const struct agent_config *c)
-{
-	struct agent_plugin *p;
-	const struct any *enabled = NULL;
-
-	OBJS_FOREACH(p, &c->plugins)
-	if (str_eq(p->name, "raw_exec")) {
-		/* A block within a block without a table is a list of maps. */
-		const struct any *config =
-		    any_type(p->config) == ANY_LIST ? any_at(p->config, 0) : p->config;
-		enabled = any_get(config, "enabled");
-	}
-	return enabled != NULL ? enabled->type == ANY_BOOL && enabled->b : c->dev;
-}
-
 static void
 on_lost(void *ctx)
 {
@@ -257,7 +252,7 @@ make_client(struct agent *a, struct err *e)
 		.node_pool = n->node_pool,
 		.meta = n->meta,
 		.http_addr = advertised(a),
-		.raw_exec = raw_exec_allowed(c),
+		.raw_exec = agent_raw_exec(c, "enabled"),
 		.max_kill_timeout_ns = n->max_kill_timeout,
 		.cpu_mhz = n->cpu_total_compute,
 		.memory_mb = n->memory_total_mb,
@@ -456,6 +451,7 @@ begin(struct agent *a, struct strs *warnings, struct err *e)
 {
 	if (agent_root_needed())
 		return agent_root_exec(a->c, a->argc, a->argv, &a->mem, e);
+	close_on_exec();
 	if (open_log(a, e) < 0)
 		return -1;
 	if (getenv(RUNNER_FD_ENV) == NULL && a->c->pid_file != NULL && *a->c->pid_file != '\0' &&

@@ -109,7 +109,8 @@ static const struct model client_model = MODEL_SET("client", struct agent_client
 
 static const struct field plugin_fields[] = {
 	FIELDX(struct agent_plugin, name, F_STR, "name", .hcl = "name", .flags = MF_LABEL | MF_KEY),
-	KEY(agent_plugin, config, F_ANY, .doc = "of the driver: raw_exec knows `enabled`"),
+	KEY(agent_plugin, config, F_ANY,
+	    .doc = "of the driver: raw_exec knows `enabled` and `root`"),
 	KEY(agent_plugin, args, F_STRS, .status = FS_REFUSED,
 	    .doc = "drivers are part of the agent"),
 };
@@ -697,4 +698,22 @@ agent_config_load(int argc, char **argv, struct arena *a, struct agent_config **
 		return -1;
 	*out = c;
 	return 0;
+}
+
+bool
+agent_raw_exec(const struct agent_config *c, const char *key)
+{
+	const struct any *value = NULL;
+	struct agent_plugin *p;
+
+	OBJS_FOREACH(p, &c->plugins)
+	if (str_eq(p->name, "raw_exec")) {
+		/* A block within a block without a table is a list of maps. */
+		const struct any *config =
+		    any_type(p->config) == ANY_LIST ? any_at(p->config, 0) : p->config;
+		value = any_get(config, key) != NULL ? any_get(config, key) : value;
+	}
+	if (value != NULL)
+		return any_type(value) == ANY_BOOL && value->b;
+	return c->dev && strcmp(key, "enabled") == 0;
 }

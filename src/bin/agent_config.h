@@ -119,5 +119,7 @@ int agent_config_load(int argc, char **argv, struct arena *a, struct agent_confi
 int agent_config_parse(const char *name, const char *text, size_t len, struct arena *a,
     struct agent_config **out, struct err *e);
 void agent_config_usage(struct buf *out);
+/* A switch of plugin "raw_exec": "enabled" (on in -dev), "root" (its tasks may be root's). */
+bool agent_raw_exec(const struct agent_config *c, const char *key);
 
 #endif

@@ -91,7 +91,7 @@ int
 agent_root_exec(struct agent_config *c, int argc, char **argv, struct arena *a, struct err *e)
 {
 	const char *self = facts_program(a);
-	const char **args = arena_array(a, (size_t)argc + 10, const char *);
+	const char **args = arena_array(a, (size_t)argc + 16, const char *);
 	size_t n = 0;
 
 	if (self == NULL)
@@ -104,6 +104,12 @@ agent_root_exec(struct agent_config *c, int argc, char **argv, struct arena *a, 
 		return -1;
 	args[n++] = runner_program(self, a);
 	args[n++] = "--monitor";
+	args[n++] = "--user";
+	args[n++] = AGENT_USER;
+	args[n++] = "--root"; /* what the agent may name to the runner */
+	args[n++] = c->data_dir;
+	if (agent_raw_exec(c, "root"))
+		args[n++] = "--raw-root";
 	args[n++] = "--";
 	args[n++] = self;
 	args[n++] = "agent";

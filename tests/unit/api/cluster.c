@@ -181,7 +181,7 @@ what_a_client_reports_shows_in_the_allocation(void **state)
 	assert_int_equal(json_array_size(json_object_get(task, "Events")), 1);
 	as_node("PUT", "/v1/internal/services", SECRET,
 	    "{\"NodeID\":\"" NODE "\",\"Register\":[{\"ID\":\"s1\",\"ServiceName\":\"hello\","
-				  "\"Namespace\":\"default\",\"Address\":"
+	    "\"Namespace\":\"default\",\"Address\":"
 	    "\"192.0.2.1\",\"Port\":80,\"Tags\":[\"x\"],\"Status\":\"passing\"}],\"Deregister\":[]"
 	    "}");
 	assert_int_equal(a.status, 200);
@@ -219,6 +219,36 @@ a_blocking_query_waits_for_news_and_no_longer_than_asked(void **state)
 	    "{\"NodeID\":\"" NODE "\",\"Eligibility\":\"eligible\"}");
 	answer_fini(&later);
 	answer_fini(&timed);
+}
+
+static void
+changes_are_streamed_to_those_who_asked_for_their_topic(void **state)
+{
+	struct answer nodes = { 0 }, jobs = { 0 };
+	(void)state;
+
+	struct http_call *c1 =
+	    ask_later(&w, &nodes, "GET", "/v1/event/stream?topic=Node&index=1000000", NULL, true);
+	struct http_call *c2 =
+	    ask_later(&w, &jobs, "GET", "/v1/event/stream?topic=Job:web", NULL, true);
+	UNTIL(&w, nodes.streamed.len > 0 && jobs.streamed.len > 10);
+	assert_string_equal(buf_str(&nodes.streamed), "{}\n");
+	assert_non_null(strstr(buf_str(&jobs.streamed), "\"Type\":\"JobRegistered\""));
+	PUT("/v1/node/" NODE "/eligibility",
+	    "{\"NodeID\":\"" NODE "\",\"Eligibility\":\"ineligible\"}");
+	UNTIL(&w, strstr(buf_str(&nodes.streamed), "\"Type\":\"NodeEligibility\"") != NULL);
+	assert_null(strstr(buf_str(&jobs.streamed), "NodeEligibility"));
+	assert_null(strstr(buf_str(&nodes.streamed), SECRET));
+	PUT("/v1/node/" NODE "/eligibility",
+	    "{\"NodeID\":\"" NODE "\",\"Eligibility\":\"eligible\"}");
+	http_cancel(&c1);
+	http_cancel(&c2);
+	for (int i = 0; i < 5; i++)
+		loop_turn(w.loop, 5);
+	answer_fini(&nodes);
+	answer_fini(&jobs);
+	GET("/v1/event/stream?topic=Nonsense");
+	assert_int_equal(a.status, 400);
 }
 
 static void
@@ -485,6 +515,7 @@ main(void)
 		cmocka_unit_test(a_job_is_registered_placed_and_seen_from_all_sides),
 		cmocka_unit_test(what_a_client_reports_shows_in_the_allocation),
 		cmocka_unit_test(a_blocking_query_waits_for_news_and_no_longer_than_asked),
+		cmocka_unit_test(changes_are_streamed_to_those_who_asked_for_their_topic),
 		cmocka_unit_test(a_waiter_that_leaves_is_forgotten),
 		cmocka_unit_test(requests_that_are_wrong_are_told_so_in_the_usual_words),
 		cmocka_unit_test(a_wrong_job_is_refused_with_all_its_faults),

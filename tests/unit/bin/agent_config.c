@@ -76,6 +76,8 @@ a_file_with_the_usual_keys_is_read(void **state)
 	assert_int_equal(c->client->reserved->cpu, 100);
 	assert_int_equal(c->client->max_kill_timeout, 60000000000);
 	assert_int_equal(c->plugins.n, 1);
+	assert_true(agent_raw_exec(c, "enabled"));
+	assert_false(agent_raw_exec(c, "root"));
 	assert_int_equal(c->ingress->port, 8081);
 	assert_int_equal(c->ingress->dashboard_port, 9002);
 	assert_int_equal(c->catalog->dns_port, 8600);
