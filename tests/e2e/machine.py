@@ -138,6 +138,12 @@ class Machine:
             raise Failure("failed", result)
         return result.stdout
 
+    def listening(self, port):
+        """Does somebody listen on this TCP port inside?"""
+        lines = self.run("cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
+        rows = [line.split() for line in lines if ":" in line]
+        return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows if len(row) > 3)
+
     # ---- pot ----
 
     def try_pot(self, *argv, **options):
