@@ -92,6 +92,10 @@ struct any *hcl_eval(const struct hcl_expr *x, const struct hcl_scope *scope, st
 const char *hcl_keyword(const struct hcl_expr *x);
 /* A call as `list(string)`: its name, and its arguments; NULL when it is none. */
 const char *hcl_call(const struct hcl_expr *x, struct hcl_expr *const **args, size_t *n);
+/* Type expressions: string, number, bool, any, and list, set, map, object and tuple of such. */
+bool hcl_type_ok(const struct hcl_expr *type);
+/* The value as the type wants it, or NULL. null fits any type; a NULL type changes nothing. */
+struct any *hcl_convert(const struct hcl_expr *type, struct any *v, struct arena *a);
 const struct hcl_attr *hcl_find_attr(const struct hcl_body *b, const char *name);
 
 /* Why a function is not there, or NULL when the name is unknown altogether. */

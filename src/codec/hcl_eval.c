@@ -438,6 +438,26 @@ try_value(struct eval *v, const struct hcl_expr *x, const struct hcl_scope *s)
 }
 
 static struct any *
+convert_value(struct eval *v, const struct hcl_expr *x, const struct hcl_scope *s)
+{
+	struct any *value = value_of(v, x->parts[0], s), *fit;
+
+	if (value == NULL)
+		return NULL;
+	if (!hcl_type_ok(x->parts[1]))
+		return bad(v, x->parts[1]->at, "Invalid type specification",
+		    "A type is string, number, bool, any, or list, set, map, object or tuple of "
+		    "such.");
+	fit = hcl_convert(x->parts[1], value, v->mem);
+	return fit != NULL
+		   ? fit
+		   : bad(v, x->at, "Error in function call",
+			 arena_printf(v->mem,
+			     "Call to function \"convert\" failed: the %s does not fit the type.",
+			     any_type_name(value)));
+}
+
+static struct any *
 unknown_function(struct eval *v, const struct hcl_expr *x)
 {
 	const char *refused = hcl_function_refused(x->name), *like;
@@ -488,6 +508,8 @@ call_value(struct eval *v, const struct hcl_expr *x, const struct hcl_scope *s)
 		return try_value(v, x, s);
 	if (strcmp(x->name, "can") == 0 && x->n == 1)
 		return any_bool(v->mem, attempt(v, x->parts[0], s) != NULL);
+	if (strcmp(x->name, "convert") == 0 && x->n == 2)
+		return convert_value(v, x, s);
 	if ((f = hcl_function_named(x->name)) == NULL)
 		return unknown_function(v, x);
 	if (!arguments(v, x, s, &c))

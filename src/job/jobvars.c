@@ -24,108 +24,6 @@ struct variables {
 	size_t n;
 };
 
-/* --- types --- */
-
-static struct any *convert(struct hcl_diags *d, const struct hcl_expr *type, struct any *v);
-
-static struct any *
-scalar(struct hcl_diags *d, const char *type, struct any *v)
-{
-	const char *s = any_scalar_text(v, d->mem);
-	int64_t n;
-	double f;
-
-	if (str_eq(type, "any"))
-		return v;
-	if (s == NULL)
-		return NULL;
-	if (str_eq(type, "string"))
-		return any_str(d->mem, s);
-	if (str_eq(type, "bool")) {
-		if (!str_eq(s, "true") && !str_eq(s, "false"))
-			return NULL;
-		return any_bool(d->mem, s[0] == 't');
-	}
-	if (!str_eq(type, "number") || any_type(v) == ANY_BOOL)
-		return NULL;
-	if (any_number(v, &f))
-		return v;
-
-	const struct hcl_source src = { .name = "value", .text = s, .len = strlen(s) };
-	struct hcl_diags quiet = { .mem = d->mem };
-	struct hcl_expr *x =
-	    strspn(s, "-0123456789.eE+") == strlen(s) ? hcl_parse_expr(&src, d->mem, &quiet) : NULL;
-
-	(void)n;
-	v = x == NULL ? NULL : hcl_eval(x, NULL, &quiet);
-	return any_number(v, &f) ? v : NULL;
-}
-
-static struct any *
-each_element(struct hcl_diags *d, const struct hcl_expr *type, struct any *v, enum any_type wanted)
-{
-	struct any *out, *one;
-
-	if (any_type(v) != wanted)
-		return NULL;
-	out = wanted == ANY_LIST ? any_list(d->mem) : any_map(d->mem);
-	for (size_t i = 0; i < v->n; i++) {
-		one = convert(d, type, wanted == ANY_LIST ? v->list[i] : v->map.value[i]);
-		if (one == NULL)
-			return NULL;
-		if (wanted == ANY_LIST)
-			any_append(d->mem, out, one);
-		else
-			any_put(d->mem, out, v->map.key[i], one);
-	}
-	return out;
-}
-
-/* The value as the type wants it, or NULL. null fits any type. */
-static struct any *
-convert(struct hcl_diags *d, const struct hcl_expr *type, struct any *v)
-{
-	struct hcl_expr *const *args;
-	const char *name;
-	size_t n = 0;
-
-	if (type == NULL || any_type(v) == ANY_NULL)
-		return v;
-	if ((name = hcl_keyword(type)) != NULL)
-		return scalar(d, name, v);
-	if ((name = hcl_call(type, &args, &n)) == NULL || n != 1)
-		return NULL;
-	if (str_eq(name, "list") || str_eq(name, "set"))
-		return each_element(d, args[0], v, ANY_LIST);
-	if (str_eq(name, "map"))
-		return each_element(d, args[0], v, ANY_MAP);
-	if (str_eq(name, "object")) /* its members are looked at where they are used */
-		return any_type(v) == ANY_MAP ? v : NULL;
-	if (str_eq(name, "tuple"))
-		return any_type(v) == ANY_LIST ? v : NULL;
-	return NULL;
-}
-
-static bool
-type_ok(const struct hcl_expr *type)
-{
-	static const char *const words[] = { "string", "number", "bool", "any" };
-	static const char *const makers[] = { "list", "set", "map", "object", "tuple" };
-	struct hcl_expr *const *args;
-	const char *name = hcl_keyword(type);
-	size_t n = 0;
-
-	for (size_t i = 0; name != NULL && i < NELEM(words); i++)
-		if (str_eq(name, words[i]))
-			return true;
-	if (name != NULL || (name = hcl_call(type, &args, &n)) == NULL || n != 1)
-		return false;
-	for (size_t i = 0; i < NELEM(makers); i++)
-		if (str_eq(name, makers[i]))
-			return i >= 3 || type_ok(args[0]);
-	return false;
-}
-
 /* --- declarations --- */
 
 static struct variable *
@@ -153,7 +51,7 @@ declare(struct variables *v, const char *name, struct hcl_range at)
 static void
 set_value(struct variables *v, struct variable *var, struct any *value, struct hcl_range at)
 {
-	struct any *fit = value == NULL ? NULL : convert(v->d, var->type, value);
+	struct any *fit = value == NULL ? NULL : hcl_convert(var->type, value, v->d->mem);
 
 	if (fit != NULL)
 		var->value = fit;
@@ -189,7 +87,7 @@ declare_block(struct variables *v, const struct hcl_block *b)
 			    b->body.attrs[i].name);
 	}
 	if ((a = hcl_find_attr(&b->body, "type")) != NULL) {
-		if (type_ok(a->value))
+		if (hcl_type_ok(a->value))
 			var->type = a->value;
 		else
 			hcl_error(v->d, hcl_expr_range(a->value), "Invalid type specification",

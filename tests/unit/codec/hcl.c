@@ -264,6 +264,78 @@ functions_on_text(void **state)
 }
 
 static void
+functions_that_encode_and_digest(void **state)
+{
+	static const struct row rows[] = {
+		{ "base64encode(\"Man\")", "\"TWFu\"" },
+		{ "base64decode(\"TWE=\")", "\"Ma\"" },
+		{ "base64decode(\"TWEx\")", "\"Ma1\"" },
+		{ "base64decode(\"T\")", "! x:1,1-18: Error in function call; Call to function "
+					 "\"base64decode\" failed: this is no base64 text." },
+		{ "urlencode(\"a b/c\")", "\"a+b%2Fc\"" },
+		{ "jsonencode({ b = [1, null], a = \"x\" })",
+		    "\"{\\\"a\\\":\\\"x\\\",\\\"b\\\":[1,null]}\"" },
+		{ "jsondecode(\"{\\\"a\\\":[1,2.5]}\")", "{\"a\":[1,2.5]}" },
+		{ "csvdecode(\"a,b\\n1,\\\"x,\\\"\\\"y\\\"\\n\")",
+		    "[{\"a\":\"1\",\"b\":\"x,\\\"y\"}]" },
+		{ "md5(\"abc\")", "\"900150983cd24fb0d6963f7d28e17f72\"" },
+		{ "sha1(\"abc\")", "\"a9993e364706816aba3e25717850c26c9cd0d89d\"" },
+		{ "sha256(\"abc\")",
+		    "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"" },
+		{ "sha512(\"abc\")",
+		    "\"ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274f"
+		    "c1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f\"" },
+		{ "sha256(format(\"%0100d\", 0))",
+		    "\"134e6543ddc35b40abb4f2f8aaaa2d0513a27e267beaf9081e29d84eba94017d\"" },
+		{ "sha512(format(\"%0120d\", 0))",
+		    "\"65cb627a90fa527d9e9e452721a8a0d4353b668db573a17eca06b28e7f42678d2396a0f1c965"
+		    "a4c0e828b22b6e1ef6acc9bc22584631858c9e09794fdb34db5c\"" },
+		{ "uuidv5(\"dns\", \"www.example.com\")",
+		    "\"2ed6657d-e927-568b-95e1-2665a8aea6a2\"" },
+		{ "length(split(\"-\", uuidv4()))", "5" },
+		{ "convert(\"3\", number) + 1", "4" },
+		{ "convert([1, 2], list(string))", "[\"1\",\"2\"]" },
+		{ "convert({ a = 1, b = 2 }, object({ a = string }))", "{\"a\":\"1\"}" },
+		{ "convert([], number)", "! x:1,1-20: Error in function call; Call to function "
+					 "\"convert\" failed: the list does not fit the type." },
+	};
+
+	(void)state;
+	check(rows, NELEM(rows));
+}
+
+static void
+functions_on_times_and_addresses(void **state)
+{
+	static const struct row rows[] = {
+		{ "timeadd(\"2021-02-03T04:05:06Z\", \"1h\")", "\"2021-02-03T05:05:06Z\"" },
+		{ "formatdate(\"DD MMM YYYY hh:mm:ss ZZZ\", \"2021-02-03T04:05:06Z\")",
+		    "\"03 Feb 2021 04:05:06 UTC\"" },
+		{ "formatdate(\"EEEE, M/D/YY H'h' aa\", \"2021-02-03T14:05:06Z\")",
+		    "\"Wednesday, 2/3/21 2h pm\"" },
+		{ "cidrhost(\"10.12.127.0/20\", 16)", "\"10.12.112.16\"" },
+		{ "cidrhost(\"10.12.127.0/20\", -1)", "\"10.12.127.255\"" },
+		{ "cidrhost(\"fd00:fd12:3456:7890:00a2::/72\", 34)",
+		    "\"fd00:fd12:3456:7890::22\"" },
+		{ "cidrnetmask(\"172.16.0.0/12\")", "\"255.240.0.0\"" },
+		{ "cidrsubnet(\"172.16.0.0/12\", 4, 2)", "\"172.18.0.0/16\"" },
+		{ "cidrsubnet(\"fd00:fd12:3456:7890::/56\", 16, 162)",
+		    "\"fd00:fd12:3456:7800:a200::/72\"" },
+		{ "cidrsubnets(\"10.1.0.0/16\", 4, 4, 8, 4)",
+		    "[\"10.1.0.0/20\",\"10.1.16.0/20\",\"10.1.32.0/24\",\"10.1.48.0/20\"]" },
+		{ "cidrsubnets(\"0.0.0.0/0\", 1, 1, 1)",
+		    "! x:1,1-34: Error in function call; Call to function \"cidrsubnets\" failed: "
+		    "not enough remaining address space for subnet 3." },
+		{ "cidrhost(\"10.0.0.0/33\", 1)",
+		    "! x:1,1-27: Error in function call; Call to function \"cidrhost\" failed: "
+		    "invalid CIDR expression: \"10.0.0.0/33\"." },
+	};
+
+	(void)state;
+	check(rows, NELEM(rows));
+}
+
+static void
 syntax_errors_say_where(void **state)
 {
 	static const struct row rows[] = {
@@ -317,6 +389,8 @@ main(void)
 		cmocka_unit_test(unknown_references_stay_as_written),
 		cmocka_unit_test(functions_on_numbers_lists_and_maps),
 		cmocka_unit_test(functions_on_text),
+		cmocka_unit_test(functions_that_encode_and_digest),
+		cmocka_unit_test(functions_on_times_and_addresses),
 		cmocka_unit_test(syntax_errors_say_where),
 		cmocka_unit_test(what_is_too_deep_or_too_long_is_refused),
 	};
