@@ -14,7 +14,12 @@
 void *
 model_new(const struct model *m, struct arena *a)
 {
-	return arena_alloc(a, m->size);
+	void *obj = arena_alloc(a, m->size);
+
+	for (size_t i = 0; i < m->n; i++)
+		if (m->fields[i].type == F_STR)
+			*(const char **)field_at(&m->fields[i], obj) = "";
+	return obj;
 }
 
 const struct field *
@@ -374,7 +379,7 @@ model_copy(const struct model *m, const void *obj, struct arena *a)
 		case F_STR: {
 			const char *s = *(const char *const *)from;
 
-			*(const char **)to = s == NULL ? NULL : arena_strdup(a, s);
+			*(const char **)to = s == NULL ? "" : arena_strdup(a, s);
 			break;
 		}
 		case F_OBJ:

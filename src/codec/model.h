@@ -149,7 +149,7 @@ struct model {
 		.has_set = true                                                                    \
 	}
 
-/* A zeroed object in the arena. */
+/* An object in the arena: zeros, empty texts. What is read or copied has no NULL text either. */
 void *model_new(const struct model *m, struct arena *a);
 
 /* Fills *out (zeroed before). Names are taken as given, else without regard to case; unknown ones

@@ -23,6 +23,12 @@ struct flat {
 
 static const char none[] = "None", added[] = "Added", deleted[] = "Deleted", edited[] = "Edited";
 
+static const char *
+text(const char *s)
+{
+	return s == NULL ? "" : s;
+}
+
 /* --- flattening --- */
 
 static void
@@ -52,7 +58,7 @@ scalar_text(const struct model *m, const struct field *f, const void *obj, struc
 		return "";
 	switch (f->type) {
 	case F_STR:
-		return *(const char *const *)at == NULL ? "" : *(const char *const *)at;
+		return text(*(const char *const *)at);
 	case F_BOOL:
 		return *(const bool *)at ? "true" : "false";
 	case F_FLOAT:
@@ -385,7 +391,7 @@ compare_task(struct differ *d, const struct task_group *og, const struct task_gr
 	struct task_diff *t = arena_new(d->mem, struct task_diff);
 	bool same = restart_inherited(old, og) && restart_inherited(new_, ng);
 
-	t->name = old != NULL ? old->name : new_->name;
+	t->name = text(old != NULL ? old->name : new_->name);
 	t->replaces = old != NULL && new_ != NULL && task_replaced(old, new_);
 	compare_top(
 	    d, &task_model, old, new_, MF_KEY, same ? inherited : NULL, &t->fields, &t->objects);
@@ -428,7 +434,7 @@ compare_group(
 	static const char *const apart[] = { "Tasks", NULL };
 	struct group_diff *g = arena_new(d->mem, struct group_diff);
 
-	g->name = old != NULL ? old->name : new_->name;
+	g->name = text(old != NULL ? old->name : new_->name);
 	compare_top(d, &task_group_model, old, new_, MF_KEY, apart, &g->fields, &g->objects);
 	compare_tasks(d, old, new_, &g->tasks);
 	if (old == NULL || new_ == NULL)
@@ -473,7 +479,7 @@ job_diff(const struct job *old, const struct job *new_, bool contextual, struct 
 	out->id = "";
 	if (old == NULL && new_ == NULL)
 		return out;
-	out->id = new_ != NULL ? new_->id : old->id;
+	out->id = text(new_ != NULL ? new_->id : old->id);
 	compare_top(
 	    &d, &job_model, old, new_, MF_KEY | MF_SERVER, apart, &out->fields, &out->objects);
 	if ((old != NULL && old->stop) != (new_ != NULL && new_->stop)) {

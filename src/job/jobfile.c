@@ -124,10 +124,10 @@ operand_default(const struct objs *constraints, const struct objs *affinities)
 	struct affinity *f;
 
 	OBJS_FOREACH(c, constraints)
-	if (c->operand == NULL)
+	if (c->operand[0] == '\0')
 		c->operand = "=";
 	OBJS_FOREACH(f, affinities)
-	if (f->operand == NULL)
+	if (f->operand[0] == '\0')
 		f->operand = "=";
 }
 
@@ -158,11 +158,11 @@ finish_job(struct job *j, const struct jobfile *f, const char *label, struct are
 	struct task_group *g;
 	struct task *t;
 
-	if (j->id == NULL || j->id[0] == '\0')
+	if (j->id[0] == '\0')
 		j->id = label;
-	if (j->name == NULL || j->name[0] == '\0')
+	if (j->name[0] == '\0')
 		j->name = label;
-	if (j->periodic != NULL && j->periodic->spec != NULL)
+	if (j->periodic != NULL && j->periodic->spec[0] != '\0')
 		j->periodic->spec_type = "cron";
 	OBJS_FOREACH(t, &f->alone)
 	{
