@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,8 +93,8 @@ cgroups_parse_v2(struct cgroups *c, const char *controllers)
 		c->v2_has[i] = has_word(controllers, cgroup_controller_names[i], ' ');
 }
 
-int
-cgroups_find(struct cgroups *c, struct err *e)
+static int
+find_once(struct cgroups *c, struct err *e)
 {
 	autobuf struct buf mounts = BUF_INIT, controllers = BUF_INIT;
 	struct err unreadable = ERR_INIT;
@@ -105,6 +106,30 @@ cgroups_find(struct cgroups *c, struct err *e)
 	    cgroup_read(c->v2, "cgroup.controllers", &controllers, &unreadable) == 0)
 		cgroups_parse_v2(c, buf_str(&controllers));
 	return 0;
+}
+
+/* Where they are mounted does not change while a machine runs: read once in a process. */
+int
+cgroups_find(struct cgroups *c, struct err *e)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static struct cgroups found;
+	static bool have;
+	int result = 0;
+
+	pthread_mutex_lock(&mutex);
+	if (!have) {
+		result = find_once(&found, e);
+		have = result == 0;
+	}
+	if (have) {
+		*c = found;
+		c->v2 = found.v2 != NULL ? xstrdup(found.v2) : NULL;
+		for (int i = 0; i < CG_CONTROLLERS; i++)
+			c->v1[i] = found.v1[i] != NULL ? xstrdup(found.v1[i]) : NULL;
+	}
+	pthread_mutex_unlock(&mutex);
+	return result;
 }
 
 void

@@ -197,12 +197,9 @@ static int
 linux_ready(struct host *h, struct err *e)
 {
 	autonl struct nl_batch b = NL_BATCH_INIT;
-	autofd int fd = nl_open(NETLINK_NETFILTER, e);
 
-	if (fd < 0)
-		return -1;
 	nft_table(&b, NFT_MSG_GETTABLE, NLM_F_ACK, h->roots.table);
-	if (nl_dump(fd, &b, ignore_answer, NULL, e) == 0)
+	if (nft_dump(&b, ignore_answer, NULL, e) == 0)
 		return 1;
 	return e->kind == ERR_ABSENT ? 0
 				     : err_ctx(e, "look for the nftables table %s", h->roots.table);
@@ -317,7 +314,7 @@ read_elements(const struct nlmsghdr *h, void *ctx, struct err *e)
 }
 
 static int
-read_map(int fd, const char *table, struct ports_read *r, struct err *e)
+read_map(const char *table, struct ports_read *r, struct err *e)
 {
 	size_t before = r->all.n;
 
@@ -328,7 +325,7 @@ read_map(int fd, const char *table, struct ports_read *r, struct err *e)
 		nft_message(&b, NFT_MSG_GETSETELEM, NLM_F_DUMP);
 		nl_put_str(&b, NFTA_SET_ELEM_LIST_TABLE, table);
 		nl_put_str(&b, NFTA_SET_ELEM_LIST_SET, map_name(r->family));
-		if (nl_dump(fd, &b, read_elements, r, e) == 0 || e->kind == ERR_ABSENT)
+		if (nft_dump(&b, read_elements, r, e) == 0 || e->kind == ERR_ABSENT)
 			return 0;
 		if (e->kind != ERR_BUSY || tries >= DUMP_TRIES)
 			return err_ctx(e, "list the exported ports");
@@ -339,13 +336,10 @@ static int
 linux_ports(struct host *h, struct filter_entries *out, struct err *e)
 {
 	struct ports_read r = { .family = AF_INET };
-	autofd int fd = nl_open(NETLINK_NETFILTER, e);
 
-	if (fd < 0)
-		return -1;
-	if (read_map(fd, h->roots.table, &r, e) == 0) {
+	if (read_map(h->roots.table, &r, e) == 0) {
 		r.family = AF_INET6;
-		if (read_map(fd, h->roots.table, &r, e) == 0) {
+		if (read_map(h->roots.table, &r, e) == 0) {
 			out->at = r.all.at;
 			out->n = r.all.n;
 			return 0;

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static void
 batch_mark(struct nl_batch *b, unsigned type)
@@ -30,18 +31,54 @@ nft_message(struct nl_batch *b, unsigned type, unsigned flags)
 	return nl_message(b, (NFNL_SUBSYS_NFTABLES << 8) | type, flags, &g, sizeof(g));
 }
 
+static int kept = -1;
+static pid_t kept_by;
+
+int
+nft_socket(struct err *e)
+{
+	/* A child must not share its parent's: they would read each other's answers. */
+	if (kept >= 0 && kept_by != getpid())
+		nft_socket_drop();
+	if (kept < 0) {
+		kept = nl_open(NETLINK_NETFILTER, e);
+		kept_by = getpid();
+	}
+	return kept;
+}
+
+void
+nft_socket_drop(void)
+{
+	own_close(&kept);
+	kept = -1;
+}
+
+int
+nft_dump(struct nl_batch *b, nl_each_fn *each, void *ctx, struct err *e)
+{
+	int fd = nft_socket(e), result = fd < 0 ? -1 : nl_dump(fd, b, each, ctx, e);
+
+	if (result < 0)
+		nft_socket_drop();
+	return result;
+}
+
 int
 nft_commit(struct nl_batch *b, unsigned *failed, struct err *e)
 {
-	autofd int fd = nl_open(NETLINK_NETFILTER, e);
 	struct nlmsghdr *last = (void *)(b->out.data + b->message);
+	int fd = nft_socket(e);
 
 	if (fd < 0)
 		return -1;
 	last->nlmsg_flags |= NLM_F_ACK;
 	batch_mark(b, NFNL_MSG_BATCH_END);
 	b->next--; /* the end itself is not answered */
-	return nl_talk(fd, b, failed, e);
+	if (nl_talk(fd, b, failed, e) == 0)
+		return 0;
+	nft_socket_drop();
+	return -1;
 }
 
 void
