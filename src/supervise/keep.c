@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -262,6 +263,8 @@ on_starter(struct keep *k)
 		kill_all(k);
 		return;
 	}
+	/* the starter waits to hear that we noticed; init holds a copy of the descriptor */
+	(void)shutdown(k->sock, SHUT_RDWR);
 	close(k->sock);
 	k->sock = -1;
 	if (!k->running && !k->command_ended)
