@@ -348,7 +348,7 @@ gather_ports(struct start *s, struct err *e)
 	}
 	for (size_t i = 0; i < s->task.n_ports; i++) {
 		const struct driver_port *p = &s->task.ports[i];
-		int64_t inside;
+		int64_t inside = 0;
 		if (inside_port(port_map, p, &inside, e) < 0)
 			return -1;
 		strs_add(&s->ports, &s->mem,

@@ -106,7 +106,7 @@ static int
 read_strs(struct reader *r, const struct path *p, const json_t *v, struct strs *out)
 {
 	const json_t *item;
-	const char *s;
+	const char *s = "";
 	size_t i;
 
 	if (!json_is_array(v))
@@ -127,7 +127,7 @@ static int
 read_ints(struct reader *r, const struct path *p, const json_t *v, struct ints *out)
 {
 	const json_t *item;
-	int64_t n;
+	int64_t n = 0;
 	size_t i;
 
 	if (!json_is_array(v))

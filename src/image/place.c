@@ -231,7 +231,7 @@ check_size(struct place *p, struct archive_entry *entry, const char *path, struc
 static int
 rename_link(struct place *p, struct archive_entry *entry, const char *path, struct err *e)
 {
-	const char *link = archive_entry_hardlink(entry), *rest;
+	const char *link = archive_entry_hardlink(entry), *rest = NULL;
 
 	if (link == NULL)
 		return 0;
@@ -268,7 +268,7 @@ write_head(struct place *p, struct archive_entry *entry, const char *path, struc
 int
 place_entry(struct place *p, struct archive_entry *entry, struct err *e)
 {
-	const char *raw = archive_entry_pathname(entry), *rest;
+	const char *raw = archive_entry_pathname(entry), *rest = NULL;
 
 	if (raw == NULL)
 		raw = archive_entry_pathname_utf8(entry);

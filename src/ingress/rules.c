@@ -416,7 +416,7 @@ matcher(struct parser *s)
 {
 	const char *at = s->p, *args[ARGS_MAX];
 	char name[32];
-	size_t len = 0, n;
+	size_t len = 0, n = 0;
 
 	while (isalpha((unsigned char)s->p[len]) && len < sizeof(name) - 1)
 		len++;

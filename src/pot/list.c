@@ -338,7 +338,7 @@ static void
 host_line(void *ctx, const char *name, const char *text, size_t len)
 {
 	struct host_lines *h = ctx;
-	size_t n;
+	size_t n = 0;
 	const char *net = quick_value(text, len, "network_type=", &n);
 
 	if (net == NULL || n != 13 || memcmp(net, "public-bridge", 13) != 0)

@@ -433,8 +433,7 @@ keep_main(int sock)
 	(void)fcntl(sock, F_SETFD, FD_CLOEXEC);
 	take_signals();
 	(void)setsid();
-	(void)chdir("/");
-	if (start(&k, &e) < 0) {
+	if ((chdir("/") < 0 ? err_sys(&e, "enter /") : start(&k, &e)) < 0) {
 		say_failed(&k, &e);
 		return 1;
 	}
