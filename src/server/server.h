@@ -25,6 +25,7 @@ struct server_env {
 	int64_t (*now_ns)(void *ctx);			    /* wall clock */
 	void (*uuid)(void *ctx, char out[37]);
 	void (*defer)(void *ctx, void (*fn)(void *), void *arg); /* at the end of this turn */
+	void (*defer_cancel)(void *ctx, void (*fn)(void *), void *arg);
 	/* Timers of one shot: fn(arg) after `after_ms`; cancel takes the handle back. */
 	void *(*timer)(void *ctx, int64_t after_ms, void (*fn)(void *), void *arg);
 	void (*timer_cancel)(void *ctx, void *timer); /* also of one that has fired: frees it */

@@ -692,3 +692,10 @@ state_apply(struct state *s, uint64_t index, const char *type, const char *paylo
 	state_fire(s);
 	return 0;
 }
+
+void
+state_skip(struct state *s, uint64_t index)
+{
+	if (index > s->index)
+		s->index = index;
+}

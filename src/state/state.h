@@ -118,6 +118,9 @@ void state_job_stub_to_json(
 int state_apply(struct state *s, uint64_t index, const char *type, const char *payload, size_t len,
     struct err *e);
 
+/* A command that was refused keeps its index. */
+void state_skip(struct state *s, uint64_t index);
+
 /* Snapshot: each row as (table name, JSON), in an order in which they can be restored. */
 typedef int state_dump_fn(void *ctx, const char *table, const char *json, size_t len, struct err *e);
 int state_dump(const struct state *s, state_dump_fn *fn, void *ctx, struct err *e);
