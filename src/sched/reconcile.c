@@ -227,6 +227,12 @@ by_name_down(const void *a, const void *b)
 	return x->create_index < y->create_index ? -1 : x->create_index > y->create_index;
 }
 
+static int
+by_name_up(const void *a, const void *b)
+{
+	return by_name_down(b, a);
+}
+
 static void
 stop_one(struct group_work *w, alloc_list *from, size_t i)
 {
@@ -271,7 +277,8 @@ stop_surplus(struct group_work *w, bool canary_state)
 		stop_one(w, &w->retry, w->retry.n - 1);
 	if (surplus <= 0)
 		return;
-	qsort(w->running.at, w->running.n, sizeof(w->running.at[0]), by_name_down);
+	if (w->running.n > 1)
+		qsort(w->running.at, w->running.n, sizeof(w->running.at[0]), by_name_down);
 	for (size_t i = 0; surplus > 0 && i < w->running.n;) {
 		if (canary_state && has_alloc(&w->canaries, w->running.at[i])) {
 			i++;
@@ -328,12 +335,8 @@ sort_updates(struct group_work *w, bool canary_state)
 		else
 			VEC_PUSH(&w->in_place, a);
 	}
-	qsort(w->destructive.at, w->destructive.n, sizeof(w->destructive.at[0]), by_name_down);
-	for (size_t i = 0, k = w->destructive.n; k > i + 1; i++, k--) { /* lowest names first */
-		const struct alloc *swap = w->destructive.at[i];
-		w->destructive.at[i] = w->destructive.at[k - 1];
-		w->destructive.at[k - 1] = swap;
-	}
+	if (w->destructive.n > 1)
+		qsort(w->destructive.at, w->destructive.n, sizeof(w->destructive.at[0]), by_name_up);
 }
 
 static void

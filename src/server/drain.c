@@ -140,12 +140,15 @@ drain_turn(struct server *s)
 
 	if (!s->drains_changed)
 		return;
-	s->drains_changed = false;
+	s->drains_changed = s->draining = false;
 	server_cancel(s, &s->drain_timer);
 	autorows struct rows all = state_list(s->state, STATE_NODES, NULL);
 	for (size_t i = 0; i < all.n; i++) {
 		const struct node *n = all.at[i];
-		int64_t when = n->drain_strategy != NULL ? drain_node(s, n) : 0;
+		if (n->drain_strategy == NULL)
+			continue;
+		s->draining = true;
+		int64_t when = drain_node(s, n);
 		if (when > 0 && (next == 0 || when < next))
 			next = when;
 	}

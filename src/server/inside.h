@@ -48,7 +48,7 @@ struct server {
 	struct server_config config;
 	struct server_env env;
 	struct state *state;
-	struct store *store;
+	struct store_log *store;
 	VEC(struct proposal *) queue;
 	bool flush_due, flushing, closing, settling;
 	struct broker broker;
@@ -56,7 +56,7 @@ struct server {
 	struct map looks; /* deployment id -> &look_marker or &eval_marker: the watcher's next turn */
 	void *deadline_timer;
 	void *drain_timer;
-	bool drains_changed;
+	bool draining, drains_changed;
 	void *gc_timer;
 	uint64_t plans;
 };

@@ -82,8 +82,8 @@ server_stats(const struct server *s)
 	autorows struct rows nodes = state_list(s->state, STATE_NODES, NULL);
 
 	return (struct server_stats){
-		.log_index = store_last(s->store),
-		.log_entries = store_entries(s->store),
+		.log_index = store_log_last(s->store),
+		.log_entries = store_log_entries(s->store),
 		.evals_ready = s->broker.ready.n,
 		.evals_blocked = s->broker.blocked.n,
 		.evals_waiting = s->broker.waiting.n,
@@ -196,13 +196,13 @@ write_batch(struct server *s, struct proposal **batch, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct proposal *p = batch[i];
-		if (!p->read_only && store_append(s->store, store_last(s->store) + 1, p->type,
+		if (!p->read_only && store_log_append(s->store, store_log_last(s->store) + 1, p->type,
 					 buf_str(&p->payload), p->payload.len, e) < 0) {
-			store_rollback(s->store);
+			store_log_rollback(s->store);
 			return -1;
 		}
 	}
-	return store_commit(s->store, e);
+	return store_log_commit(s->store, e);
 }
 
 static void
@@ -250,7 +250,7 @@ commit(struct server *s)
 static int
 add_row(void *ctx, const char *table, const char *json, size_t len, struct err *e)
 {
-	return store_snapshot_add(ctx, table, json, len, e);
+	return store_log_snapshot_add(ctx, table, json, len, e);
 }
 
 static void
@@ -258,10 +258,10 @@ snapshot(struct server *s)
 {
 	struct err e = ERR_INIT;
 
-	if (store_snapshot_begin(s->store, state_index(s->state), &e) < 0 ||
+	if (store_log_snapshot_begin(s->store, state_index(s->state), &e) < 0 ||
 	    state_dump(s->state, add_row, s->store, &e) < 0 ||
-	    store_snapshot_end(s->store, &e) < 0 || store_commit(s->store, &e) < 0) {
-		store_rollback(s->store);
+	    store_log_snapshot_end(s->store, &e) < 0 || store_log_commit(s->store, &e) < 0) {
+		store_log_rollback(s->store);
 		log_warn("server", "snapshot of the state: %s; the log goes on growing", e.text);
 	}
 }
@@ -300,7 +300,7 @@ flush(void *arg)
 	s->flushing = false;
 	if (s->broker.ready.n > 0 || s->queue.n > 0)
 		server_wake(s);
-	else if (store_entries(s->store) >= SNAPSHOT_ENTRIES ||
+	else if (store_log_entries(s->store) >= SNAPSHOT_ENTRIES ||
 		 store_log_bytes(s->store) >= SNAPSHOT_BYTES)
 		snapshot(s);
 }
@@ -332,7 +332,7 @@ alloc_changed(struct server *s, const struct alloc *old, const struct alloc *now
 
 	if (old != NULL && !alloc_terminal(old) && (now == NULL || alloc_terminal(now)))
 		broker_unblock(s, n != NULL ? n->computed_class : NULL);
-	if (n != NULL && n->drain)
+	if (s->draining) /* what runs elsewhere now may let the next one go */
 		s->drains_changed = true;
 	if (now == NULL || text(now->deployment_id)[0] == '\0')
 		return;
@@ -388,14 +388,14 @@ read_entry(void *ctx, uint64_t index, const char *type, const char *body, size_t
 static int
 recover(struct server *s, struct err *e)
 {
-	struct store_reader r = { read_row, rows_read, read_entry, s };
+	struct store_log_reader r = { read_row, rows_read, read_entry, s };
 
-	if (store_recover(s->store, &r, e) < 0)
+	if (store_log_recover(s->store, &r, e) < 0)
 		return -1;
-	if (store_last(s->store) > 0)
+	if (store_log_last(s->store) > 0)
 		log_info("server", "state is back: index %llu, %llu entries after the snapshot",
-		    (unsigned long long)store_last(s->store),
-		    (unsigned long long)store_entries(s->store));
+		    (unsigned long long)store_log_last(s->store),
+		    (unsigned long long)store_log_entries(s->store));
 	return 0;
 }
 
@@ -418,7 +418,7 @@ server_open(const struct server_config *c, const struct server_env *env, struct 
 		s->config.gc_interval_ns = 300 * SEC_NS;
 	s->config.region = xstrdup(s->config.region);
 	s->state = state_new();
-	if (store_open(path, &s->store, e) < 0 || recover(s, e) < 0) {
+	if (store_log_open(path, &s->store, e) < 0 || recover(s, e) < 0) {
 		s->closing = true;
 		server_close(s);
 		return -1;
@@ -463,7 +463,7 @@ server_close(struct server *s)
 	server_cancel(s, &s->gc_timer);
 	map_fini(&s->looks);
 	state_free(s->state);
-	store_close(s->store);
+	store_log_close(s->store);
 	free((char *)(uintptr_t)s->config.region);
 	free(s);
 }

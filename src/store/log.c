@@ -41,7 +41,7 @@ struct counters { /* what a rollback takes back */
 	int64_t complete;	  /* generation of the one that counts; 0: none */
 };
 
-struct store {
+struct store_log {
 	sqlite3 *db;
 	char *path; /* as messages name it */
 	sqlite3_stmt *statement[STATEMENTS];
@@ -52,7 +52,7 @@ struct store {
 /* ---- errors ---- */
 
 static int
-corrupt(struct store *s, struct err *e, const char *what)
+corrupt(struct store_log *s, struct err *e, const char *what)
 {
 	if (s->db != NULL) /* closing must not fold the WAL in and remove it */
 		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -64,7 +64,7 @@ corrupt(struct store *s, struct err *e, const char *what)
 }
 
 static int
-fail(struct store *s, struct err *e, const char *what)
+fail(struct store_log *s, struct err *e, const char *what)
 {
 	int code = sqlite3_errcode(s->db) & 0xff;
 	const char *text = sqlite3_errmsg(s->db);
@@ -98,13 +98,13 @@ fail(struct store *s, struct err *e, const char *what)
 }
 
 static int
-run(struct store *s, const char *sql, struct err *e)
+run(struct store_log *s, const char *sql, struct err *e)
 {
 	return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(s, e, sql);
 }
 
 static int
-step(struct store *s, enum statement which, const char *what, struct err *e)
+step(struct store_log *s, enum statement which, const char *what, struct err *e)
 {
 	sqlite3_stmt *st = s->statement[which];
 	int code = sqlite3_step(st);
@@ -127,7 +127,7 @@ sum_of(int64_t number, const char *type, const void *body, size_t len)
 /* ---- opening ---- */
 
 static int
-configure(struct store *s, struct err *e)
+configure(struct store_log *s, struct err *e)
 {
 	/* The cache is small: pages are written in order and read once, at the start. */
 	static const char settings[] = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-256;"
@@ -140,7 +140,7 @@ configure(struct store *s, struct err *e)
 }
 
 static int
-open_db(struct store *s, const char *path, int flags, struct err *e)
+open_db(struct store_log *s, const char *path, int flags, struct err *e)
 {
 	if (sqlite3_open_v2(path, &s->db, flags, NULL) != SQLITE_OK)
 		return fail(s, e, "open");
@@ -149,7 +149,7 @@ open_db(struct store *s, const char *path, int flags, struct err *e)
 }
 
 static int
-make_tables(struct store *s, struct err *e)
+make_tables(struct store_log *s, struct err *e)
 {
 	char text[128];
 
@@ -180,7 +180,7 @@ create_file(const char *path, struct err *e)
 {
 	autofree char *temp = xasprintf("%s.new", path);
 	autofree char *wal = xasprintf("%s.new-wal", path);
-	struct store s = { .path = temp };
+	struct store_log s = { .path = temp };
 
 	if ((unlink(temp) < 0 && errno != ENOENT) || (unlink(wal) < 0 && errno != ENOENT))
 		return err_sys(e, "remove the unfinished %s", temp);
@@ -198,7 +198,7 @@ create_file(const char *path, struct err *e)
 }
 
 static int
-pragma_int(struct store *s, const char *sql, int64_t *out, struct err *e)
+pragma_int(struct store_log *s, const char *sql, int64_t *out, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 
@@ -212,7 +212,7 @@ pragma_int(struct store *s, const char *sql, int64_t *out, struct err *e)
 }
 
 static int
-check_format(struct store *s, struct err *e)
+check_format(struct store_log *s, struct err *e)
 {
 	int64_t id, version;
 
@@ -230,7 +230,7 @@ check_format(struct store *s, struct err *e)
 }
 
 static int
-prepare_all(struct store *s, struct err *e)
+prepare_all(struct store_log *s, struct err *e)
 {
 	for (int i = 0; i < STATEMENTS; i++)
 		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
@@ -240,7 +240,7 @@ prepare_all(struct store *s, struct err *e)
 }
 
 static int
-open_file(struct store *s, const char *path, struct err *e)
+open_file(struct store_log *s, const char *path, struct err *e)
 {
 	struct stat st;
 	bool damaged = false;
@@ -262,9 +262,9 @@ open_file(struct store *s, const char *path, struct err *e)
 }
 
 int
-store_open(const char *path, struct store **out, struct err *e)
+store_log_open(const char *path, struct store_log **out, struct err *e)
 {
-	struct store *s = xcalloc(1, sizeof(*s));
+	struct store_log *s = xcalloc(1, sizeof(*s));
 
 	s->path = xstrdup(path != NULL ? path : "(memory)");
 	int rc;
@@ -275,7 +275,7 @@ store_open(const char *path, struct store **out, struct err *e)
 			 ? -1
 			 : make_tables(s, e);
 	if (rc < 0 || prepare_all(s, e) < 0) {
-		store_close(s);
+		store_log_close(s);
 		return -1;
 	}
 	*out = s;
@@ -283,11 +283,11 @@ store_open(const char *path, struct store **out, struct err *e)
 }
 
 void
-store_close(struct store *s)
+store_log_close(struct store_log *s)
 {
 	if (s == NULL)
 		return;
-	store_rollback(s);
+	store_log_rollback(s);
 	for (int i = 0; i < STATEMENTS; i++)
 		(void)sqlite3_finalize(s->statement[i]);
 	(void)sqlite3_close(s->db);
@@ -298,7 +298,7 @@ store_close(struct store *s)
 /* ---- recovery ---- */
 
 static int
-read_failed(struct store *s, struct err *e)
+read_failed(struct store_log *s, struct err *e)
 {
 	struct err inner = *e;
 	char what[600];
@@ -321,7 +321,7 @@ checked(sqlite3_stmt *st, int64_t number, const char **type, const char **body, 
 }
 
 static int
-read_rows(struct store *s, int64_t generation, int64_t expected, const struct store_reader *r,
+read_rows(struct store_log *s, int64_t generation, int64_t expected, const struct store_log_reader *r,
     struct err *e)
 {
 	static const char sql[] =
@@ -357,7 +357,7 @@ read_rows(struct store *s, int64_t generation, int64_t expected, const struct st
 }
 
 static int
-read_snapshot(struct store *s, const struct store_reader *r, struct err *e)
+read_snapshot(struct store_log *s, const struct store_log_reader *r, struct err *e)
 {
 	static const char sql[] = "SELECT generation, idx, rows FROM snapshot WHERE complete = 1 "
 				  "ORDER BY generation DESC LIMIT 1";
@@ -387,7 +387,7 @@ read_snapshot(struct store *s, const struct store_reader *r, struct err *e)
 }
 
 static int
-read_entry(struct store *s, sqlite3_stmt *st, const struct store_reader *r, struct err *e)
+read_entry(struct store_log *s, sqlite3_stmt *st, const struct store_log_reader *r, struct err *e)
 {
 	uint64_t index = (uint64_t)sqlite3_column_int64(st, 0);
 	const char *type, *body;
@@ -415,7 +415,7 @@ read_entry(struct store *s, sqlite3_stmt *st, const struct store_reader *r, stru
 }
 
 int
-store_recover(struct store *s, const struct store_reader *r, struct err *e)
+store_log_recover(struct store_log *s, const struct store_log_reader *r, struct err *e)
 {
 	static const char sql[] = "SELECT idx, type, body, sum FROM log WHERE idx > ?1 ORDER BY idx";
 	sqlite3_stmt *st = NULL;
@@ -439,25 +439,25 @@ store_recover(struct store *s, const struct store_reader *r, struct err *e)
 /* ---- writing ---- */
 
 uint64_t
-store_last(const struct store *s)
+store_log_last(const struct store_log *s)
 {
 	return s->now.last;
 }
 
 uint64_t
-store_entries(const struct store *s)
+store_log_entries(const struct store_log *s)
 {
 	return s->now.entries;
 }
 
 uint64_t
-store_log_bytes(const struct store *s)
+store_log_bytes(const struct store_log *s)
 {
 	return s->now.bytes;
 }
 
 static int
-begin(struct store *s, struct err *e)
+begin(struct store_log *s, struct err *e)
 {
 	if (s->in_transaction)
 		return 0;
@@ -468,7 +468,7 @@ begin(struct store *s, struct err *e)
 }
 
 static int
-insert(struct store *s, enum statement which, int64_t number, const char *type, const char *body,
+insert(struct store_log *s, enum statement which, int64_t number, const char *type, const char *body,
     size_t len, struct err *e)
 {
 	sqlite3_stmt *st = s->statement[which];
@@ -485,7 +485,7 @@ insert(struct store *s, enum statement which, int64_t number, const char *type, 
 }
 
 int
-store_append(struct store *s, uint64_t index, const char *type, const char *body, size_t len,
+store_log_append(struct store_log *s, uint64_t index, const char *type, const char *body, size_t len,
     struct err *e)
 {
 	if (index != s->now.last + 1)
@@ -500,12 +500,12 @@ store_append(struct store *s, uint64_t index, const char *type, const char *body
 }
 
 int
-store_commit(struct store *s, struct err *e)
+store_log_commit(struct store_log *s, struct err *e)
 {
 	if (!s->in_transaction)
 		return 0;
 	if (step(s, COMMIT, "commit", e) < 0) {
-		store_rollback(s);
+		store_log_rollback(s);
 		return -1;
 	}
 	s->in_transaction = false;
@@ -514,7 +514,7 @@ store_commit(struct store *s, struct err *e)
 }
 
 void
-store_rollback(struct store *s)
+store_log_rollback(struct store_log *s)
 {
 	struct err ignored = ERR_INIT;
 
@@ -529,7 +529,7 @@ store_rollback(struct store *s)
 /* ---- snapshots ---- */
 
 static int
-run_numbers(struct store *s, const char *sql, int64_t a, int64_t b, struct err *e)
+run_numbers(struct store_log *s, const char *sql, int64_t a, int64_t b, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 
@@ -543,7 +543,7 @@ run_numbers(struct store *s, const char *sql, int64_t a, int64_t b, struct err *
 }
 
 int
-store_snapshot_begin(struct store *s, uint64_t index, struct err *e)
+store_log_snapshot_begin(struct store_log *s, uint64_t index, struct err *e)
 {
 	int64_t keep = s->now.complete, generation;
 
@@ -563,8 +563,8 @@ store_snapshot_begin(struct store *s, uint64_t index, struct err *e)
 }
 
 int
-store_snapshot_add(
-    struct store *s, const char *kind, const char *body, size_t len, struct err *e)
+store_log_snapshot_add(
+    struct store_log *s, const char *kind, const char *body, size_t len, struct err *e)
 {
 	if (s->now.generation == 0)
 		return err_new(e, ERR_INPUT, "%s: no snapshot was begun", s->path);
@@ -575,7 +575,7 @@ store_snapshot_add(
 }
 
 int
-store_snapshot_end(struct store *s, struct err *e)
+store_log_snapshot_end(struct store_log *s, struct err *e)
 {
 	int64_t g = s->now.generation, left = 0;
 

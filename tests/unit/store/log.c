@@ -53,15 +53,15 @@ see_entry(void *ctx, uint64_t index, const char *type, const char *body, size_t 
 }
 
 static int
-recover(struct store **out, struct seen *seen, struct err *e)
+recover(struct store_log **out, struct seen *seen, struct err *e)
 {
-	struct store_reader r = { see_row, see_done, see_entry, seen };
+	struct store_log_reader r = { see_row, see_done, see_entry, seen };
 
 	memset(seen, 0, sizeof(*seen));
 	*out = NULL;
-	if (store_open(path, out, e) < 0)
+	if (store_log_open(path, out, e) < 0)
 		return -1;
-	return store_recover(*out, &r, e);
+	return store_log_recover(*out, &r, e);
 }
 
 static int
@@ -86,40 +86,40 @@ teardown(void **state)
 }
 
 static void
-append(struct store *s, uint64_t index, const char *type, const char *body)
+append(struct store_log *s, uint64_t index, const char *type, const char *body)
 {
 	struct err e = ERR_INIT;
 
-	if (store_append(s, index, type, body, strlen(body), &e) < 0)
+	if (store_log_append(s, index, type, body, strlen(body), &e) < 0)
 		fail_msg("%s", e.text);
 }
 
 static void
-commit(struct store *s)
+commit(struct store_log *s)
 {
 	struct err e = ERR_INIT;
 
-	if (store_commit(s, &e) < 0)
+	if (store_log_commit(s, &e) < 0)
 		fail_msg("%s", e.text);
 }
 
 static void
 expect_content(const char *text)
 {
-	struct store *s;
+	struct store_log *s;
 	struct seen seen;
 	struct err e = ERR_INIT;
 
 	if (recover(&s, &seen, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_string_equal(seen.text, text);
-	store_close(s);
+	store_log_close(s);
 }
 
 static void
 expect_damage(const char *word)
 {
-	struct store *s;
+	struct store_log *s;
 	struct seen seen;
 	struct err e = ERR_INIT;
 
@@ -129,13 +129,13 @@ expect_damage(const char *word)
 	assert_non_null(strstr(e.text, "left as it is"));
 	if (strstr(e.text, word) == NULL)
 		fail_msg("no \"%s\" in: %s", word, e.text);
-	store_close(s);
+	store_log_close(s);
 }
 
 static void
 committed_entries_come_back_in_order_and_the_rest_does_not(void **state)
 {
-	struct store *s;
+	struct store_log *s;
 	struct seen seen;
 	struct err e = ERR_INIT;
 	struct stat st;
@@ -148,21 +148,21 @@ committed_entries_come_back_in_order_and_the_rest_does_not(void **state)
 	append(s, 2, "b", "two");
 	commit(s);
 	append(s, 3, "c", "lost");
-	assert_int_equal(store_last(s), 3);
-	store_rollback(s);
-	assert_int_equal(store_last(s), 2);
-	assert_int_equal(store_append(s, 4, "d", "", 0, &e), -1);
+	assert_int_equal(store_log_last(s), 3);
+	store_log_rollback(s);
+	assert_int_equal(store_log_last(s), 2);
+	assert_int_equal(store_log_append(s, 4, "d", "", 0, &e), -1);
 	append(s, 3, "c", "");
 	commit(s);
 	append(s, 4, "d", "never committed");
-	store_close(s);
+	store_log_close(s);
 	expect_content("1:a=one 2:b=two 3:c= ");
 }
 
 static void
 what_a_killed_process_had_committed_is_there(void **state)
 {
-	struct store *s;
+	struct store_log *s;
 	struct seen seen;
 	struct err e = ERR_INIT;
 	int pipe_fd[2], status;
@@ -176,7 +176,7 @@ what_a_killed_process_had_committed_is_there(void **state)
 			_exit(1);
 		for (uint64_t i = 1;; i++) {
 			char c = (char)i;
-			if (store_append(s, i, "x", "body", 4, &e) < 0 || store_commit(s, &e) < 0 ||
+			if (store_log_append(s, i, "x", "body", 4, &e) < 0 || store_log_commit(s, &e) < 0 ||
 			    write(pipe_fd[1], &c, 1) != 1)
 				_exit(1);
 		}
@@ -190,15 +190,15 @@ what_a_killed_process_had_committed_is_there(void **state)
 		;
 	close(pipe_fd[0]);
 	assert_int_equal(recover(&s, &seen, &e), 0);
-	assert_true(store_last(s) >= (uint64_t)(unsigned char)last);
-	assert_true(store_last(s) <= (uint64_t)(unsigned char)last + 1);
-	store_close(s);
+	assert_true(store_log_last(s) >= (uint64_t)(unsigned char)last);
+	assert_true(store_log_last(s) <= (uint64_t)(unsigned char)last + 1);
+	store_log_close(s);
 }
 
 static void
 a_snapshot_stands_for_the_entries_before_it_once_it_is_whole(void **state)
 {
-	struct store *s;
+	struct store_log *s;
 	struct seen seen;
 	struct err e = ERR_INIT;
 
@@ -207,39 +207,39 @@ a_snapshot_stands_for_the_entries_before_it_once_it_is_whole(void **state)
 	append(s, 1, "a", "1");
 	append(s, 2, "a", "2");
 	commit(s);
-	assert_int_equal(store_snapshot_begin(s, 2, &e), 0);
-	assert_int_equal(store_snapshot_add(s, "job", "x", 1, &e), 0);
+	assert_int_equal(store_log_snapshot_begin(s, 2, &e), 0);
+	assert_int_equal(store_log_snapshot_add(s, "job", "x", 1, &e), 0);
 	commit(s);
 	append(s, 3, "a", "3");
 	commit(s);
-	store_close(s);
+	store_log_close(s);
 	expect_content("1:a=1 2:a=2 3:a=3 "); /* it was not ended */
 
 	assert_int_equal(recover(&s, &seen, &e), 0);
-	assert_int_equal(store_snapshot_begin(s, 2, &e), 0);
-	assert_int_equal(store_snapshot_add(s, "job", "y", 1, &e), 0);
+	assert_int_equal(store_log_snapshot_begin(s, 2, &e), 0);
+	assert_int_equal(store_log_snapshot_add(s, "job", "y", 1, &e), 0);
 	append(s, 4, "a", "4");
-	assert_int_equal(store_snapshot_add(s, "node", "z", 1, &e), 0);
-	assert_int_equal(store_snapshot_end(s, &e), 0);
-	assert_int_equal(store_entries(s), 2);
+	assert_int_equal(store_log_snapshot_add(s, "node", "z", 1, &e), 0);
+	assert_int_equal(store_log_snapshot_end(s, &e), 0);
+	assert_int_equal(store_log_entries(s), 2);
 	commit(s);
-	store_close(s);
+	store_log_close(s);
 	expect_content("[job y][node z]3:a=3 4:a=4 ");
 
 	assert_int_equal(recover(&s, &seen, &e), 0);
 	assert_int_equal(seen.snapshot, 2);
-	assert_int_equal(store_snapshot_begin(s, 4, &e), 0);
-	assert_int_equal(store_snapshot_end(s, &e), 0);
-	store_rollback(s); /* as after a full disk */
-	assert_int_equal(store_entries(s), 2);
-	store_close(s);
+	assert_int_equal(store_log_snapshot_begin(s, 4, &e), 0);
+	assert_int_equal(store_log_snapshot_end(s, &e), 0);
+	store_log_rollback(s); /* as after a full disk */
+	assert_int_equal(store_log_entries(s), 2);
+	store_log_close(s);
 	expect_content("[job y][node z]3:a=3 4:a=4 ");
 }
 
 static void
 a_second_opener_is_turned_away(void **state)
 {
-	struct store *s;
+	struct store_log *s;
 	struct seen seen;
 	struct err e = ERR_INIT;
 	int status;
@@ -250,18 +250,18 @@ a_second_opener_is_turned_away(void **state)
 	commit(s);
 	pid_t child = fork();
 	if (child == 0) {
-		struct store *t = NULL;
-		_exit(store_open(path, &t, &e) < 0 && e.kind == ERR_BUSY ? 0 : 1);
+		struct store_log *t = NULL;
+		_exit(store_log_open(path, &t, &e) < 0 && e.kind == ERR_BUSY ? 0 : 1);
 	}
 	waitpid(child, &status, 0);
 	assert_int_equal(status, 0);
-	store_close(s);
+	store_log_close(s);
 }
 
 static void
 fill(int entries)
 {
-	struct store *s;
+	struct store_log *s;
 	struct seen seen;
 	struct err e = ERR_INIT;
 	char body[600];
@@ -270,10 +270,10 @@ fill(int entries)
 	for (int i = 1; i <= entries; i++) {
 		memset(body, 'a' + i % 26, sizeof(body));
 		assert_int_equal(
-		    store_append(s, (uint64_t)i, "entry", body, sizeof(body), &e), 0);
+		    store_log_append(s, (uint64_t)i, "entry", body, sizeof(body), &e), 0);
 		commit(s);
 	}
-	store_close(s);
+	store_log_close(s);
 }
 
 static off_t
@@ -300,7 +300,7 @@ flip(const char *file, off_t at)
 static void
 every_flipped_bit_is_damage_or_harmless_but_never_another_content(void **state)
 {
-	struct store *s;
+	struct store_log *s;
 	struct seen before, now;
 	struct err e = ERR_INIT;
 	int found = 0;
@@ -308,7 +308,7 @@ every_flipped_bit_is_damage_or_harmless_but_never_another_content(void **state)
 	(void)state;
 	fill(60);
 	assert_int_equal(recover(&s, &before, &e), 0);
-	store_close(s);
+	store_log_close(s);
 	off_t size = size_of(path);
 	for (off_t at = 0; at < size; at += 97) {
 		if (at == 18 || at == 19) /* the journal mode: WAL and rollback are equal here */
@@ -318,7 +318,7 @@ every_flipped_bit_is_damage_or_harmless_but_never_another_content(void **state)
 			assert_string_equal(now.text, before.text);
 		else
 			found++;
-		store_close(s);
+		store_log_close(s);
 		unlink(wal);
 		assert_int_equal(size_of(path), size);
 		flip(path, at);
@@ -330,7 +330,7 @@ every_flipped_bit_is_damage_or_harmless_but_never_another_content(void **state)
 static void
 an_empty_short_or_foreign_file_is_damage_and_stays(void **state)
 {
-	struct store *s;
+	struct store_log *s;
 	struct err e = ERR_INIT;
 
 	(void)state;
@@ -348,7 +348,7 @@ an_empty_short_or_foreign_file_is_damage_and_stays(void **state)
 	assert_int_equal(size_of(path), 54);
 	unlink(path);
 	assert_int_equal(mkdir(path, 0700), 0);
-	assert_int_equal(store_open(path, &s, &e), -1);
+	assert_int_equal(store_log_open(path, &s, &e), -1);
 	assert_int_equal(rmdir(path), 0);
 }
 
@@ -363,7 +363,7 @@ copy_wal(struct buf *out)
 static void
 a_damaged_wal_is_told_but_a_torn_last_transaction_is_not(void **state)
 {
-	struct store *s;
+	struct store_log *s;
 	struct seen seen;
 	struct err e = ERR_INIT;
 	autobuf struct buf b = BUF_INIT;
@@ -376,7 +376,7 @@ a_damaged_wal_is_told_but_a_torn_last_transaction_is_not(void **state)
 		commit(s);
 	}
 	copy_wal(&b);
-	store_close(s);
+	store_log_close(s);
 	assert_true(b.len > 8 * frame);
 	assert_false(wal_damaged(b.data, b.len));
 	for (size_t cut = 0; cut < b.len; cut += 1111)
@@ -392,7 +392,7 @@ a_damaged_wal_is_told_but_a_torn_last_transaction_is_not(void **state)
 static void
 an_entry_that_the_reader_refuses_is_damage(void **state)
 {
-	struct store *s;
+	struct store_log *s;
 	struct seen seen;
 	struct err e = ERR_INIT;
 
@@ -401,22 +401,22 @@ an_entry_that_the_reader_refuses_is_damage(void **state)
 	append(s, 1, "a", "1");
 	append(s, 2, "refuse", "x");
 	commit(s);
-	store_close(s);
+	store_log_close(s);
 	expect_damage("no such command");
 }
 
 static void
 memory_works_as_a_file_does(void **state)
 {
-	struct store *s;
+	struct store_log *s;
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(store_open(NULL, &s, &e), 0);
+	assert_int_equal(store_log_open(NULL, &s, &e), 0);
 	append(s, 1, "a", "1");
 	commit(s);
-	assert_int_equal(store_last(s), 1);
-	store_close(s);
+	assert_int_equal(store_log_last(s), 1);
+	store_log_close(s);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
