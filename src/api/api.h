@@ -30,6 +30,7 @@ struct api_config {
 	const char *registry_dir;	 /* images served below /registry/; NULL: none */
 	const char *const *config_files; /* ended by NULL, for agent/self */
 	bool dev;
+	bool no_ui; /* nothing at / and /ui/ */
 	/* More figures for agent/self's "stats": may be NULL. */
 	void (*stats)(void *ctx,
 	    void (*emit)(void *emit_ctx, const char *group, const char *key, const char *value),

@@ -7,6 +7,10 @@
 static void
 run_root(struct call *c)
 {
+	if (c->api->c.no_ui) {
+		call_fail(c, 404, "the user interface is switched off");
+		return;
+	}
 	http_set(c->req, "Location", "/ui/");
 	http_reply(c->req, 307, NULL, "", 0);
 }
@@ -14,6 +18,10 @@ run_root(struct call *c)
 static void
 run_page(struct call *c)
 {
+	if (c->api->c.no_ui) {
+		call_fail(c, 404, "the user interface is switched off");
+		return;
+	}
 	http_set(c->req, "Content-Security-Policy",
 	    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
 	    "connect-src 'self'; frame-ancestors 'none'");

@@ -287,6 +287,7 @@ make_api(struct agent *a)
 		.port = (uint16_t)c->ports->http,
 		.config_files = c->config_paths.at,
 		.dev = c->dev,
+		.no_ui = !c->ui->enabled,
 		.ctx = a };
 	const char **files = arena_array(&a->mem, c->config_paths.n + 1, const char *);
 
