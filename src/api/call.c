@@ -337,9 +337,12 @@ static void
 on_change(void *ctx)
 {
 	struct call *c = ctx;
+	struct http_req *r = c->req;
 
 	c->watch = NULL;
+	http_hold(r);
 	read_turn(c);
+	http_release(r);
 }
 
 static void
@@ -347,9 +350,13 @@ on_wait_over(void *ctx)
 {
 	struct call *c = ctx;
 
+	struct http_req *r = c->req;
+
 	state_watch_cancel(&c->watch);
 	c->waited = true;
+	http_hold(r);
 	read_turn(c);
+	http_release(r);
 }
 
 static void

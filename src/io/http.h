@@ -2,7 +2,9 @@
  * http.h: HTTP/1.1 server and client, and WebSocket (RFC 6455) on top, all on one loop.
  *
  * The server calls one handler per request, after its body has arrived whole. The handler answers
- * now or later. A request lives until its reply has ended. When the other side goes away before:
+ * now or later. A request lives until its reply has ended, and as long as the handler runs or
+ * somebody holds it (http_hold): its memory may still be read then, nothing more can be sent. When
+ * the other side goes away before:
  *   - with http_on_close(): that callback is called, and the request is gone when it returns;
  *   - without: nothing is told; the answer is thrown away when it comes.
  * Connections are kept alive. Requests on one connection are answered one after the other.
@@ -72,7 +74,9 @@ const char *http_query_text(const struct http_req *r); /* as sent, without '?'; 
 const char *http_header(const struct http_req *r, const char *name); /* any case */
 const char *http_body(const struct http_req *r, size_t *len);	     /* NUL follows; never NULL */
 const char *http_peer(const struct http_req *r); /* "127.0.0.1", "::1" or "unix" */
-struct arena *http_arena(struct http_req *r);	 /* memory that dies with it */
+void http_hold(struct http_req *r);
+void http_release(struct http_req *r);	      /* as often as held */
+struct arena *http_arena(struct http_req *r); /* memory that dies with it */
 
 void http_on_close(struct http_req *r, loop_fn *fn, void *ctx); /* see above; NULL unsets */
 

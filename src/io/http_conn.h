@@ -35,6 +35,8 @@ struct http_req {
 	VEC(struct http_field) set; /* headers of the answer */
 	bool started, ended, chunked, no_body;
 	bool closing; /* inside on_close */
+	unsigned holds;
+	bool gone; /* to be freed when nobody holds it */
 	loop_fn *on_close, *on_drain;
 	void *close_ctx, *drain_ctx;
 };

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,10 +77,29 @@ req_new(struct http_conn *c)
 void
 req_free(struct http_req *r)
 {
+	r->conn = NULL;
+	if (r->holds > 0) {
+		r->gone = true;
+		return;
+	}
 	buf_fini(&r->body);
 	VEC_FINI(&r->set);
 	arena_fini(&r->mem);
 	free(r);
+}
+
+void
+http_hold(struct http_req *r)
+{
+	r->holds++;
+}
+
+void
+http_release(struct http_req *r)
+{
+	assert(r->holds > 0);
+	if (--r->holds == 0 && r->gone)
+		req_free(r);
 }
 
 static bool
@@ -344,6 +364,7 @@ finish(struct http_req *r)
 {
 	struct http_conn *c = r->conn;
 
+	assert(!r->ended); /* one answer to one request */
 	r->ended = true;
 	if (c == NULL) {
 		if (!r->closing)

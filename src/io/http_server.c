@@ -164,7 +164,10 @@ handle(struct http_conn *c)
 {
 	loop_timer_set(c->read_timer, -1);
 	c->state = CONN_BUSY;
-	c->server->fn(c->req, c->server->ctx);
+	struct http_req *r = c->req;
+	http_hold(r);
+	c->server->fn(r, c->server->ctx);
+	http_release(r);
 }
 
 static void
