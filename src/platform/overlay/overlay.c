@@ -222,7 +222,10 @@ upper_unchanged(struct set *set, int upper, struct err *e)
 static int
 copy_merged(int root_fd, void *ctx, struct err *e)
 {
-	return tree_copy(root_fd, *(int *)ctx, NULL, e);
+	/* the root's descriptor is for finding paths only */
+	autofd int from = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return from < 0 ? err_sys(e, "open the root") : tree_copy(from, *(int *)ctx, NULL, e);
 }
 
 /* One layer in place of a chain which has become too long for one mount. */
