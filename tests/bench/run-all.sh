@@ -1,0 +1,11 @@
+#!/bin/sh
+# run-all.sh: every benchmark, one after the other; docs/performance.md holds the last results.
+set -eu
+cd "$(dirname "$0")"
+for b in start.sh list.sh cluster.py; do
+	echo "## $b"
+	case $b in
+	*.py) python3 "$b" ;;
+	*) sh "$b" ;;
+	esac
+done
