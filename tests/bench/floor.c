@@ -22,7 +22,6 @@
  *   -x FLAGS     which namespaces: letters of "pmiunc" (pid mount ipc uts net cgroup)
  *   -d           leave running: print the pid and do not wait
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

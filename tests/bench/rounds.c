@@ -10,7 +10,6 @@
  * largest process, and how many runs failed.  Output of the commands is dropped
  * unless ROUNDS_KEEP is set.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>

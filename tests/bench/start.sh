@@ -22,9 +22,13 @@ ip link set brfloor up
 "$POT" snapshot -p source >/dev/null
 "$POT" clone -p quick -P source -N public-bridge -i auto >/dev/null
 "$POT" clone -p nonet -P source -N inherit >/dev/null
+# A network namespace is taken apart by the kernel after its last process has gone, and holds the lock
+# of all networking meanwhile: the pauses keep one command's end out of the next one's start.
 set -- fork+exec "$root/bin/true" :: \
 	floor-net "$W/floor" ns -p -t -c potfloor -r "$root" -w "$W/ov" -N brfloor -a 10.231.1.1 -g 10.231.0.1 -- /bin/true :: \
+	pause sleep 0.1 :: \
 	pot-net "$POT" start quick :: \
+	pause sleep 0.1 :: \
 	floor "$W/floor" ns -x pmiuc -p -t -c potfloor -r "$root" -w "$W/ov" -- /bin/true :: \
 	pot-inherit "$POT" start nonet
 if command -v crun >/dev/null; then
@@ -49,4 +53,4 @@ fi
 head_line
 "$W/rounds" -n "$n" -w 3 "$@"
 [ -z "${podman_line:-}" ] || "$W/rounds" -n 10 -w 1 floor-net "$W/floor" ns -p -t -c potfloor -r "$root" -w "$W/ov" \
-	-N brfloor -a 10.231.1.1 -g 10.231.0.1 -- /bin/true :: pot-net "$POT" start quick :: podman-bridge $podman_line
+	-N brfloor -a 10.231.1.1 -g 10.231.0.1 -- /bin/true :: pause sleep 0.1 :: pot-net "$POT" start quick :: pause sleep 0.1 :: podman-bridge $podman_line
