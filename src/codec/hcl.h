@@ -100,6 +100,8 @@ const struct hcl_attr *hcl_find_attr(const struct hcl_body *b, const char *name)
 
 /* Why a function is not there, or NULL when the name is unknown altogether. */
 const char *hcl_function_refused(const char *name);
+/* All functions by number, those that are refused with the reason; NULL after the last. */
+const char *hcl_function_at(size_t i, const char **refused);
 
 /* --- bodies by tables --- */
 

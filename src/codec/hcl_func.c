@@ -53,6 +53,26 @@ hcl_function_refused(const char *name)
 }
 
 const char *
+hcl_function_at(size_t i, const char **why)
+{
+	static const char *const special[] = { "can", "convert",
+		"try" }; /* hcl_eval.c does these */
+
+	*why = NULL;
+	for (size_t t = 0; t < NELEM(tables); t++)
+		for (const struct hcl_function *f = tables[t]; f->name != NULL; f++)
+			if (i-- == 0)
+				return f->name;
+	if (i < NELEM(special))
+		return special[i];
+	i -= NELEM(special);
+	if (i >= NELEM(refused))
+		return NULL;
+	*why = refused[i].why;
+	return refused[i].name;
+}
+
+const char *
 hcl_function_like(const char *name)
 {
 	const char *names[200];
