@@ -34,11 +34,17 @@ done_heartbeat(void *ctx, const struct server_result *r, const struct err *e)
 static void
 run_register(struct call *c)
 {
+	const json_t *body;
 	struct node n;
 	struct err e;
 
-	if (call_body_model(c, &node_secret_model, &n) < 0)
+	if (call_body(c, false, &body) < 0)
 		return;
+	const json_t *node = json_object_get(body, "Node");
+	if (model_from_json(&node_secret_model, node != NULL ? node : body, c->mem, &n, &e) < 0) {
+		call_fail(c, 400, "%s", e.text);
+		return;
+	}
 	if (server_node_register(c->api->c.server, &n, done_heartbeat, c, &e) < 0)
 		call_err_input(c, &e);
 }

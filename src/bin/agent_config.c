@@ -657,7 +657,7 @@ check_values(const struct agent_config *c, struct err *e)
 	if (!c->dev && (c->data_dir == NULL || *c->data_dir == '\0'))
 		return err_new(e, ERR_INPUT,
 		    "Must specify \"data_dir\" config option or \"data-dir\" CLI flag");
-	if (c->data_dir != NULL && c->data_dir[0] != '/')
+	if (c->data_dir != NULL && *c->data_dir != '\0' && c->data_dir[0] != '/')
 		return err_new(
 		    e, ERR_INPUT, "data_dir = \"%s\": must be an absolute path", c->data_dir);
 	struct agent_plugin *p;
