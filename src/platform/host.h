@@ -50,7 +50,7 @@ struct host {
 
 /* NULL members of the configuration get the defaults named above. Touches nothing but memory and
  * what probing needs to read; works without privileges. Release with host_fini(). */
-int host_native(struct host *h, const struct host_config *c, struct err *e);
+int host_native(struct host *out, const struct host_config *c, struct err *e);
 void host_fini(struct host *h);
 void host_roots_set(struct host *h, const struct host_config *c); /* for implementations */
 #define autohost CLEANUP(host_fini)

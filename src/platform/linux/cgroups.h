@@ -55,5 +55,10 @@ uint64_t cgroup_key(const char *text, const char *key);
 enum { CPUS_MAX = 4096 };
 int cpus_parse(const char *text, bool cpus[CPUS_MAX], struct err *e); /* how many */
 void cpus_write(const bool cpus[CPUS_MAX], struct buf *out);
+/* Binds the group `dir` to the `count` least used of the `available` CPUs, lowest first among
+ * equals; used are those that the other groups in `parent` are bound to. Two starts at once take
+ * turns. */
+int cpus_choose(
+    const char *dir, const char *parent, const char *available, unsigned count, struct err *e);
 
 #endif

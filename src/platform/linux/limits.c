@@ -278,73 +278,6 @@ set_cpu(struct place *p, const struct limits *l, struct err *e)
 	return write_u64(dir, "cpu.cfs_quota_us", quota, e);
 }
 
-/* How many runs other than this one are bound to each CPU. A run that may use all of them counts
- * for none. */
-static int
-count_bound(const char *parent, const char *own, int online, unsigned used[CPUS_MAX], struct err *e)
-{
-	DIR *d = opendir(parent);
-	struct dirent *entry;
-
-	memset(used, 0, CPUS_MAX * sizeof(*used));
-	if (d == NULL)
-		return err_sys(e, "open %s", parent);
-	while ((entry = readdir(d)) != NULL) {
-		autofree char *dir = xasprintf("%s/%s", parent, entry->d_name);
-		autobuf struct buf text = BUF_INIT;
-		autofree bool *cpus = NULL;
-		struct err gone = ERR_INIT;
-		int n;
-
-		if (entry->d_name[0] == '.' || entry->d_type != DT_DIR || str_eq(dir, own) ||
-		    cgroup_read(dir, "cpuset.cpus", &text, &gone) < 0)
-			continue;
-		cpus = xcalloc(CPUS_MAX, sizeof(*cpus));
-		n = cpus_parse(buf_str(&text), cpus, &gone);
-		if (n <= 0 || n >= online)
-			continue;
-		for (int i = 0; i < CPUS_MAX; i++)
-			used[i] += cpus[i];
-	}
-	closedir(d);
-	return 0;
-}
-
-/* The `count` least used of the CPUs, lowest first among equals. Two starts at once take turns. */
-static int
-choose_cpus(
-    const char *dir, const char *parent, const char *available, unsigned count, struct err *e)
-{
-	autofree bool *cpus = xcalloc(CPUS_MAX, sizeof(*cpus));
-	autofree bool *chosen = xcalloc(CPUS_MAX, sizeof(*chosen));
-	autofree unsigned *used = xcalloc(CPUS_MAX, sizeof(*used));
-	autobuf struct buf text = BUF_INIT;
-	autofd int lock = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int online = cpus_parse(available, cpus, e), got;
-
-	if (online < 0)
-		return -1;
-	if (count >= (unsigned)online)
-		return 0;
-	if (lock < 0)
-		return err_sys(e, "open %s", parent);
-	do
-		got = flock(lock, LOCK_EX);
-	while (got < 0 && errno == EINTR);
-	if (count_bound(parent, dir, online, used, e) < 0)
-		return -1;
-	for (unsigned n = 0; n < count; n++) {
-		int best = -1;
-
-		for (int i = 0; i < CPUS_MAX; i++)
-			if (cpus[i] && !chosen[i] && (best < 0 || used[i] < used[best]))
-				best = i;
-		chosen[best] = true;
-	}
-	cpus_write(chosen, &text);
-	return cgroup_write(dir, "cpuset.cpus", text.data, e);
-}
-
 static int
 set_cpuset(struct place *p, const struct limits *l, struct err *e)
 {
@@ -367,7 +300,7 @@ set_cpuset(struct place *p, const struct limits *l, struct err *e)
 	if (cgroup_read(
 		parent, v2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus", &available, e) < 0)
 		return -1;
-	return choose_cpus(dir, parent, buf_str(&available), l->cpu_count, e);
+	return cpus_choose(dir, parent, buf_str(&available), l->cpu_count, e);
 }
 
 static int

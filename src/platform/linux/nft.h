@@ -41,7 +41,7 @@ void nft_ct(struct nft_rule *r, unsigned key, unsigned reg);
 void nft_fib_daddr_type(struct nft_rule *r, unsigned reg);
 void nft_payload(struct nft_rule *r, unsigned base, unsigned offset, unsigned len, unsigned reg);
 void nft_mask(struct nft_rule *r, unsigned reg, const void *mask, size_t len);
-void nft_cmp(struct nft_rule *r, unsigned reg, bool equal, const void *value, size_t len);
+void nft_cmp(struct nft_rule *r, unsigned reg, bool equal, const void *data, size_t len);
 void nft_lookup(struct nft_rule *r, const char *set, unsigned from, unsigned to);
 void nft_dnat(struct nft_rule *r, int family, unsigned addr_reg, unsigned port_reg);
 void nft_masquerade(struct nft_rule *r);

@@ -14,5 +14,6 @@ extern const struct netif_ops netif_linux;
 
 /* Writes a small file below /proc/sys unless it says so already. */
 int sysctl_set(const char *path, const char *value, struct err *e);
+int forwarding_enable(struct err *e);
 
 #endif

@@ -48,8 +48,8 @@ int set_find(const struct store *s, const char *name, char id[RUN_ID_TEXT], stru
 int set_link(const struct store *s, const char *name, const char *id, struct err *e);
 int set_unlink(const struct store *s, const char *name, struct err *e);
 int set_rename(const struct store *s, const char *from, const char *to, struct err *e);
-/* Names starting with prefix, sorted; ids beside them when not NULL. */
-int sets_list(const struct store *s, const char *prefix, struct names *names, struct err *e);
+/* Names starting with prefix, sorted. */
+int sets_list(const struct store *s, const char *prefix, struct names *out, struct err *e);
 /* The datasets below one: their paths relative to it. */
 int sets_below(const struct store *s, const char *name, struct names *relative, struct err *e);
 /* The name of an id, to be freed; NULL: none has it. */

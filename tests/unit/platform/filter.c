@@ -31,6 +31,7 @@ static const struct netif_ops *const net = &netif_linux;
 static struct host host = { .roots = { .table = "potter-test", .bridge = "br0" } };
 static struct err err;
 static struct other_net pot_a, pot_b, outside;
+static int listening[2]; /* a byte from each server that is ready */
 
 #define OK(call)                                                                                   \
 	do {                                                                                       \
@@ -124,6 +125,8 @@ server(void *name)
 		{ .fd = serve_on("::", SOCK_DGRAM), .events = POLLIN },
 	};
 
+	if (write(listening[1], "l", 1) != 1)
+		_exit(82);
 	for (;;) {
 		if (poll(fds, 4, -1) < 0)
 			_exit(81);
@@ -214,6 +217,7 @@ build(void **state)
 	OK(net->forwarding_enable(&host, &err));
 	OK(net->bridge_ensure(&host, "br0", inside_addrs, 2, &err));
 	OK(net->bridge_ensure(&host, "ext0", outside_addrs, 2, &err));
+	assert_int_equal(pipe2(listening, O_CLOEXEC), 0);
 	pot_a = other_net_start(server, "a");
 	pot_b = other_net_start(server, "b");
 	outside = other_net_start(server, "out");
@@ -223,6 +227,11 @@ build(void **state)
 	OK(fi->setup(&host, &n, &err));
 	OK(fi->setup(&host, &n, &err));
 	OK(fi->ports_add(&host, RUN_A, ports, NELEM(ports), &err));
+	for (int i = 0; i < 3; i++) {
+		char c;
+
+		assert_int_equal(read(listening[0], &c, 1), 1);
+	}
 	return 0;
 }
 
