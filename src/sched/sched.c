@@ -164,8 +164,10 @@ sched_run(const struct sched_input *in, struct arena *mem, struct plan **out, st
 	placement_list todo = VEC_INIT;
 
 	s.plan = arena_new(mem, struct plan);
-	s.random[0] = in->seed[0] | 1;
-	s.random[1] = in->seed[1];
+	s.random[0] = in->seed[0];
+	s.random[1] = in->seed[1] ^ 0x9e3779b97f4a7c15ULL; /* both 0 would stay 0 */
+	for (int i = 0; i < 8; i++) /* seeds that differ little give streams that differ much */
+		(void)sched_random(&s);
 	s.job = in->job != NULL ? in->job
 				: state_job(in->state, in->eval->namespace, in->eval->job_id);
 	s.stopped = s.job == NULL || s.job->stop;
