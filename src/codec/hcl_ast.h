@@ -58,7 +58,10 @@ struct hcl_expr {
 	bool in_parens; /* an object's key (x) */
 };
 
-enum { HCL_DEPTH_MAX = 100 }; /* nesting of expressions and bodies */
+enum {
+	HCL_DEPTH_MAX = 100, /* nesting of expressions and bodies */
+	HCL_ATTRS_MAX = 5000 /* arguments of a body, attributes of an object */
+};
 
 struct hcl_parser {
 	const struct hcl_source *src;
@@ -81,6 +84,9 @@ struct hcl_range hcl_since(const struct hcl_parser *p, struct hcl_mark from);
 int hcl_peek(const struct hcl_parser *p, size_t ahead); /* -1 at the end */
 void hcl_step(struct hcl_parser *p, size_t bytes);
 void hcl_blanks(struct hcl_parser *p);
+void hcl_blank_lines(struct hcl_parser *p);
+bool hcl_ident_start(int c);
+struct hcl_range hcl_next_char(const struct hcl_parser *p);
 void *hcl_fail(struct hcl_parser *p, struct hcl_range at, const char *summary, const char *fmt, ...)
     PRINTFLIKE(4, 5); /* NULL; only the first syntax error counts */
 struct hcl_expr *hcl_new(struct hcl_parser *p, enum hcl_kind kind, struct hcl_mark from);

@@ -1,5 +1,5 @@
 /*
- * hcl_parse.c: bodies and expressions, by recursive descent straight over the characters.
+ * hcl_parse.c: expressions, by recursive descent straight over the characters.
  */
 #include "codec/hcl_ast.h"
 
@@ -7,8 +7,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { ATTRS_MAX = 5000 }; /* arguments of a body, attributes of an object */
 
 /* --- characters --- */
 
@@ -51,8 +49,8 @@ hcl_since(const struct hcl_parser *p, struct hcl_mark from)
 		.end = p->at };
 }
 
-static struct hcl_range
-next_char(const struct hcl_parser *p)
+struct hcl_range
+hcl_next_char(const struct hcl_parser *p)
 {
 	struct hcl_range r = hcl_since(p, hcl_here(p));
 
@@ -110,16 +108,16 @@ hcl_blanks(struct hcl_parser *p)
 	}
 }
 
-static void
-blank_lines(struct hcl_parser *p)
+void
+hcl_blank_lines(struct hcl_parser *p)
 {
 	p->quiet_newlines++;
 	hcl_blanks(p);
 	p->quiet_newlines--;
 }
 
-static bool
-ident_start(int c)
+bool
+hcl_ident_start(int c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0x80;
 }
@@ -135,9 +133,9 @@ hcl_identifier(struct hcl_parser *p)
 {
 	size_t n = 0;
 
-	if (!ident_start(hcl_peek(p, 0)))
+	if (!hcl_ident_start(hcl_peek(p, 0)))
 		return NULL;
-	while (ident_start(hcl_peek(p, n)) || digit(hcl_peek(p, n)) || hcl_peek(p, n) == '-')
+	while (hcl_ident_start(hcl_peek(p, n)) || digit(hcl_peek(p, n)) || hcl_peek(p, n) == '-')
 		n++;
 
 	const char *name = arena_strndup(p->mem, p->src->text + p->at, n);
@@ -167,7 +165,7 @@ accept_word(struct hcl_parser *p, const char *word)
 	hcl_blanks(p);
 	if (p->src->len - p->at < n || memcmp(p->src->text + p->at, word, n) != 0)
 		return false;
-	if (ident_start(hcl_peek(p, n)) || digit(hcl_peek(p, n)) || hcl_peek(p, n) == '-')
+	if (hcl_ident_start(hcl_peek(p, n)) || digit(hcl_peek(p, n)) || hcl_peek(p, n) == '-')
 		return false;
 	hcl_step(p, n);
 	return true;
@@ -254,7 +252,7 @@ call(struct hcl_parser *p, const char *name, struct hcl_mark from)
 			x->expand = true;
 			if (accept(p, ")"))
 				break;
-			return hcl_fail(p, next_char(p), "Missing closing parenthesis",
+			return hcl_fail(p, hcl_next_char(p), "Missing closing parenthesis",
 			    "An expanded function argument (with ...) must be immediately followed "
 			    "by closing parentheses.");
 		}
@@ -262,7 +260,7 @@ call(struct hcl_parser *p, const char *name, struct hcl_mark from)
 			continue;
 		if (accept(p, ")"))
 			break;
-		return hcl_fail(p, next_char(p), "Missing argument separator",
+		return hcl_fail(p, hcl_next_char(p), "Missing argument separator",
 		    "A comma is required to separate each function argument from the next.");
 	}
 	p->quiet_newlines--;
@@ -281,7 +279,7 @@ hcl_for_intro(struct hcl_parser *p, struct hcl_expr *x)
 		x->value_name = hcl_identifier(p);
 	}
 	if (x->value_name == NULL || !accept_word(p, "in")) {
-		hcl_fail(p, next_char(p), "Invalid 'for' expression",
+		hcl_fail(p, hcl_next_char(p), "Invalid 'for' expression",
 		    "For expression requires the names of its variables and the 'in' keyword.");
 		return false;
 	}
@@ -299,13 +297,13 @@ for_expression(struct hcl_parser *p, struct hcl_mark from, bool is_map)
 	if (!hcl_for_intro(p, x))
 		return NULL;
 	if (!accept(p, ":"))
-		return hcl_fail(p, next_char(p), "Invalid 'for' expression",
+		return hcl_fail(p, hcl_next_char(p), "Invalid 'for' expression",
 		    "For expression requires a colon after the collection expression.");
 	if ((x->b = hcl_expression(p)) == NULL)
 		return NULL;
 	if (is_map) {
 		if (!accept(p, "=>"))
-			return hcl_fail(p, next_char(p), "Invalid 'for' expression",
+			return hcl_fail(p, hcl_next_char(p), "Invalid 'for' expression",
 			    "An object 'for' expression requires a key, then =>, then a value.");
 		x->key = x->b;
 		if ((x->b = hcl_expression(p)) == NULL)
@@ -315,7 +313,7 @@ for_expression(struct hcl_parser *p, struct hcl_mark from, bool is_map)
 	if (accept_word(p, "if") && (x->c = hcl_expression(p)) == NULL)
 		return NULL;
 	if (!accept(p, is_map ? "}" : "]"))
-		return hcl_fail(p, next_char(p), "Invalid 'for' expression",
+		return hcl_fail(p, hcl_next_char(p), "Invalid 'for' expression",
 		    "Extra characters after the end of the 'for' expression.");
 	p->quiet_newlines--;
 	x->at = hcl_since(p, from);
@@ -343,7 +341,7 @@ tuple(struct hcl_parser *p)
 			continue;
 		if (accept(p, "]"))
 			break;
-		return hcl_fail(p, next_char(p), "Missing item separator",
+		return hcl_fail(p, hcl_next_char(p), "Missing item separator",
 		    "Expected a comma to mark the beginning of the next item.");
 	}
 	p->quiet_newlines--;
@@ -373,7 +371,7 @@ object_items(struct hcl_parser *p, struct hcl_mark from)
 	struct hcl_expr *x = hcl_new(p, X_OBJECT, from), *key, *value;
 
 	for (;;) {
-		blank_lines(p);
+		hcl_blank_lines(p);
 		if (accept(p, "}"))
 			break;
 		if (hcl_peek(p, 0) == -1)
@@ -383,13 +381,13 @@ object_items(struct hcl_parser *p, struct hcl_mark from)
 		if ((key = object_key(p)) == NULL)
 			return NULL;
 		if (!accept(p, "=") && !accept(p, ":"))
-			return hcl_fail(p, next_char(p), "Missing attribute value",
+			return hcl_fail(p, hcl_next_char(p), "Missing attribute value",
 			    "Expected an attribute value, introduced by an equals sign (\"=\").");
 		if ((value = hcl_expression(p)) == NULL)
 			return NULL;
-		if (x->n > 2 * ATTRS_MAX)
+		if (x->n > 2 * HCL_ATTRS_MAX)
 			return hcl_fail(p, key->at, "Object too large",
-			    "An object may have %d attributes.", ATTRS_MAX);
+			    "An object may have %d attributes.", HCL_ATTRS_MAX);
 		hcl_add_part(p, x, key);
 		hcl_add_part(p, x, value);
 		hcl_blanks(p);
@@ -397,7 +395,7 @@ object_items(struct hcl_parser *p, struct hcl_mark from)
 			continue;
 		if (accept(p, "}"))
 			break;
-		return hcl_fail(p, next_char(p), "Missing attribute separator",
+		return hcl_fail(p, hcl_next_char(p), "Missing attribute separator",
 		    "Expected a newline or comma to mark the beginning of the next attribute.");
 	}
 	x->at = hcl_since(p, from);
@@ -412,7 +410,7 @@ object(struct hcl_parser *p)
 	struct hcl_expr *x;
 
 	hcl_step(p, 1);
-	blank_lines(p);
+	hcl_blank_lines(p);
 	if (accept_word(p, "for"))
 		return for_expression(p, from, true);
 	p->quiet_newlines = 0; /* newlines end items again, whatever is around */
@@ -431,7 +429,7 @@ parenthesis(struct hcl_parser *p)
 	if ((x = hcl_expression(p)) == NULL)
 		return NULL;
 	if (!accept(p, ")"))
-		return hcl_fail(p, next_char(p), "Unbalanced parentheses",
+		return hcl_fail(p, hcl_next_char(p), "Unbalanced parentheses",
 		    "Expected a closing parenthesis to terminate the expression.");
 	p->quiet_newlines--;
 	return x;
@@ -464,7 +462,7 @@ term(struct hcl_parser *p)
 	c = hcl_peek(p, 0);
 	if (digit(c))
 		return number(p);
-	if (ident_start(c))
+	if (hcl_ident_start(c))
 		return name_or_call(p);
 	switch (c) {
 	case '"':
@@ -482,7 +480,7 @@ term(struct hcl_parser *p)
 	default:
 		break;
 	}
-	return hcl_fail(p, next_char(p), "Invalid expression",
+	return hcl_fail(p, hcl_next_char(p), "Invalid expression",
 	    "Expected the start of an expression, but found %s.",
 	    c == -1	? "the end of the file"
 	    : c == '\n' ? "the end of the line"
@@ -505,7 +503,7 @@ attribute_of(struct hcl_parser *p, struct hcl_expr *of, struct hcl_mark from)
 		x = hcl_new(p, X_ATTR, from);
 		name = hcl_identifier(p);
 		if (name == NULL)
-			return hcl_fail(p, next_char(p), "Invalid attribute name",
+			return hcl_fail(p, hcl_next_char(p), "Invalid attribute name",
 			    "An attribute name is required after a dot.");
 		x->name = name;
 	}
@@ -524,7 +522,7 @@ index_of(struct hcl_parser *p, struct hcl_expr *of, struct hcl_mark from)
 	if ((x->b = hcl_expression(p)) == NULL)
 		return NULL;
 	if (!accept(p, "]"))
-		return hcl_fail(p, next_char(p), "Missing close bracket on index",
+		return hcl_fail(p, hcl_next_char(p), "Missing close bracket on index",
 		    "The index operator must end with a closing bracket (\"]\").");
 	p->quiet_newlines--;
 	x->at = hcl_since(p, from);
@@ -542,7 +540,7 @@ splat_of(struct hcl_parser *p, struct hcl_expr *of, struct hcl_mark from, bool f
 
 	x->a = of;
 	if (++p->depth > HCL_DEPTH_MAX)
-		return hcl_fail(p, next_char(p), "Expression too deep",
+		return hcl_fail(p, hcl_next_char(p), "Expression too deep",
 		    "Expressions may nest %d levels.", HCL_DEPTH_MAX);
 	if ((x->b = postfix(p, item, from, !full)) == NULL)
 		return NULL;
@@ -632,7 +630,7 @@ unary(struct hcl_parser *p)
 	if (c != '!' && c != '-')
 		return postfix(p, term(p), from, false);
 	if (++p->depth > HCL_DEPTH_MAX)
-		return hcl_fail(p, next_char(p), "Expression too deep",
+		return hcl_fail(p, hcl_next_char(p), "Expression too deep",
 		    "Expressions may nest %d levels.", HCL_DEPTH_MAX);
 	hcl_step(p, 1);
 	x = hcl_new(p, X_UNARY, from);
@@ -683,7 +681,7 @@ conditional(struct hcl_parser *p)
 	if ((x->b = hcl_expression(p)) == NULL)
 		return NULL;
 	if (!accept(p, ":"))
-		return hcl_fail(p, next_char(p), "Missing false expression in conditional",
+		return hcl_fail(p, hcl_next_char(p), "Missing false expression in conditional",
 		    "The conditional operator (...?...:...) requires a false expression, delimited "
 		    "by a colon.");
 	if ((x->c = hcl_expression(p)) == NULL)
@@ -700,183 +698,11 @@ hcl_expression(struct hcl_parser *p)
 	if (p->failed)
 		return NULL;
 	if (++p->depth > HCL_DEPTH_MAX)
-		return hcl_fail(p, next_char(p), "Expression too deep",
+		return hcl_fail(p, hcl_next_char(p), "Expression too deep",
 		    "Expressions may nest %d levels.", HCL_DEPTH_MAX);
 	x = conditional(p);
 	p->depth--;
 	return p->failed ? NULL : x;
-}
-
-/* --- bodies --- */
-
-static bool parse_body(struct hcl_parser *p, struct hcl_body *b, bool to_brace);
-
-/* The end of an argument or block: a newline, the end of the file, or the brace of a one-line
- * block. */
-static bool
-line_end(struct hcl_parser *p, const char *what)
-{
-	hcl_blanks(p);
-	if (hcl_peek(p, 0) == '\n' || hcl_peek(p, 0) == -1 || hcl_peek(p, 0) == '}')
-		return true;
-	hcl_fail(p, next_char(p), arena_printf(p->mem, "Missing newline after %s", what),
-	    "%s definition must end with a newline.",
-	    strcmp(what, "argument") == 0 ? "An argument" : "A block");
-	return false;
-}
-
-static bool
-add_attr(struct hcl_parser *p, struct hcl_body *b, const char *name, struct hcl_range at)
-{
-	struct hcl_expr *value = hcl_expression(p);
-
-	if (value == NULL)
-		return false;
-	if (b->n_attrs >= ATTRS_MAX) {
-		hcl_fail(p, at, "Too many arguments", "A body may have %d arguments.", ATTRS_MAX);
-		return false;
-	}
-	for (size_t i = 0; i < b->n_attrs; i++)
-		if (strcmp(b->attrs[i].name, name) == 0) {
-			hcl_error(p->diags, at, "Attribute redefined",
-			    "The argument \"%s\" was already set at %s:%d,%d-%d. Each argument may "
-			    "be set only once.",
-			    name, p->src->name, b->attrs[i].name_at.line,
-			    b->attrs[i].name_at.column, b->attrs[i].name_at.end_column);
-			return line_end(p, "argument");
-		}
-	b->attrs = arena_grown(p->mem, b->attrs, b->n_attrs, sizeof(*b->attrs));
-	b->attrs[b->n_attrs++] = (struct hcl_attr){ .name = name, .name_at = at, .value = value };
-	return line_end(p, "argument");
-}
-
-static bool
-add_label(struct hcl_parser *p, struct hcl_block *k)
-{
-	struct hcl_mark from = hcl_here(p);
-	const char *label = hcl_peek(p, 0) == '"' ? hcl_plain_quoted(p) : hcl_identifier(p);
-
-	if (label == NULL) {
-		hcl_fail(p, next_char(p), "Invalid block definition",
-		    "Either a quoted string block label or an opening brace (\"{\") is expected "
-		    "here.");
-		return false;
-	}
-	k->labels = arena_grown(p->mem, k->labels, k->n_labels, sizeof(*k->labels));
-	k->labels_at = arena_grown(p->mem, k->labels_at, k->n_labels, sizeof(*k->labels_at));
-	k->labels[k->n_labels] = label;
-	k->labels_at[k->n_labels++] = hcl_since(p, from);
-	return true;
-}
-
-static bool
-add_block(struct hcl_parser *p, struct hcl_body *b, const char *type, struct hcl_range at)
-{
-	struct hcl_block k = { .type = type, .type_at = at };
-
-	for (;;) {
-		hcl_blanks(p);
-		if (hcl_peek(p, 0) == '{')
-			break;
-		if (hcl_peek(p, 0) == '\n' || hcl_peek(p, 0) == -1) {
-			hcl_fail(p, at, "Invalid block definition",
-			    "A block definition must have block content delimited by \"{\" and "
-			    "\"}\", starting on the "
-			    "same line as the block header.");
-			return false;
-		}
-		if (!add_label(p, &k))
-			return false;
-	}
-	hcl_step(p, 1);
-	if (!parse_body(p, &k.body, true))
-		return false;
-	b->blocks = arena_grown(p->mem, b->blocks, b->n_blocks, sizeof(*b->blocks));
-	b->blocks[b->n_blocks++] = k;
-	return line_end(p, "block");
-}
-
-/* Names may be quoted and dotted: meta { "a.b" = 1 }, as files in the wild have them. */
-static const char *
-item_name(struct hcl_parser *p)
-{
-	const char *name = hcl_peek(p, 0) == '"' ? hcl_plain_quoted(p) : hcl_identifier(p);
-
-	while (name != NULL && hcl_peek(p, 0) == '.' && ident_start(hcl_peek(p, 1))) {
-		hcl_step(p, 1);
-		name = arena_printf(p->mem, "%s.%s", name, hcl_identifier(p));
-	}
-	if (name == NULL)
-		hcl_fail(p, next_char(p), "Argument or block definition required",
-		    "An argument or block definition is required here.");
-	return name;
-}
-
-static bool
-parse_item(struct hcl_parser *p, struct hcl_body *b)
-{
-	struct hcl_mark from = hcl_here(p);
-	const char *name = item_name(p);
-	struct hcl_range at;
-
-	if (name == NULL)
-		return false;
-	at = hcl_since(p, from);
-	hcl_blanks(p);
-	if (hcl_peek(p, 0) == '=' && hcl_peek(p, 1) != '=') {
-		hcl_step(p, 1);
-		return add_attr(p, b, name, at);
-	}
-	return add_block(p, b, name, at);
-}
-
-static bool
-parse_body(struct hcl_parser *p, struct hcl_body *b, bool to_brace)
-{
-	struct hcl_mark from = hcl_here(p);
-	int quiet = p->quiet_newlines;
-
-	if (++p->depth > HCL_DEPTH_MAX) {
-		hcl_fail(p, next_char(p), "Blocks too deep", "Blocks may nest %d levels.",
-		    HCL_DEPTH_MAX);
-		return false;
-	}
-	p->quiet_newlines = 0;
-	for (;;) {
-		blank_lines(p);
-		if (p->failed)
-			return false;
-		if (hcl_peek(p, 0) == -1) {
-			if (to_brace) {
-				hcl_fail(p, hcl_since(p, from), "Unclosed configuration block",
-				    "There is no closing brace for this block before the end of "
-				    "the file.");
-				return false;
-			}
-			break;
-		}
-		if (hcl_peek(p, 0) == '}' && to_brace)
-			break;
-		if (!parse_item(p, b))
-			return false;
-	}
-	b->end = next_char(p);
-	if (to_brace)
-		hcl_step(p, 1);
-	p->quiet_newlines = quiet;
-	p->depth--;
-	return !p->failed;
-}
-
-struct hcl_body *
-hcl_parse(const struct hcl_source *src, struct arena *a, struct hcl_diags *d)
-{
-	struct hcl_parser p = { .src = src, .mem = a, .diags = d, .line = 1, .column = 1 };
-	struct hcl_body *b = arena_new(a, struct hcl_body);
-
-	if (src->len >= 3 && memcmp(src->text, "\xef\xbb\xbf", 3) == 0)
-		p.at = 3; /* byte order mark */
-	return parse_body(&p, b, false) ? b : NULL;
 }
 
 struct hcl_expr *
@@ -889,39 +715,8 @@ hcl_parse_expr(const struct hcl_source *src, struct arena *a, struct hcl_diags *
 
 	hcl_blanks(&p);
 	if (x != NULL && p.at < src->len)
-		return hcl_fail(&p, next_char(&p), "Extra characters after expression",
+		return hcl_fail(&p, hcl_next_char(&p), "Extra characters after expression",
 		    "An expression was successfully parsed, but extra characters were found after "
 		    "it.");
 	return x;
-}
-
-struct hcl_range
-hcl_expr_range(const struct hcl_expr *x)
-{
-	return x->at;
-}
-
-const char *
-hcl_keyword(const struct hcl_expr *x)
-{
-	return x->kind == X_NAME ? x->name : NULL;
-}
-
-const char *
-hcl_call(const struct hcl_expr *x, struct hcl_expr *const **args, size_t *n)
-{
-	if (x->kind != X_CALL)
-		return NULL;
-	*args = x->parts;
-	*n = x->n;
-	return x->name;
-}
-
-const struct hcl_attr *
-hcl_find_attr(const struct hcl_body *b, const char *name)
-{
-	for (size_t i = 0; i < b->n_attrs; i++)
-		if (strcmp(b->attrs[i].name, name) == 0)
-			return &b->attrs[i];
-	return NULL;
 }

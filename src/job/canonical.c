@@ -48,8 +48,8 @@ each(const struct model *m, const struct objs *l)
 {
 	void *obj;
 
-	OBJS_FOREACH(obj, l)
-	model_defaults(m, obj);
+	OBJS_FOREACH (obj, l)
+		model_defaults(m, obj);
 }
 
 static void
@@ -129,16 +129,15 @@ services_fill(
 	struct service_check *c;
 	struct service *s;
 
-	OBJS_FOREACH(s, l)
-	{
+	OBJS_FOREACH (s, l) {
 		s->name = service_name(s, j, g, t, a);
 		s->name = job_interpolate(s->name, name_part, &names, a);
 		if (empty(s->address_mode))
 			s->address_mode = "auto";
 		if (empty(s->on_update))
 			s->on_update = "require_healthy";
-		OBJS_FOREACH(c, &s->checks)
-		check_fill(c, s, a);
+		OBJS_FOREACH (c, &s->checks)
+			check_fill(c, s, a);
 	}
 }
 
@@ -181,10 +180,9 @@ task_fill(struct task *t, struct job *j, struct task_group *g, struct arena *a)
 	if (t->log_config == NULL)
 		t->log_config = model_new(&log_config_model, a);
 	model_defaults(&log_config_model, t->log_config);
-	OBJS_FOREACH(f, &t->artifacts)
-	artifact_fill(f, a);
-	OBJS_FOREACH(tmpl, &t->templates)
-	{
+	OBJS_FOREACH (f, &t->artifacts)
+		artifact_fill(f, a);
+	OBJS_FOREACH (tmpl, &t->templates) {
 		if (!empty(tmpl->change_signal))
 			tmpl->change_signal = upper(tmpl->change_signal, a);
 		else if (str_eq(tmpl->change_mode, "signal"))
@@ -277,8 +275,8 @@ group_fill(struct task_group *g, struct job *j, struct arena *a)
 		g->ephemeral_disk = model_new(&ephemeral_disk_model, a);
 	model_defaults(&ephemeral_disk_model, g->ephemeral_disk);
 	policies_fill(g, j, a);
-	OBJS_FOREACH(t, &g->tasks)
-	task_fill(t, j, g, a);
+	OBJS_FOREACH (t, &g->tasks)
+		task_fill(t, j, g, a);
 	each(&spread_model, &g->spreads);
 	each(&affinity_model, &g->affinities);
 	services_fill(&g->services, j, g, NULL, a);
@@ -300,8 +298,8 @@ job_canonicalize(struct job *j, struct arena *a)
 		j->update = model_new(&update_strategy_model, a);
 	if (j->update != NULL)
 		model_defaults(&update_strategy_model, j->update);
-	OBJS_FOREACH(g, &j->groups)
-	group_fill(g, j, a);
+	OBJS_FOREACH (g, &j->groups)
+		group_fill(g, j, a);
 	each(&spread_model, &j->spreads);
 	each(&affinity_model, &j->affinities);
 }

@@ -115,8 +115,7 @@ job_tasks_updated(const struct job *a, const struct job *b, const char *group)
 	    !networks_same(&ag->networks, &bg->networks) ||
 	    !field_equal(model_field(&task_group_model, "Volumes"), ag, bg))
 		return true;
-	OBJS_FOREACH(at, &ag->tasks)
-	{
+	OBJS_FOREACH (at, &ag->tasks) {
 		bt = group_task(bg, at->name);
 		if (bt == NULL || task_replaced(at, bt) || !meta_same(a, ag, at, b, bg, bt))
 			return true;

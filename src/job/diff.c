@@ -210,9 +210,9 @@ partner(const struct model *m, const struct objs *in, const void *obj)
 	const struct field *key = key_field(m);
 	void *item;
 
-	OBJS_FOREACH(item, in)
-	if (key != NULL ? field_equal(key, obj, item) : model_equal(m, obj, item))
-		return item;
+	OBJS_FOREACH (item, in)
+		if (key != NULL ? field_equal(key, obj, item) : model_equal(m, obj, item))
+			return item;
 	return NULL;
 }
 
@@ -229,11 +229,11 @@ compare_lists(struct differ *d, const struct field *f, const struct objs *old,
 		name = dynamic ? "Dynamic Port" : "Static Port";
 		without = dynamic ? "Value" : NULL;
 	}
-	OBJS_FOREACH(item, old)
-	compare_object(d, f->sub, name, item, partner(f->sub, new_, item), without, out);
-	OBJS_FOREACH(item, new_)
-	if (partner(f->sub, old, item) == NULL)
-		compare_object(d, f->sub, name, NULL, item, without, out);
+	OBJS_FOREACH (item, old)
+		compare_object(d, f->sub, name, item, partner(f->sub, new_, item), without, out);
+	OBJS_FOREACH (item, new_)
+		if (partner(f->sub, old, item) == NULL)
+			compare_object(d, f->sub, name, NULL, item, without, out);
 }
 
 static void
@@ -417,12 +417,13 @@ compare_tasks(
 	struct task *t;
 
 	if (old != NULL)
-		OBJS_FOREACH(t, &old->tasks)
-	compare_task(d, old, new_, t, new_ != NULL ? group_task(new_, t->name) : NULL, out);
+		OBJS_FOREACH (t, &old->tasks)
+			compare_task(
+			    d, old, new_, t, new_ != NULL ? group_task(new_, t->name) : NULL, out);
 	if (new_ != NULL)
-		OBJS_FOREACH(t, &new_->tasks)
-	if (old == NULL || group_task(old, t->name) == NULL)
-		compare_task(d, old, new_, NULL, t, out);
+		OBJS_FOREACH (t, &new_->tasks)
+			if (old == NULL || group_task(old, t->name) == NULL)
+				compare_task(d, old, new_, NULL, t, out);
 	if (out->n > 1)
 		qsort(out->at, out->n, sizeof(*out->at), by_task);
 }
@@ -459,9 +460,9 @@ any_change(const struct job_diff *d)
 
 	if (d->fields.n + d->objects.n > 0)
 		return true;
-	OBJS_FOREACH(g, &d->groups)
-	if (g->type != none)
-		return true;
+	OBJS_FOREACH (g, &d->groups)
+		if (g->type != none)
+			return true;
 	return false;
 }
 
@@ -494,12 +495,13 @@ job_diff(const struct job *old, const struct job *new_, bool contextual, struct 
 		qsort(out->fields.at, out->fields.n, sizeof(*out->fields.at), by_name);
 	}
 	if (old != NULL)
-		OBJS_FOREACH(g, &old->groups)
-	compare_group(&d, g, new_ != NULL ? job_group(new_, g->name) : NULL, &out->groups);
+		OBJS_FOREACH (g, &old->groups)
+			compare_group(
+			    &d, g, new_ != NULL ? job_group(new_, g->name) : NULL, &out->groups);
 	if (new_ != NULL)
-		OBJS_FOREACH(g, &new_->groups)
-	if (old == NULL || job_group(old, g->name) == NULL)
-		compare_group(&d, NULL, g, &out->groups);
+		OBJS_FOREACH (g, &new_->groups)
+			if (old == NULL || job_group(old, g->name) == NULL)
+				compare_group(&d, NULL, g, &out->groups);
 	if (out->groups.n > 1)
 		qsort(out->groups.at, out->groups.n, sizeof(*out->groups.at), by_group);
 	if (old == NULL || new_ == NULL)
@@ -516,8 +518,7 @@ annotate_count(struct group_diff *g, struct arena *mem)
 {
 	struct field_diff *f;
 
-	OBJS_FOREACH(f, &g->fields)
-	{
+	OBJS_FOREACH (f, &g->fields) {
 		long long old = strtoll(f->old, NULL, 10), now = strtoll(f->new_, NULL, 10);
 
 		if (str_eq(f->name, "Count") && old != now)
@@ -553,16 +554,15 @@ job_diff_annotate(
 	struct group_diff *g;
 	struct task_diff *t;
 
-	OBJS_FOREACH(g, &d->groups)
-	{
+	OBJS_FOREACH (g, &d->groups) {
 		if (!str_eq(g->name, group))
 			continue;
 		for (size_t i = 0; i < NELEM(rows); i++)
 			if (rows[i].n != 0)
 				intmap_set(&g->updates, mem, rows[i].name, rows[i].n);
 		annotate_count(g, mem);
-		OBJS_FOREACH(t, &g->tasks)
-		annotate_task(t, g, mem);
+		OBJS_FOREACH (t, &g->tasks)
+			annotate_task(t, g, mem);
 	}
 }
 

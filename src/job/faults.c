@@ -3,6 +3,8 @@
  */
 #include "job/faults.h"
 
+#include "base/str.h"
+
 #include <stdarg.h>
 
 void
@@ -49,6 +51,9 @@ was_given(const struct field *f, const void *obj)
 {
 	if (f->type == F_ANY)
 		return !any_empty(*(const struct any *const *)field_at(f, obj));
+	if (f->type == F_STR && f->def != NULL &&
+	    str_eq(*(const char *const *)field_at(f, obj), f->def))
+		return false; /* says what would be so anyway */
 	return !field_empty(f, obj);
 }
 
@@ -87,7 +92,7 @@ faults_by_status(
 		if (f->type == F_OBJ)
 			faults_by_status(out, f->sub, *(void *const *)field_at(f, obj), status);
 		else if (f->type == F_OBJS)
-			OBJS_FOREACH(item, (const struct objs *)field_at(f, obj))
-		faults_by_status(out, f->sub, item, status);
+			OBJS_FOREACH (item, (const struct objs *)field_at(f, obj))
+				faults_by_status(out, f->sub, item, status);
 	}
 }

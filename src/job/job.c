@@ -10,9 +10,9 @@ job_group(const struct job *j, const char *name)
 {
 	struct task_group *g;
 
-	OBJS_FOREACH(g, &j->groups)
-	if (str_eq(g->name, name))
-		return g;
+	OBJS_FOREACH (g, &j->groups)
+		if (str_eq(g->name, name))
+			return g;
 	return NULL;
 }
 
@@ -21,9 +21,9 @@ group_task(const struct task_group *g, const char *name)
 {
 	struct task *t;
 
-	OBJS_FOREACH(t, &g->tasks)
-	if (str_eq(t->name, name))
-		return t;
+	OBJS_FOREACH (t, &g->tasks)
+		if (str_eq(t->name, name))
+			return t;
 	return NULL;
 }
 
@@ -32,12 +32,12 @@ network_port(const struct network *n, const char *label)
 {
 	struct port *p;
 
-	OBJS_FOREACH(p, &n->reserved_ports)
-	if (str_eq(p->label, label))
-		return p;
-	OBJS_FOREACH(p, &n->dynamic_ports)
-	if (str_eq(p->label, label))
-		return p;
+	OBJS_FOREACH (p, &n->reserved_ports)
+		if (str_eq(p->label, label))
+			return p;
+	OBJS_FOREACH (p, &n->dynamic_ports)
+		if (str_eq(p->label, label))
+			return p;
 	return NULL;
 }
 

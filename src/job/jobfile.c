@@ -113,8 +113,8 @@ sort_ports(struct network *n, struct arena *a)
 	struct port *p;
 
 	n->dynamic_ports = (struct objs){ 0 };
-	OBJS_FOREACH(p, &all)
-	objs_add(p->value > 0 ? &n->reserved_ports : &n->dynamic_ports, a, p);
+	OBJS_FOREACH (p, &all)
+		objs_add(p->value > 0 ? &n->reserved_ports : &n->dynamic_ports, a, p);
 }
 
 static void
@@ -123,12 +123,12 @@ operand_default(const struct objs *constraints, const struct objs *affinities)
 	struct constraint *c;
 	struct affinity *f;
 
-	OBJS_FOREACH(c, constraints)
-	if (c->operand[0] == '\0')
-		c->operand = "=";
-	OBJS_FOREACH(f, affinities)
-	if (f->operand[0] == '\0')
-		f->operand = "=";
+	OBJS_FOREACH (c, constraints)
+		if (c->operand[0] == '\0')
+			c->operand = "=";
+	OBJS_FOREACH (f, affinities)
+		if (f->operand[0] == '\0')
+			f->operand = "=";
 }
 
 static void
@@ -138,14 +138,13 @@ finish_group(struct task_group *g, const struct jobfile *f, struct arena *a)
 	struct task *t;
 
 	operand_default(&g->constraints, &g->affinities);
-	OBJS_FOREACH(n, &g->networks)
-	sort_ports(n, a);
-	OBJS_FOREACH(t, &g->tasks)
-	{
+	OBJS_FOREACH (n, &g->networks)
+		sort_ports(n, a);
+	OBJS_FOREACH (t, &g->tasks) {
 		operand_default(&t->constraints, &t->affinities);
 		if (t->resources != NULL)
-			OBJS_FOREACH(n, &t->resources->networks)
-		sort_ports(n, a);
+			OBJS_FOREACH (n, &t->resources->networks)
+				sort_ports(n, a);
 		if (t->vault == NULL)
 			t->vault = model_copy(&vault_model, f->vault, a);
 	}
@@ -164,19 +163,18 @@ finish_job(struct job *j, const struct jobfile *f, const char *label, struct are
 		j->name = label;
 	if (j->periodic != NULL && j->periodic->spec[0] != '\0')
 		j->periodic->spec_type = "cron";
-	OBJS_FOREACH(t, &f->alone)
-	{
+	OBJS_FOREACH (t, &f->alone) {
 		g = model_new(&task_group_model, a);
 		g->name = t->name;
 		objs_add(&g->tasks, a, t);
 		objs_add(&groups, a, g);
 	}
-	OBJS_FOREACH(g, &j->groups)
-	objs_add(&groups, a, g);
+	OBJS_FOREACH (g, &j->groups)
+		objs_add(&groups, a, g);
 	j->groups = groups;
 	operand_default(&j->constraints, &j->affinities);
-	OBJS_FOREACH(g, &j->groups)
-	finish_group(g, f, a);
+	OBJS_FOREACH (g, &j->groups)
+		finish_group(g, f, a);
 }
 
 /* The one job block of the file; what else is there must be variables. */

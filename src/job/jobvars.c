@@ -352,8 +352,8 @@ jobvars_scope(const struct hcl_body *file, const struct job_vars *vars, struct h
 	declare_all(&v, file);
 	if (vars != NULL) {
 		from_env(&v, vars->env);
-		OBJS_FOREACH(f, &vars->files)
-		from_file(&v, f);
+		OBJS_FOREACH (f, &vars->files)
+			from_file(&v, f);
 		for (size_t i = 0; i < vars->assignments.n; i++)
 			from_assignment(&v, vars->assignments.at[i]);
 	}

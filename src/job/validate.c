@@ -22,8 +22,7 @@ placement_faults(struct faults *f, const char *type, const struct objs *constrai
 	struct affinity *a;
 	struct spread *s;
 
-	OBJS_FOREACH(c, constraints)
-	{
+	OBJS_FOREACH (c, constraints) {
 		struct faults own = { .mem = f->mem };
 
 		constraint_faults(&own, c);
@@ -36,16 +35,14 @@ placement_faults(struct faults *f, const char *type, const struct objs *constrai
 			faults_add(f, "System jobs may not have a spread stanza");
 		return;
 	}
-	OBJS_FOREACH(a, affinities)
-	{
+	OBJS_FOREACH (a, affinities) {
 		struct faults own = { .mem = f->mem };
 
 		affinity_faults(&own, a);
 		faults_nest(f, &own, "Affinity %zu validation failed", a_i + 1);
 	}
 	if (spreads != NULL)
-		OBJS_FOREACH(s, spreads)
-		{
+		OBJS_FOREACH (s, spreads) {
 			struct faults own = { .mem = f->mem };
 
 			spread_faults(&own, s);
@@ -107,9 +104,7 @@ name_faults(struct faults *f, const struct task *t)
 static void
 task_faults(struct faults *f, const struct task *t, const struct task_group *g, const char *type)
 {
-	static const char *const hooks[] = { "prestart", "poststart", "poststop" };
 	struct constraint *c;
-	bool known = false;
 
 	name_faults(f, t);
 	if (empty(t->driver))
@@ -125,20 +120,13 @@ task_faults(struct faults *f, const struct task *t, const struct task_group *g, 
 	if (any_type(t->config) != ANY_MAP && any_type(t->config) != ANY_NULL)
 		faults_add(f, "config must be a map, not a %s", any_type_name(t->config));
 	placement_faults(f, type, &t->constraints, &t->affinities, NULL);
-	OBJS_FOREACH(c, &t->constraints)
-	if (str_eq(c->operand, "distinct_hosts") || str_eq(c->operand, "distinct_property"))
-		faults_add(f, "Constraint %zu has disallowed Operand at task level: %s", c_i + 1,
-		    c->operand);
+	OBJS_FOREACH (c, &t->constraints)
+		if (str_eq(c->operand, "distinct_hosts") || str_eq(c->operand, "distinct_property"))
+			faults_add(f, "Constraint %zu has disallowed Operand at task level: %s",
+			    c_i + 1, c->operand);
 	task_service_faults(f, t, g);
 	if (t->restart_policy != NULL)
 		restart_faults(f, t->restart_policy);
-	if (t->lifecycle != NULL) {
-		for (size_t i = 0; i < NELEM(hooks); i++)
-			known = known || str_eq(t->lifecycle->hook, hooks[i]);
-		if (!known)
-			faults_add(
-			    f, "Lifecycle validation failed: invalid hook: %s", t->lifecycle->hook);
-	}
 	faults_by_status(f, &task_model, t, FS_REFUSED);
 }
 
@@ -180,8 +168,7 @@ task_name_faults(struct faults *f, const struct task_group *g)
 	struct task *t;
 	int leaders = 0;
 
-	OBJS_FOREACH(t, &g->tasks)
-	{
+	OBJS_FOREACH (t, &g->tasks) {
 		if (strs_has(&names, t->name))
 			faults_add(f, "Task %zu redefines '%s'", t_i + 1, t->name);
 		strs_add(&names, f->mem, t->name);
@@ -211,8 +198,7 @@ group_faults(struct faults *f, const struct task_group *g, const char *type)
 	group_service_faults(&services, g);
 	faults_nest(f, &services, "Task group service validation failed");
 	faults_by_status(f, &task_group_model, g, FS_REFUSED);
-	OBJS_FOREACH(t, &g->tasks)
-	{
+	OBJS_FOREACH (t, &g->tasks) {
 		struct faults own = { .mem = f->mem };
 
 		task_faults(&own, t, g, type);
@@ -258,8 +244,7 @@ group_name_faults(struct faults *f, const struct job *j)
 	struct strs names = { 0 };
 	struct task_group *g;
 
-	OBJS_FOREACH(g, &j->groups)
-	{
+	OBJS_FOREACH (g, &j->groups) {
 		if (empty(g->name))
 			faults_add(f, "Job task group %zu missing name", g_i + 1);
 		else if (strs_has(&names, g->name))
@@ -276,8 +261,7 @@ job_faults(struct faults *f, const struct job *j)
 	head_faults(f, j);
 	placement_faults(f, j->type, &j->constraints, &j->affinities, &j->spreads);
 	group_name_faults(f, j);
-	OBJS_FOREACH(g, &j->groups)
-	{
+	OBJS_FOREACH (g, &j->groups) {
 		struct faults own = { .mem = f->mem };
 
 		group_faults(&own, g, j->type);
@@ -345,13 +329,20 @@ group_warnings(struct faults *f, const struct task_group *g)
 		    "destructive change "
 		    "would result in the simultaneous replacement of all allocations.",
 		    (long long)g->update->max_parallel, (long long)g->count);
-	OBJS_FOREACH(n, &g->networks)
-	if (n->mbits > 0)
-		faults_add(f, "mbits has been deprecated as of Nomad 0.12.0. Please remove mbits "
-			      "from the network block");
+	OBJS_FOREACH (n, &g->networks)
+		if (str_eq(n->mode, "bridge") || str_eq(n->mode, "none"))
+			faults_add(f,
+			    "network mode \"%s\" has no effect here: for pots network_mode in "
+			    "config decides",
+			    n->mode);
+	OBJS_FOREACH (n, &g->networks)
+		if (n->mbits > 0)
+			faults_add(f,
+			    "mbits has been deprecated as of Nomad 0.12.0. Please remove mbits "
+			    "from the network block");
 	faults_by_status(f, &task_group_model, g, FS_WARNED);
-	OBJS_FOREACH(t, &g->tasks)
-	task_warnings(f, t);
+	OBJS_FOREACH (t, &g->tasks)
+		task_warnings(f, t);
 }
 
 const char *
@@ -362,8 +353,7 @@ job_warnings(const struct job *j, struct arena *a)
 	autobuf struct buf out = BUF_INIT;
 	struct task_group *g;
 
-	OBJS_FOREACH(g, &j->groups)
-	{
+	OBJS_FOREACH (g, &j->groups) {
 		struct faults own = { .mem = a };
 
 		group_warnings(&own, g);

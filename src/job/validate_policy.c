@@ -142,8 +142,7 @@ spread_faults(struct faults *f, const struct spread *s)
 		faults_add(f, "Missing spread attribute");
 	if (s->weight <= 0 || s->weight > 100)
 		faults_add(f, "Spread stanza must have a positive weight from 0 to 100");
-	OBJS_FOREACH(t, &s->targets)
-	{
+	OBJS_FOREACH (t, &s->targets) {
 		if (strs_has(&seen, t->value))
 			faults_add(f, "Spread target value \"%s\" already defined", t->value);
 		strs_add(&seen, f->mem, t->value);

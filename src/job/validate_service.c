@@ -67,15 +67,18 @@ needs_port(const struct service_check *c)
 static const char *
 kind_fault(const struct service_check *c, struct faults *f)
 {
+	if (str_eq(c->type, "script") || str_eq(c->type, "grpc"))
+		return arena_printf(f->mem,
+		    "type \"%s\" is not supported yet, there are \"http\" and \"tcp\"", c->type);
 	if (str_eq(c->type, "http")) {
+		if (!empty(c->protocol) && !str_eq(c->protocol, "http"))
+			return arena_printf(f->mem,
+			    "protocol \"%s\" is not supported yet, there is \"http\"", c->protocol);
 		if (empty(c->path))
 			return "http type must have a valid http path";
 		if (strstr(c->path, "://") != NULL)
 			return "http type must have a relative http path";
-	} else if (str_eq(c->type, "script")) {
-		if (empty(c->command))
-			return "script type must have a valid script path";
-	} else if (!str_eq(c->type, "tcp") && !str_eq(c->type, "grpc")) {
+	} else if (!str_eq(c->type, "tcp")) {
 		return arena_printf(f->mem,
 		    "invalid type (\"%s\"), must be one of \"http\", \"tcp\", or \"script\" type",
 		    c->type == NULL ? "" : c->type);
@@ -177,8 +180,7 @@ service_faults(struct faults *f, const struct service *s)
 	if (!one_of(s->provider, providers))
 		faults_add(
 		    f, "Service provider must be \"consul\" or \"nomad\"; not \"%s\"", s->provider);
-	OBJS_FOREACH(c, &s->checks)
-	{
+	OBJS_FOREACH (c, &s->checks) {
 		if (empty(s->port_label) && empty(c->port_label) && needs_port(c)) {
 			faults_add(f,
 			    "Check %s invalid: check requires a port but neither check nor service "
@@ -198,8 +200,7 @@ group_service_faults(struct faults *f, const struct task_group *g)
 	struct service_check *c;
 	struct service *s;
 
-	OBJS_FOREACH(s, &g->services)
-	{
+	OBJS_FOREACH (s, &g->services) {
 		struct faults own = { .mem = f->mem };
 
 		service_faults(&own, s);
@@ -209,8 +210,7 @@ group_service_faults(struct faults *f, const struct task_group *g)
 			    "service \"%s\" cannot use address_mode=\"driver\", only services "
 			    "defined in a \"task\" block can use this mode",
 			    s->name);
-		OBJS_FOREACH(c, &s->checks)
-		{
+		OBJS_FOREACH (c, &s->checks) {
 			if (str_eq(c->type, "script") && empty(c->task_name) && empty(s->task_name))
 				faults_add(f,
 				    "Service [%s]->%s or Check %s must specify task parameter",
@@ -244,13 +244,13 @@ port_known(const char *label, const struct task *t, const struct task_group *g)
 {
 	struct network *n;
 
-	OBJS_FOREACH(n, &g->networks)
-	if (network_port(n, label) != NULL)
-		return true;
+	OBJS_FOREACH (n, &g->networks)
+		if (network_port(n, label) != NULL)
+			return true;
 	if (t->resources != NULL)
-		OBJS_FOREACH(n, &t->resources->networks)
-	if (network_port(n, label) != NULL)
-		return true;
+		OBJS_FOREACH (n, &t->resources->networks)
+			if (network_port(n, label) != NULL)
+				return true;
 	return false;
 }
 
@@ -270,8 +270,7 @@ task_check_faults(
 	struct strs names = { 0 };
 	struct service_check *c;
 
-	OBJS_FOREACH(c, &s->checks)
-	{
+	OBJS_FOREACH (c, &s->checks) {
 		if (strs_has(&names, c->name))
 			faults_add(f, "check \"%s\" is duplicate", c->name);
 		strs_add(&names, f->mem, c->name);
@@ -298,8 +297,7 @@ task_service_faults(struct faults *f, const struct task *t, const struct task_gr
 	struct strs known = { 0 };
 	struct service *s;
 
-	OBJS_FOREACH(s, &t->services)
-	{
+	OBJS_FOREACH (s, &t->services) {
 		const char *id = arena_printf(f->mem, "%s\n%s", s->name, s->port_label);
 		struct faults own = { .mem = f->mem };
 
@@ -355,8 +353,7 @@ ports_faults(struct faults *f, struct seen_ports *seen, const struct objs *ports
 {
 	struct port *p;
 
-	OBJS_FOREACH(p, ports)
-	{
+	OBJS_FOREACH (p, ports) {
 		if (empty(p->label))
 			faults_add(f, "Port without a label");
 		else if (strs_has(&seen->labels, p->label))
@@ -398,10 +395,10 @@ network_faults(struct faults *f, const struct task_group *g)
 	if (g->networks.n > 1)
 		faults_add(
 		    f, "Only one network block is allowed in a group; found %zu", g->networks.n);
-	OBJS_FOREACH(n, &g->networks)
-	one_network_faults(f, &seen, n, "taskgroup network");
-	OBJS_FOREACH(t, &g->tasks)
-	if (t->resources != NULL)
-		OBJS_FOREACH(n, &t->resources->networks)
-	one_network_faults(f, &seen, n, t->name);
+	OBJS_FOREACH (n, &g->networks)
+		one_network_faults(f, &seen, n, "taskgroup network");
+	OBJS_FOREACH (t, &g->tasks)
+		if (t->resources != NULL)
+			OBJS_FOREACH (n, &t->resources->networks)
+				one_network_faults(f, &seen, n, t->name);
 }

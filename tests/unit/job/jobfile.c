@@ -322,10 +322,10 @@ short_forms_and_tasks_without_a_group(void **state)
 	assert_string_equal(c[2]->r_target, ">= 1.0");
 	assert_string_equal(strmap_get(&t->meta, "a.b"), "1");
 	assert_string_equal(strmap_get(&t->meta, "c.d"), "true");
-	assert_string_equal(
-	    as_json(&a, t->config), "{\"command\":\"/bin/"
-				    "true\",\"mount\":[{\"type\":\"bind\"},{\"type\":\"tmpfs\"}],"
-				    "\"labels\":[{\"x\":[{\"y\":[{\"z\":null}]}]}]}");
+	assert_string_equal(as_json(&a, t->config),
+	    "{\"command\":\"/bin/"
+	    "true\",\"mount\":[{\"type\":\"bind\"},{\"type\":\"tmpfs\"}],"
+	    "\"labels\":[{\"x\":[{\"y\":[{\"z\":null}]}]}]}");
 }
 
 int

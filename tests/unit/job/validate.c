@@ -147,6 +147,12 @@ each_fault_is_named(void **state)
 		    "cannot be mapped to negative value -2" },
 		{ "", "network {\nmode = \"cni/x\"\n}", "",
 		    "network mode \"cni/x\" is not supported yet" },
+		{ "", "network {\nport \"a\" {\nhost_network = \"lan\"\n}\n}", "",
+		    "\"host_network\" is not supported yet" },
+		{ "", "", "lifecycle {\nhook = \"prestart\"\n}",
+		    "\"lifecycle\" is not supported yet" },
+		{ "", "", "service {\nport = \"nope\"\ncheck {\ntype = \"script\"\n}\n}",
+		    "type \"script\" is not supported yet" },
 		{ "", "volume \"v\" {\ntype = \"host\"\n}", "", "\"volume\" is not supported yet" },
 		{ "", "", "driver = \"\"", "Missing task driver" },
 		{ "", "", "resources {\nmemory = 5\n}", "minimum MemoryMB value is 10; got 5" },
@@ -220,7 +226,7 @@ good_jobs_have_neither_faults_nor_warnings(void **state)
 {
 	static const char *const in_group[] = {
 		"",
-		"network {\nmode = \"bridge\"\nport \"a\" {\nto = 80\n}\nport \"b\" {\nstatic = "
+		"network {\nmode = \"host\"\nport \"a\" {\nto = 80\n}\nport \"b\" {\nstatic = "
 		"80\n}\n}",
 		"constraint {\ndistinct_hosts = true\n}\nspread {\nattribute = "
 		"node.datacenter\ntarget \"dc1\" {\npercent = 100\n}\n}",
