@@ -45,13 +45,13 @@ struct pot_option {
 };
 
 enum pot_command_flags {
-	COMMAND_ROOT = 1,	/* changes something: root only */
-	COMMAND_ANYTIME = 2,	/* works before `pot init` */
-	COMMAND_NAME = 4,	/* a bare name may stand for -p name */
-	COMMAND_ARGS = 8,	/* what follows the options is its own business */
-	COMMAND_JSON = 16,	/* prints something: knows --json */
-	COMMAND_NO_ENV = 32,	/* needs no configuration */
-	COMMAND_LATER = 64	/* one of pot's verbs that is not there yet */
+	COMMAND_ROOT = 1,    /* changes something: root only */
+	COMMAND_ANYTIME = 2, /* works before `pot init` */
+	COMMAND_NAME = 4,    /* a bare name may stand for -p name */
+	COMMAND_ARGS = 8,    /* what follows the options is its own business */
+	COMMAND_JSON = 16,   /* prints something: knows --json */
+	COMMAND_NO_ENV = 32, /* needs no configuration */
+	COMMAND_LATER = 64   /* one of pot's verbs that is not there yet */
 };
 
 struct pot_call;
@@ -87,7 +87,7 @@ struct pot_call {
 
 /* ---- options ---- */
 bool given(const struct pot_call *c, char letter);
-const char *given_one(const struct pot_call *c, char letter);		/* the last one, or NULL */
+const char *given_one(const struct pot_call *c, char letter);	     /* the last one, or NULL */
 const char *const *given_all(const struct pot_call *c, char letter); /* NULL when none */
 /* -p, or the bare name; the table guarantees that one of them is there. */
 const char *given_pot(const struct pot_call *c);
@@ -126,15 +126,16 @@ int pot_cli_main(int argc, char **argv);
 extern const struct pot_command pot_cmd_help, pot_cmd_version, pot_cmd_completion;
 extern const struct pot_command pot_cmd_init, pot_cmd_deinit, pot_cmd_vnet_start, pot_cmd_vnet_stop,
     pot_cmd_config, pot_cmd_doctor;
-extern const struct pot_command pot_cmd_create_base, pot_cmd_import, pot_cmd_export, pot_cmd_prepare;
+extern const struct pot_command pot_cmd_create_base, pot_cmd_import, pot_cmd_export,
+    pot_cmd_prepare;
 extern const struct pot_command pot_cmd_create, pot_cmd_clone, pot_cmd_destroy, pot_cmd_prune;
-extern const struct pot_command pot_cmd_start, pot_cmd_stop, pot_cmd_term, pot_cmd_run, pot_cmd_exec,
-    pot_cmd_signal;
+extern const struct pot_command pot_cmd_start, pot_cmd_stop, pot_cmd_term, pot_cmd_run,
+    pot_cmd_exec, pot_cmd_signal;
 extern const struct pot_command pot_cmd_ps, pot_cmd_list, pot_cmd_show, pot_cmd_info, pot_cmd_net,
     pot_cmd_ports, pot_cmd_datasets, pot_cmd_last_run, pot_cmd_get_rss;
-extern const struct pot_command pot_cmd_set_cmd, pot_cmd_set_env, pot_cmd_set_hosts, pot_cmd_set_rss,
-    pot_cmd_set_attr, pot_cmd_get_attr, pot_cmd_export_ports, pot_cmd_add_dep;
-extern const struct pot_command pot_cmd_copy_in, pot_cmd_mount_in, pot_cmd_mount_out, pot_cmd_snapshot,
-    pot_cmd_revert;
+extern const struct pot_command pot_cmd_set_cmd, pot_cmd_set_env, pot_cmd_set_hosts,
+    pot_cmd_set_rss, pot_cmd_set_attr, pot_cmd_get_attr, pot_cmd_export_ports, pot_cmd_add_dep;
+extern const struct pot_command pot_cmd_copy_in, pot_cmd_mount_in, pot_cmd_mount_out,
+    pot_cmd_snapshot, pot_cmd_revert;
 
 #endif

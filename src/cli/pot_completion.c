@@ -68,7 +68,8 @@ bash_words(const struct pot_option *o, struct arena *mem, FILE *to)
 	const char *words = words_of(o->complete, mem);
 
 	if (lists(o->complete))
-		fprintf(to, "COMPREPLY=($(compgen -W \"$(%s 2>/dev/null)\" -- \"$cur\"))", listers[o->complete]);
+		fprintf(to, "COMPREPLY=($(compgen -W \"$(%s 2>/dev/null)\" -- \"$cur\"))",
+		    listers[o->complete]);
 	else if (words != NULL)
 		fprintf(to, "COMPREPLY=($(compgen -W \"%s\" -- \"$cur\"))", words);
 	else if (o->complete == COMPLETE_DIR)
@@ -111,7 +112,10 @@ bash(FILE *to, struct arena *mem)
 		for (const struct pot_option *o = c->options; o != NULL && o->letter != 0; o++)
 			fprintf(to, " -%c", o->letter);
 		fputs((c->flags & COMMAND_JSON) != 0 ? " --json" : "", to);
-		fputs((c->flags & COMMAND_NAME) != 0 ? " $([ \"${cur#-}\" = \"$cur\" ] && pot ls -q 2>/dev/null)" : "", to);
+		fputs((c->flags & COMMAND_NAME) != 0
+			  ? " $([ \"${cur#-}\" = \"$cur\" ] && pot ls -q 2>/dev/null)"
+			  : "",
+		    to);
 		fputs(str_eq(c->name, "help") ? " $(pot completion words)" : "", to);
 		fputs("\" -- \"$cur\")) ;;\n", to);
 	}
@@ -169,7 +173,8 @@ zsh(FILE *to, struct arena *mem)
 		fputc('\'', to);
 	}
 	fputs(")\n\tif (( CURRENT == 2 )); then\n\t\t_describe command commands\n\t\treturn\n\tfi\n"
-	      "\tlocal command=$words[2]\n\tshift words; (( CURRENT-- ))\n\tcase $command in\n", to);
+	      "\tlocal command=$words[2]\n\tshift words; (( CURRENT-- ))\n\tcase $command in\n",
+	    to);
 	for (size_t i = 0; pot_commands[i] != NULL; i++) {
 		const struct pot_command *c = pot_commands[i];
 
@@ -177,7 +182,8 @@ zsh(FILE *to, struct arena *mem)
 		for (const struct pot_option *o = c->options; o != NULL && o->letter != 0; o++)
 			zsh_option(o, mem, to);
 		fputs((c->flags & COMMAND_JSON) != 0 ? " '--json[print JSON]'" : "", to);
-		fputs((c->flags & COMMAND_NAME) != 0 ? " '1:pot:(($(pot ls -q 2>/dev/null)))'" : "", to);
+		fputs((c->flags & COMMAND_NAME) != 0 ? " '1:pot:(($(pot ls -q 2>/dev/null)))'" : "",
+		    to);
 		fputs(" ;;\n", to);
 	}
 	fputs("\tesac\n}\ncompdef _pot pot\n", to);
@@ -202,7 +208,8 @@ fish_option(const char *names, const struct pot_option *o, struct arena *mem, FI
 {
 	const char *words = words_of(o->complete, mem);
 
-	fprintf(to, "complete -c pot -n '__fish_seen_subcommand_from %s' -o %c -d ", names, o->letter);
+	fprintf(
+	    to, "complete -c pot -n '__fish_seen_subcommand_from %s' -o %c -d ", names, o->letter);
 	fish_text(o->meaning, to);
 	if (o->argument != NULL) {
 		fputs(" -r", to);
@@ -232,9 +239,15 @@ fish(FILE *to, struct arena *mem)
 		for (const struct pot_option *o = c->options; o != NULL && o->letter != 0; o++)
 			fish_option(names, o, mem, to);
 		if ((c->flags & COMMAND_JSON) != 0)
-			fprintf(to, "complete -c pot -n '__fish_seen_subcommand_from %s' -l json -d 'print JSON'\n", names);
+			fprintf(to,
+			    "complete -c pot -n '__fish_seen_subcommand_from %s' -l json -d 'print "
+			    "JSON'\n",
+			    names);
 		if ((c->flags & COMMAND_NAME) != 0)
-			fprintf(to, "complete -c pot -n '__fish_seen_subcommand_from %s' -a '(pot ls -q 2>/dev/null)'\n", names);
+			fprintf(to,
+			    "complete -c pot -n '__fish_seen_subcommand_from %s' -a '(pot ls -q "
+			    "2>/dev/null)'\n",
+			    names);
 	}
 }
 

@@ -20,8 +20,10 @@ done(struct pot_call *c, int rc, const struct err *e)
 static int
 run_copy_in(struct pot_call *c)
 {
-	struct pot_copy_in_options opt = { .source = given_one(c, 's'), .dest = given_one(c, 'd'),
-		.force_running = given(c, 'F'), .make_parent = given(c, 'c') };
+	struct pot_copy_in_options opt = { .source = given_one(c, 's'),
+		.dest = given_one(c, 'd'),
+		.force_running = given(c, 'F'),
+		.make_parent = given(c, 'c') };
 	struct err e;
 
 	return done(c, pot_copy_in(c->env, given_one(c, 'p'), &opt, &e), &e);
@@ -41,8 +43,11 @@ const struct pot_command pot_cmd_copy_in = { "copy-in", NULL, "copy files into a
 static int
 run_mount_in(struct pot_call *c)
 {
-	struct pot_mount_in_options opt = { .fscomp = given_one(c, 'f'), .dir = given_one(c, 'd'),
-		.dataset = given_one(c, 'z'), .target = given_one(c, 'm'), .read_only = given(c, 'r'),
+	struct pot_mount_in_options opt = { .fscomp = given_one(c, 'f'),
+		.dir = given_one(c, 'd'),
+		.dataset = given_one(c, 'z'),
+		.target = given_one(c, 'm'),
+		.read_only = given(c, 'r'),
 		.remount = given(c, 'w') && !given(c, 'r') };
 	struct err e;
 
@@ -74,8 +79,8 @@ static const struct pot_option mount_in_options[] = {
 	END,
 };
 const struct pot_command pot_cmd_mount_in = { "mount-in", NULL,
-	"mount a directory or a component in a pot, now and at each start", COMMAND_ROOT, mount_in_options,
-	NULL, run_mount_in, GROUP };
+	"mount a directory or a component in a pot, now and at each start", COMMAND_ROOT,
+	mount_in_options, NULL, run_mount_in, GROUP };
 
 static int
 run_mount_out(struct pot_call *c)

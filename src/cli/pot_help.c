@@ -11,8 +11,8 @@ synopsis(const struct pot_command *command, struct buf *out)
 {
 	buf_addf(out, "pot %s", command->name);
 	for (const struct pot_option *o = command->options; o != NULL && o->letter != 0; o++) {
-		bool must = (o->flags & OPTION_MUST) != 0
-		    && !(o->letter == 'p' && (command->flags & COMMAND_NAME) != 0);
+		bool must = (o->flags & OPTION_MUST) != 0 &&
+			    !(o->letter == 'p' && (command->flags & COMMAND_NAME) != 0);
 
 		buf_addf(out, must ? " -%c" : " [-%c", o->letter);
 		if (o->argument != NULL)
@@ -41,7 +41,8 @@ help_one(const struct pot_command *command, FILE *to)
 		fprintf(to, "  also spelt: %s\n", command->alias);
 	for (const struct pot_option *o = command->options; o != NULL && o->letter != 0; o++) {
 		table_cellf(&t, "  -%c %s", o->letter, o->argument != NULL ? o->argument : "");
-		table_cellf(&t, "%s%s", o->meaning, (o->flags & OPTION_MANY) != 0 ? " (may be repeated)" : "");
+		table_cellf(&t, "%s%s", o->meaning,
+		    (o->flags & OPTION_MANY) != 0 ? " (may be repeated)" : "");
 	}
 	if ((command->flags & COMMAND_JSON) != 0)
 		table_row(&t, "  --json", "print JSON, errors too", NULL);
@@ -108,7 +109,7 @@ const struct pot_command pot_cmd_help = {
 	.name = "help",
 	.summary = "what pot can do, or the options of one command",
 	.flags = COMMAND_NO_ENV | COMMAND_ARGS,
-	.rest = "[command]",
+	.rest = "command",
 	.run = run_help,
 	.group = "Information",
 };

@@ -37,7 +37,8 @@ run_create_base(struct pot_call *c)
 		if (!given(c, 'r'))
 			return fail_usage(c, "exactly one of -d, -t and -s is needed");
 		err_new(&e, ERR_UNSUPPORTED,
-		    "-r %s: FreeBSD releases do not run on this system: use -s SUITE (Debian), -t TARBALL or -d DIRECTORY",
+		    "-r %s: FreeBSD releases do not run on this system: use -s SUITE (Debian), -t "
+		    "TARBALL or -d DIRECTORY",
 		    given_one(c, 'r'));
 		return fail(c, &e);
 	}
@@ -46,15 +47,18 @@ run_create_base(struct pot_call *c)
 	if (name == NULL)
 		return fail_usage(c, "option -b is mandatory with -d and -t");
 	say_info(c, "base %s: files come from %s", name,
-	    given(c, 'd') ? given_one(c, 'd') : given(c, 't') ? given_one(c, 't') : given_one(c, 's'));
+	    given(c, 'd')   ? given_one(c, 'd')
+	    : given(c, 't') ? given_one(c, 't')
+			    : given_one(c, 's'));
 	if (pot_base_begin(c->env, name, &r, &e) < 0)
 		return fail(c, &e);
 	if (fill_base(c, r.root_dir, &e) < 0) {
 		pot_base_abort(c->env, &r);
 		return fail(c, &e);
 	}
-	return pot_base_commit(c->env, &r, given(c, 'r') ? given_one(c, 'r') : NULL, &e) < 0 ? fail(c, &e)
-											    : 0;
+	return pot_base_commit(c->env, &r, given(c, 'r') ? given_one(c, 'r') : NULL, &e) < 0
+		   ? fail(c, &e)
+		   : 0;
 }
 
 static const struct pot_option create_base_options[] = {
@@ -63,19 +67,20 @@ static const struct pot_option create_base_options[] = {
 	{ 't', "tarball", COMPLETE_FILE, 0, "unpack this file, or http(s) URL" },
 	{ 's', "suite", 0, 0, "install this Debian suite (needs the package debootstrap)" },
 	{ 'm', "mirror", 0, 0, "where the suite comes from" },
-	{ 'r', "release", 0, 0, "what to note as the system's release (FreeBSD: the release to fetch)" },
+	{ 'r', "release", 0, 0,
+	    "what to note as the system's release (FreeBSD: the release to fetch)" },
 	END,
 };
 const struct pot_command pot_cmd_create_base = { "create-base", NULL,
-	"make a base from a directory, a tarball or a Debian suite", COMMAND_ROOT, create_base_options, NULL,
-	run_create_base, "Making and removing pots" };
+	"make a base from a directory, a tarball or a Debian suite", COMMAND_ROOT,
+	create_base_options, NULL, run_create_base, "Making and removing pots" };
 
 /* ---- import ---- */
 
 /* The image under its own name, fetched and unpacked; nothing of it stays when that fails. */
 static int
-import_image(struct pot_call *c, const char *url, const char *pot, const char *tag, const char *name,
-    struct err *e)
+import_image(struct pot_call *c, const char *url, const char *pot, const char *tag,
+    const char *name, struct err *e)
 {
 	struct image_tool tool = call_image_tool(c);
 	struct image_result *image = arena_new(&c->mem, struct image_result);
@@ -115,7 +120,8 @@ refuse_key(struct pot_call *c)
 	if (!given(c, 'C') && c->env->conf.signature_pubkey[0] == '\0')
 		return 0;
 	err_new(&e, ERR_UNSUPPORTED,
-	    "signatures of images cannot be checked yet: import without -C and without POT_DEFAULT_SIGNATURE_PUBKEY, or verify the .skein.sig file beforehand");
+	    "signatures of images cannot be checked yet: import without -C and without "
+	    "POT_DEFAULT_SIGNATURE_PUBKEY, or verify the .skein.sig file beforehand");
 	return fail(c, &e);
 }
 
@@ -158,12 +164,14 @@ run_import(struct pot_call *c)
 static const struct pot_option import_options[] = {
 	{ 'p', "pot", 0, OPTION_MUST, "the image's name" },
 	{ 't', "tag", 0, OPTION_MUST, "its tag" },
-	{ 'U', "URL", COMPLETE_DIR, 0, "the registry: http, https, file or a directory; default: the current one" },
+	{ 'U', "URL", COMPLETE_DIR, 0,
+	    "the registry: http, https, file or a directory; default: the current one" },
 	{ 'C', "key", COMPLETE_FILE, 0, "a public key: not available yet" },
 	END,
 };
-const struct pot_command pot_cmd_import = { "import", NULL, "make a pot of an image from a registry",
-	COMMAND_ROOT | COMMAND_JSON, import_options, NULL, run_import, GROUP };
+const struct pot_command pot_cmd_import = { "import", NULL,
+	"make a pot of an image from a registry", COMMAND_ROOT | COMMAND_JSON, import_options, NULL,
+	run_import, GROUP };
 
 /* ---- export ---- */
 
@@ -179,16 +187,19 @@ export_files(const char *conf_dir, const char *root_dir, void *ctx, struct err *
 {
 	const struct exporting *x = ctx;
 
-	return image_pack(x->tool, conf_dir, root_dir, x->out_dir, x->pot, x->tag, x->level, x->replace,
-	    NULL, e);
+	return image_pack(
+	    x->tool, conf_dir, root_dir, x->out_dir, x->pot, x->tag, x->level, x->replace, NULL, e);
 }
 
 static int
 run_export(struct pot_call *c)
 {
 	struct image_tool tool = call_image_tool(c);
-	struct exporting x = { .tool = &tool, .pot = given_one(c, 'p'), .tag = given_one(c, 't'),
-		.level = 6, .replace = given(c, 'F') };
+	struct exporting x = { .tool = &tool,
+		.pot = given_one(c, 'p'),
+		.tag = given_one(c, 't'),
+		.level = 6,
+		.replace = given(c, 'F') };
 	uint64_t level;
 	struct err e;
 
@@ -207,7 +218,8 @@ run_export(struct pot_call *c)
 	}
 	x.out_dir = arena_strdup(&c->mem, dir);
 	free(dir);
-	if (pot_word_check("tag", x.tag, &e) < 0 || pot_lend(c->env, x.pot, export_files, &x, &e) < 0)
+	if (pot_word_check("tag", x.tag, &e) < 0 ||
+	    pot_lend(c->env, x.pot, export_files, &x, &e) < 0)
 		return fail(c, &e);
 	const char *path = arena_printf(&c->mem, "%s/%s_%s.xz", x.out_dir, x.pot, x.tag);
 	if (c->json) {
@@ -225,7 +237,8 @@ run_export(struct pot_call *c)
 static const struct pot_option export_options[] = {
 	{ 'p', "pot", COMPLETE_POT, OPTION_MUST, "the pot; it must not run" },
 	{ 't', "tag", 0, OPTION_MUST, "the image's tag" },
-	{ 'D', "directory", COMPLETE_DIR, 0, "where the three files go; default: the current directory" },
+	{ 'D', "directory", COMPLETE_DIR, 0,
+	    "where the three files go; default: the current directory" },
 	{ 'l', "level", 0, 0, "how hard to compress, 0 to 9; default 6" },
 	{ 'F', NULL, 0, 0, "replace an image of that name" },
 	{ 'A', NULL, 0, 0, "accepted: the current state is always what is exported" },
@@ -258,8 +271,11 @@ run_prepare(struct pot_call *c)
 		.alloc = given_one(c, 'a'),
 		.cmd = given(c, 'c') ? unquote_cmd(c, given_one(c, 'c')) : NULL,
 		.ports = given_all(c, 'e'),
-		.net = { .net = str_eq(net, "host") ? "inherit" : net, .stack = given_one(c, 'S'),
-		    .ip = given_all(c, 'i'), .bridge = given_one(c, 'B'), .dns = given_one(c, 'd') },
+		.net = { .net = str_eq(net, "host") ? "inherit" : net,
+		    .stack = given_one(c, 'S'),
+		    .ip = given_all(c, 'i'),
+		    .bridge = given_one(c, 'B'),
+		    .dns = given_one(c, 'd') },
 	};
 	char new_name[POT_NAME_MAX + 1];
 	struct err e;
@@ -269,10 +285,11 @@ run_prepare(struct pot_call *c)
 	if (pot_name_check(pot, &e) < 0 || pot_word_check("tag", tag, &e) < 0)
 		return fail(c, &e);
 	const char *image = pot_image_name(pot, tag, &c->mem);
-	/* Another prepare may have brought the image meanwhile: then it is there, which is all we want. */
-	if (!pot_is_there(c, image)
-	    && import_image(c, given(c, 'U') ? given_one(c, 'U') : "", pot, tag, image, &e) < 0
-	    && (e.kind != ERR_EXISTS || !pot_is_there(c, image)))
+	/* Another prepare may have brought the image meanwhile: then it is there, which is all we
+	 * want. */
+	if (!pot_is_there(c, image) &&
+	    import_image(c, given(c, 'U') ? given_one(c, 'U') : "", pot, tag, image, &e) < 0 &&
+	    (e.kind != ERR_EXISTS || !pot_is_there(c, image)))
 		return fail(c, &e);
 	if (pot_prepare(c->env, &opt, new_name, &e) < 0)
 		return fail(c, &e);
@@ -299,5 +316,5 @@ static const struct pot_option prepare_options[] = {
 	END,
 };
 const struct pot_command pot_cmd_prepare = { "prepare", NULL,
-	"import an image and make a pot of it, ready to start", COMMAND_ROOT | COMMAND_JSON, prepare_options,
-	NULL, run_prepare, GROUP };
+	"import an image and make a pot of it, ready to start", COMMAND_ROOT | COMMAND_JSON,
+	prepare_options, NULL, run_prepare, GROUP };

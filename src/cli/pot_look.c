@@ -159,8 +159,8 @@ static const struct pot_option ps_options[] = {
 	{ 'q', NULL, 0, 0, "only names" },
 	END,
 };
-const struct pot_command pot_cmd_ps = { "ps", NULL,
-	"running pots: id, address, host name and root", COMMAND_JSON, ps_options, NULL, run_ps, GROUP };
+const struct pot_command pot_cmd_ps = { "ps", NULL, "running pots: id, address, host name and root",
+	COMMAND_JSON, ps_options, NULL, run_ps, GROUP };
 
 /* ---- list ---- */
 
@@ -349,7 +349,8 @@ info_attributes(const struct pot_spec *spec, bool jail)
 	for (size_t i = 0; i < n; i++) {
 		if (attrs[i].jail != jail)
 			continue;
-		printf("\t\t%s: %s\n", attrs[i].name, spec->attr[i] != NULL ? spec->attr[i] : attrs[i].def);
+		printf("\t\t%s: %s\n", attrs[i].name,
+		    spec->attr[i] != NULL ? spec->attr[i] : attrs[i].def);
 	}
 }
 
@@ -373,8 +374,9 @@ info_network(struct pot_call *c, const struct pot_info *info)
 		printf(" %s", pot_port_text(&spec->ports[i], &c->mem));
 	putchar('\n');
 	for (size_t i = 0; i < info->state.n_maps; i++)
-		printf("\t\t%s port %u of the host leads to port %u\n", info->state.maps[i].udp ? "udp" : "tcp",
-		    info->state.maps[i].host_port, info->state.maps[i].pot_port);
+		printf("\t\t%s port %u of the host leads to port %u\n",
+		    info->state.maps[i].udp ? "udp" : "tcp", info->state.maps[i].host_port,
+		    info->state.maps[i].pot_port);
 }
 
 static void
@@ -414,7 +416,8 @@ info_text(struct pot_call *c, const struct pot_info *info)
 		if (spec->rss_cpus > 0)
 			printf("\t\tmax amount cpus: %u\n", spec->rss_cpus);
 		if (spec->rss_memory_bytes > 0)
-			printf("\t\tmax amount memory: %s\n", size_text(spec->rss_memory_bytes, text));
+			printf(
+			    "\t\tmax amount memory: %s\n", size_text(spec->rss_memory_bytes, text));
 	}
 	putchar('\n');
 }
@@ -513,8 +516,8 @@ run_info(struct pot_call *c)
 		if (pot_spec_load(c->env, given_pot(c), &c->mem, &spec, &e) < 0)
 			return 1;
 		return !given(c, 'r') ? 0
-				      : pot_state(c->env, given_pot(c), &c->mem, &s, &e) < 0
-			|| s.running != POT_RUNNING;
+				      : pot_state(c->env, given_pot(c), &c->mem, &s, &e) < 0 ||
+					    s.running != POT_RUNNING;
 	}
 	if (pot_info(c->env, given_pot(c), &c->mem, &info, &e) < 0)
 		return fail(c, &e);
@@ -538,8 +541,8 @@ static const struct pot_option info_options[] = {
 	{ 'E', NULL, 0, 0, "what it learns about itself, as shell exports" },
 	END,
 };
-const struct pot_command pot_cmd_info = { "info", NULL, "all about one pot", COMMAND_JSON | COMMAND_NAME,
-	info_options, NULL, run_info, GROUP };
+const struct pot_command pot_cmd_info = { "info", NULL, "all about one pot",
+	COMMAND_JSON | COMMAND_NAME, info_options, NULL, run_info, GROUP };
 
 /* ---- last-run-stats, get-rss ---- */
 
@@ -560,8 +563,8 @@ static const struct pot_option one_pot_options[] = {
 	END,
 };
 const struct pot_command pot_cmd_last_run = { "last-run-stats", NULL,
-	"how the last run of a pot ended, as JSON", COMMAND_JSON | COMMAND_NAME, one_pot_options, NULL,
-	run_last_run, GROUP };
+	"how the last run of a pot ended, as JSON", COMMAND_JSON | COMMAND_NAME, one_pot_options,
+	NULL, run_last_run, GROUP };
 
 static double
 mean_percent(struct pot_call *c, const char *name, uint64_t cpu_ns)
@@ -588,18 +591,22 @@ run_get_rss(struct pot_call *c)
 		return fail(c, &e);
 	}
 	if (given(c, 'J') || c->json) {
-		/* The keys, their order and the blanks are what nomad-pot-driver reads. Processor use is
-		 * the mean since the start; ticks are counted for a processor of 1000 MHz. */
+		/* The keys, their order and the blanks are what nomad-pot-driver reads. Processor
+		 * use is the mean since the start; ticks are counted for a processor of 1000 MHz.
+		 */
 		double percent = mean_percent(c, given_pot(c), u.cpu_ns);
 
-		printf("{ \"ResourceUsage\": { \"MemoryStats\": { \"RSS\" : %" PRIu64 ", \"Swap\" : %" PRIu64
+		printf("{ \"ResourceUsage\": { \"MemoryStats\": { \"RSS\" : %" PRIu64
+		       ", \"Swap\" : %" PRIu64
 		       " }, \"CpuStats\": { \"TotalTicks\": %.3f, \"Percent\": %d } } }\n",
 		    u.rss_bytes, u.swap_bytes, percent * 10, (int)(percent + 0.5));
 		return 0;
 	}
 	char rss[SIZE_TEXT], swap[SIZE_TEXT];
-	printf("\tcpu time (seconds): %.3f\n\tphysical memory : %s\n\tswap memory : %s\n\tprocesses : %u\n",
-	    (double)u.cpu_ns / 1e9, size_text(u.rss_bytes, rss), size_text(u.swap_bytes, swap), u.pids);
+	printf("\tcpu time (seconds): %.3f\n\tphysical memory : %s\n\tswap memory : "
+	       "%s\n\tprocesses : %u\n",
+	    (double)u.cpu_ns / 1e9, size_text(u.rss_bytes, rss), size_text(u.swap_bytes, swap),
+	    u.pids);
 	return 0;
 }
 

@@ -38,8 +38,8 @@ show_usage(const struct pot_row *row, const struct pot_usage *u)
 		return;
 	puts("\tNetwork port redirection");
 	for (size_t i = 0; i < row->state.n_maps; i++)
-		printf("\t\t%s%s port %u -> %s port %u\n", row->state.maps[i].udp ? "udp " : "", "*",
-		    row->state.maps[i].host_port, row->spec != NULL ? row->spec->ip : "",
+		printf("\t\t%s%s port %u -> %s port %u\n", row->state.maps[i].udp ? "udp " : "",
+		    "*", row->state.maps[i].host_port, row->spec != NULL ? row->spec->ip : "",
 		    row->state.maps[i].pot_port);
 }
 
@@ -64,7 +64,8 @@ show_json(struct jsonw *w, const struct pot_row *row, const struct pot_usage *u)
 
 /* 1 shown, 0 none of them, -1 failed (and told). */
 static int
-show_rows(struct pot_call *c, const struct pot_row *rows, size_t n, const char *only, struct jsonw *w)
+show_rows(
+    struct pot_call *c, const struct pot_row *rows, size_t n, const char *only, struct jsonw *w)
 {
 	int shown = 0;
 
@@ -124,8 +125,9 @@ static const struct pot_option show_options[] = {
 	{ 'q', NULL, 0, 0, "only names" },
 	END,
 };
-const struct pot_command pot_cmd_show = { "show", NULL, "what pots use: disk, memory, processors, ports",
-	COMMAND_JSON | COMMAND_NAME, show_options, NULL, run_show, GROUP };
+const struct pot_command pot_cmd_show = { "show", NULL,
+	"what pots use: disk, memory, processors, ports", COMMAND_JSON | COMMAND_NAME, show_options,
+	NULL, run_show, GROUP };
 
 /* ---- net ---- */
 
@@ -185,8 +187,8 @@ run_net(struct pot_call *c)
 		return fail(c, &e);
 	if (c->json)
 		return net_json(c, &v);
-	printf("bridge %s: %s\n\tinet %s (network %s)\n", v.bridge, v.up ? "up" : "down", or_dash(v.gateway),
-	    or_dash(v.network));
+	printf("bridge %s: %s\n\tinet %s (network %s)\n", v.bridge, v.up ? "up" : "down",
+	    or_dash(v.gateway), or_dash(v.network));
 	if (v.gateway6 != NULL && v.gateway6[0] != '\0')
 		printf("\tinet6 %s (network %s)\n", v.gateway6, or_dash(v.network6));
 	if (v.n_pairs == 0)
@@ -194,14 +196,14 @@ run_net(struct pot_call *c)
 	putchar('\n');
 	table_row(&t, "Interface", "Pot", "IPv4", "IPv6", NULL);
 	for (size_t i = 0; i < v.n_pairs; i++)
-		table_row(&t, or_dash(v.pairs[i].link), or_dash(v.pairs[i].pot), or_dash(v.pairs[i].ip),
-		    or_dash(v.pairs[i].ip6), NULL);
+		table_row(&t, or_dash(v.pairs[i].link), or_dash(v.pairs[i].pot),
+		    or_dash(v.pairs[i].ip), or_dash(v.pairs[i].ip6), NULL);
 	table_print(&t);
 	return 0;
 }
 
-const struct pot_command pot_cmd_net = { "net", NULL, "the bridge and the pairs that join pots to it",
-	COMMAND_JSON, NULL, NULL, run_net, GROUP };
+const struct pot_command pot_cmd_net = { "net", NULL,
+	"the bridge and the pairs that join pots to it", COMMAND_JSON, NULL, NULL, run_net, GROUP };
 
 static int
 run_ports(struct pot_call *c)
@@ -228,8 +230,8 @@ run_ports(struct pot_call *c)
 	return 0;
 }
 
-const struct pot_command pot_cmd_ports = { "ports", NULL, "the host's ports that lead to pots", COMMAND_JSON,
-	NULL, NULL, run_ports, GROUP };
+const struct pot_command pot_cmd_ports = { "ports", NULL, "the host's ports that lead to pots",
+	COMMAND_JSON, NULL, NULL, run_ports, GROUP };
 
 /* ---- datasets ---- */
 

@@ -116,8 +116,8 @@ similar_pot(struct pot_call *c)
 	struct pot_strs names = { NULL, 0 };
 	struct err ignored;
 
-	if (name == NULL || c->env == NULL
-	    || pot_names(c->env, POT_KIND_POT, &c->mem, &names, &ignored) < 0)
+	if (name == NULL || c->env == NULL ||
+	    pot_names(c->env, POT_KIND_POT, &c->mem, &names, &ignored) < 0)
 		return NULL;
 	const char *found = str_nearest(name, (const char *const *)names.at, names.n);
 	return found != NULL && !str_eq(found, name) ? found : NULL;
@@ -221,7 +221,8 @@ show_progress(void *ctx, const char *what, uint64_t done, uint64_t total)
 	if (c->verbosity < 1 || !isatty(STDERR_FILENO))
 		return;
 	if (total > 0)
-		fprintf(stderr, "\r\033[K%s: %s of %s", what, size_text(done, a), size_text(total, b));
+		fprintf(
+		    stderr, "\r\033[K%s: %s of %s", what, size_text(done, a), size_text(total, b));
 	else
 		fprintf(stderr, "\r\033[K%s: %s", what, size_text(done, a));
 	if (done == total)
@@ -309,16 +310,17 @@ parse(struct pot_call *c, int argc, char **argv)
 		else if (o == ':')
 			return fail_usage(c, "option -%c needs an argument", optopt);
 		else if (o == '?' || option_named(c->command, o) == NULL)
-			return fail_usage(c, optopt != 0 && optopt < 128 ? "option -%c is unknown"
-									 : "unknown long option",
+			return fail_usage(c,
+			    optopt != 0 && optopt < 128 ? "option -%c is unknown"
+							: "unknown long option",
 			    optopt);
 		else
 			remember(c, o, optarg);
 	}
 	c->argc = argc - optind;
 	c->argv = argv + optind;
-	if ((c->command->flags & COMMAND_ARGS) == 0 && c->argc > 0
-	    && str_eq(c->argv[c->argc - 1], "--json")) {
+	if ((c->command->flags & COMMAND_ARGS) == 0 && c->argc > 0 &&
+	    str_eq(c->argv[c->argc - 1], "--json")) {
 		c->json = true; /* `pot start web --json`: nobody means a pot of that name */
 		c->argc--;
 	}
@@ -367,7 +369,9 @@ open_env(struct pot_call *c)
 static int
 run(const struct pot_command *command, int argc, char **argv)
 {
-	struct pot_call c = { .command = command, .verbosity = 1, .mem = ARENA_INIT, .out = BUF_INIT };
+	struct pot_call c = {
+		.command = command, .verbosity = 1, .mem = ARENA_INIT, .out = BUF_INIT
+	};
 	int rc;
 
 	if ((command->flags & COMMAND_LATER) != 0) {

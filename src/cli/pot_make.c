@@ -10,7 +10,8 @@
 	}
 
 #define NET_ROWS(inherit)                                                                          \
-	{ 'N', "network", COMPLETE_NETWORK, 0, "inherit, public-bridge, alias or private-bridge; default: " inherit }, \
+	{ 'N', "network", COMPLETE_NETWORK, 0,                                                     \
+		"inherit, public-bridge, alias or private-bridge; default: " inherit },            \
 	    { 'i', "address", 0, OPTION_MANY, "an address, or auto" },                             \
 	    { 'B', "bridge", COMPLETE_BRIDGE, 0, "the private bridge" },                           \
 	    { 'S', "stack", COMPLETE_STACK, 0, "ipv4, ipv6 or dual" },                             \
@@ -106,7 +107,8 @@ run_destroy(struct pot_call *c)
 	if (given(c, 'q'))
 		c->verbosity = 0;
 	if (given(c, 'f') || given(c, 'B')) {
-		err_new(&e, ERR_UNSUPPORTED, "-f and -B: file system components and private bridges: not available yet");
+		err_new(&e, ERR_UNSUPPORTED,
+		    "-f and -B: file system components and private bridges: not available yet");
 		return fail(c, &e);
 	}
 	if ((name != NULL) == (base != NULL))
@@ -160,5 +162,6 @@ static const struct pot_option prune_options[] = {
 	{ 'q', NULL, 0, 0, "say errors only" },
 	END,
 };
-const struct pot_command pot_cmd_prune = { "prune", NULL, "remove prunable pots that have run and stopped",
-	COMMAND_ROOT | COMMAND_JSON, prune_options, NULL, run_prune, GROUP };
+const struct pot_command pot_cmd_prune = { "prune", NULL,
+	"remove prunable pots that have run and stopped", COMMAND_ROOT | COMMAND_JSON,
+	prune_options, NULL, run_prune, GROUP };

@@ -1,4 +1,5 @@
-/* The manual's list of commands, written from the table: docs/man/pot.8 holds it between two marks. */
+/* The manual's list of commands, written from the table: docs/man/pot.8 holds it between two marks.
+ */
 #include "cli/pot_cli.h"
 
 #include "base/str.h"
@@ -31,7 +32,8 @@ synopsis_line(const struct pot_command *c, FILE *to)
 	fprintf(to, ".It Nm pot Cm %s", c->name);
 	fputc('\n', to);
 	for (const struct pot_option *o = c->options; o != NULL && o->letter != 0; o++) {
-		bool must = (o->flags & OPTION_MUST) != 0 && !(o->letter == 'p' && (c->flags & COMMAND_NAME) != 0);
+		bool must = (o->flags & OPTION_MUST) != 0 &&
+			    !(o->letter == 'p' && (c->flags & COMMAND_NAME) != 0);
 
 		fprintf(to, must ? ".Fl %c" : ".Op Fl %c", o->letter);
 		if (o->argument != NULL)
@@ -43,7 +45,7 @@ synopsis_line(const struct pot_command *c, FILE *to)
 	if ((c->flags & COMMAND_NAME) != 0)
 		fputs(".Op Ar pot\n", to);
 	if (c->rest != NULL) {
-		fputc('.', to);
+		fputs(".Op", to);
 		argument(c->rest, to);
 		fputc('\n', to);
 	}
@@ -54,8 +56,8 @@ command(const struct pot_command *c, FILE *to)
 {
 	synopsis_line(c, to);
 	fputs(".Pp\n", to);
-	autofree char *sentence = xasprintf("%c%s.", c->summary[0] - ('a' <= c->summary[0] && c->summary[0] <= 'z') * 32,
-	    c->summary + 1);
+	autofree char *sentence = xasprintf("%c%s.",
+	    c->summary[0] - ('a' <= c->summary[0] && c->summary[0] <= 'z') * 32, c->summary + 1);
 	text_line(sentence, to);
 	if (c->alias != NULL)
 		fprintf(to, "Also spelt\n.Cm %s .\n", c->alias);
@@ -83,7 +85,8 @@ pot_mdoc(FILE *to)
 		if ((c->flags & COMMAND_LATER) != 0)
 			continue;
 		if (!str_eq(group, c->group)) {
-			fprintf(to, "%s.Ss %s\n.Bl -tag -width Ds\n", group != NULL ? ".El\n" : "", c->group);
+			fprintf(to, "%s.Ss %s\n.Bl -tag -width Ds\n", group != NULL ? ".El\n" : "",
+			    c->group);
 			group = c->group;
 		}
 		command(c, to);

@@ -16,7 +16,7 @@
 		0                                                                                  \
 	}
 
-enum { EXIT_COMMAND_FAILED = 125 };
+enum { EXIT_COMMAND_FAILED = 125, EXIT_NOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
 /* ---- start ---- */
 
@@ -103,8 +103,9 @@ static const struct pot_option stop_options[] = {
 	{ 's', NULL, 0, 0, "accepted and ignored" },
 	END,
 };
-const struct pot_command pot_cmd_stop = { "stop", NULL, "stop a pot, and clear up what is left of it",
-	COMMAND_ROOT | COMMAND_NAME | COMMAND_JSON, stop_options, NULL, run_stop, GROUP };
+const struct pot_command pot_cmd_stop = { "stop", NULL,
+	"stop a pot, and clear up what is left of it", COMMAND_ROOT | COMMAND_NAME | COMMAND_JSON,
+	stop_options, NULL, run_stop, GROUP };
 
 /* ---- exec and terminals ---- */
 
@@ -123,6 +124,18 @@ ask_for_terminal(struct pot_exec_options *opt)
 	}
 }
 
+/* As a shell has it: 127 when a running pot has no such command, 126 when it may not be run. */
+static int
+not_run_code(struct pot_call *c, const char *pot, const struct err *e)
+{
+	struct pot_state s;
+	struct err ignored;
+
+	if (pot_state(c->env, pot, &c->mem, &s, &ignored) < 0 || s.running != POT_RUNNING)
+		return 1;
+	return e->kind == ERR_ABSENT ? EXIT_NOT_FOUND : e->kind == ERR_RIGHTS ? EXIT_NOT_RUN : 1;
+}
+
 static int
 execute(struct pot_call *c, const char *pot, const struct pot_exec_options *opt)
 {
@@ -130,7 +143,10 @@ execute(struct pot_call *c, const char *pot, const struct pot_exec_options *opt)
 	struct err e;
 
 	fflush(stdout);
-	return pot_exec(c->env, pot, opt, &status, &e) < 0 ? fail(c, &e) : status;
+	if (pot_exec(c->env, pot, opt, &status, &e) == 0)
+		return status;
+	(void)fail(c, &e);
+	return not_run_code(c, pot, &e);
 }
 
 static int
@@ -138,8 +154,9 @@ run_exec(struct pot_call *c)
 {
 	const char *const *argv = (const char *const *)c->argv;
 	const char *pot = given_one(c, 'p');
-	struct pot_exec_options opt = { .env = given_all(c, 'e'), .user = given_one(c, 'U'),
-		.detach = given(c, 'd') };
+	struct pot_exec_options opt = {
+		.env = given_all(c, 'e'), .user = given_one(c, 'U'), .detach = given(c, 'd')
+	};
 
 	/* `pot exec web ls`: the name may also stand in front of the command. */
 	if (pot == NULL && c->argc > 0) {
@@ -156,7 +173,8 @@ run_exec(struct pot_call *c)
 		const struct passwd *pw = getpwnam(given_one(c, 'u'));
 
 		if (pw == NULL)
-			return fail_usage(c, "-u %s: this machine has no such user", given_one(c, 'u'));
+			return fail_usage(
+			    c, "-u %s: this machine has no such user", given_one(c, 'u'));
 		opt.user = arena_printf(&c->mem, "%ld", (long)pw->pw_uid);
 	}
 	opt.argv = argv;
@@ -227,8 +245,9 @@ static const struct pot_option run_options[] = {
 	{ 'f', NULL, 0, 0, "accepted: this command always starts it" },
 	END,
 };
-const struct pot_command pot_cmd_run = { "run", NULL, "start a pot when needed, and a root shell in it",
-	COMMAND_ROOT | COMMAND_NAME, run_options, NULL, run_run, GROUP };
+const struct pot_command pot_cmd_run = { "run", NULL,
+	"start a pot when needed, and a root shell in it", COMMAND_ROOT | COMMAND_NAME, run_options,
+	NULL, run_run, GROUP };
 
 /* ---- signal ---- */
 
@@ -236,10 +255,22 @@ static const struct {
 	const char *name;
 	int number;
 } signals[] = {
-	{ "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "KILL", SIGKILL },
-	{ "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "TERM", SIGTERM }, { "CONT", SIGCONT },
-	{ "STOP", SIGSTOP }, { "ALRM", SIGALRM }, { "WINCH", SIGWINCH }, { "PIPE", SIGPIPE },
-	{ "CHLD", SIGCHLD }, { "TTIN", SIGTTIN }, { "TTOU", SIGTTOU }, { "TSTP", SIGTSTP },
+	{ "HUP", SIGHUP },
+	{ "INT", SIGINT },
+	{ "QUIT", SIGQUIT },
+	{ "KILL", SIGKILL },
+	{ "USR1", SIGUSR1 },
+	{ "USR2", SIGUSR2 },
+	{ "TERM", SIGTERM },
+	{ "CONT", SIGCONT },
+	{ "STOP", SIGSTOP },
+	{ "ALRM", SIGALRM },
+	{ "WINCH", SIGWINCH },
+	{ "PIPE", SIGPIPE },
+	{ "CHLD", SIGCHLD },
+	{ "TTIN", SIGTTIN },
+	{ "TTOU", SIGTTOU },
+	{ "TSTP", SIGTSTP },
 #ifdef SIGINFO
 	{ "INFO", SIGINFO },
 #endif
@@ -274,12 +305,14 @@ run_signal(struct pot_call *c)
 	if (pot == NULL)
 		return fail_usage(c, "option -p is mandatory");
 	if (given(c, 'P') || given(c, 'm') || given(c, 'C')) {
-		err_new(&e, ERR_UNSUPPORTED, "-P, -m and -C: other processes than the main command: not available yet");
+		err_new(&e, ERR_UNSUPPORTED,
+		    "-P, -m and -C: other processes than the main command: not available yet");
 		return fail(c, &e);
 	}
 	if (number < 0)
-		return fail_usage(c, given(c, 's') ? "-s %s: is no signal of this system"
-						   : "%s is no signal of this system: say which by -s",
+		return fail_usage(c,
+		    given(c, 's') ? "-s %s: is no signal of this system"
+				  : "%s is no signal of this system: say which by -s",
 		    name);
 	if (pot_signal(c->env, pot, number, &e) < 0)
 		return fail(c, &e) && !given(c, 'f');

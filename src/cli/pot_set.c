@@ -38,7 +38,9 @@ run_set_cmd(struct pot_call *c)
 {
 	struct err e;
 
-	return done(c, pot_set_cmd(c->env, given_one(c, 'p'), unquote_cmd(c, given_one(c, 'c')), NULL, &e), &e);
+	return done(c,
+	    pot_set_cmd(c->env, given_one(c, 'p'), unquote_cmd(c, given_one(c, 'c')), NULL, &e),
+	    &e);
 }
 
 static const struct pot_option set_cmd_options[] = {
@@ -75,7 +77,8 @@ run_set_hosts(struct pot_call *c)
 
 static const struct pot_option set_hosts_options[] = {
 	POT_ROW,
-	{ 'H', "name:ip", 0, OPTION_MANY, "a line of /etc/hosts; replaces the whole set, none removes it" },
+	{ 'H', "name:ip", 0, OPTION_MANY,
+	    "a line of /etc/hosts; replaces the whole set, none removes it" },
 	END,
 };
 const struct pot_command pot_cmd_set_hosts = { "set-hosts", NULL, "set more lines of /etc/hosts",
@@ -116,8 +119,8 @@ static const struct pot_option set_attr_options[] = {
 	{ 'V', "value", 0, OPTION_MUST, "its value" },
 	END,
 };
-const struct pot_command pot_cmd_set_attr = { "set-attribute", "set-attr", "set an attribute of a pot",
-	COMMAND_ROOT, set_attr_options, NULL, run_set_attr, GROUP };
+const struct pot_command pot_cmd_set_attr = { "set-attribute", "set-attr",
+	"set an attribute of a pot", COMMAND_ROOT, set_attr_options, NULL, run_set_attr, GROUP };
 
 static int
 run_get_attr(struct pot_call *c)
@@ -162,8 +165,9 @@ static const struct pot_option get_attr_options[] = {
 	{ 'q', NULL, 0, 0, "only the value" },
 	END,
 };
-const struct pot_command pot_cmd_get_attr = { "get-attribute", "get-attr", "print an attribute of a pot",
-	COMMAND_JSON, get_attr_options, NULL, run_get_attr, "Information" };
+const struct pot_command pot_cmd_get_attr = { "get-attribute", "get-attr",
+	"print an attribute of a pot", COMMAND_JSON, get_attr_options, NULL, run_get_attr,
+	"Information" };
 
 static int
 run_export_ports(struct pot_call *c)
@@ -176,12 +180,13 @@ run_export_ports(struct pot_call *c)
 static const struct pot_option export_ports_options[] = {
 	POT_ROW,
 	{ 'e', "[tcp:|udp:]potport[:hostport]", 0, OPTION_MUST | OPTION_MANY,
-	    "a port inside the pot, and the host's port that leads there (else a free one is chosen)" },
+	    "a port inside the pot, and the host's port that leads there (else a free one is "
+	    "chosen)" },
 	END,
 };
 const struct pot_command pot_cmd_export_ports = { "export-ports", NULL,
-	"say which ports of a pot are reachable through the host", COMMAND_ROOT, export_ports_options,
-	NULL, run_export_ports, GROUP };
+	"say which ports of a pot are reachable through the host", COMMAND_ROOT,
+	export_ports_options, NULL, run_export_ports, GROUP };
 
 static int
 run_add_dep(struct pot_call *c)
@@ -196,5 +201,5 @@ static const struct pot_option add_dep_options[] = {
 	{ 'P', "pot", COMPLETE_POT, OPTION_MUST, "the pot that is started before it" },
 	END,
 };
-const struct pot_command pot_cmd_add_dep = { "add-dep", NULL, "let a pot depend on another", COMMAND_ROOT,
-	add_dep_options, NULL, run_add_dep, GROUP };
+const struct pot_command pot_cmd_add_dep = { "add-dep", NULL, "let a pot depend on another",
+	COMMAND_ROOT, add_dep_options, NULL, run_add_dep, GROUP };

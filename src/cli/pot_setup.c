@@ -20,7 +20,8 @@ run_init(struct pot_call *c)
 }
 
 static const struct pot_option init_options[] = {
-	{ 'm', NULL, 0, 0, "minimal: accepted; nothing outside pot's own directories is ever touched" },
+	{ 'm', NULL, 0, 0,
+	    "minimal: accepted; nothing outside pot's own directories is ever touched" },
 	{ 's', NULL, 0, 0, "leave syslogd alone: accepted, see -m" },
 	{ 'p', "file", COMPLETE_FILE, 0, "packet filter file: accepted, see -m" },
 	{ 'f', "file", COMPLETE_FILE, 0, "as -p" },
@@ -64,7 +65,8 @@ static const struct pot_option vnet_start_options[] = {
 	END,
 };
 const struct pot_command pot_cmd_vnet_start = { "vnet-start", "vnet-init",
-	"start the pots' virtual network", COMMAND_ROOT, vnet_start_options, NULL, run_vnet_start, GROUP };
+	"start the pots' virtual network", COMMAND_ROOT, vnet_start_options, NULL, run_vnet_start,
+	GROUP };
 
 static int
 run_vnet_stop(struct pot_call *c)
@@ -75,8 +77,8 @@ run_vnet_stop(struct pot_call *c)
 }
 
 const struct pot_command pot_cmd_vnet_stop = { "vnet-stop", NULL,
-	"stop the pots' virtual network, when no pot uses it", COMMAND_ROOT, NULL, NULL, run_vnet_stop,
-	GROUP };
+	"stop the pots' virtual network, when no pot uses it", COMMAND_ROOT, NULL, NULL,
+	run_vnet_stop, GROUP };
 
 /* ---- config ---- */
 
@@ -107,7 +109,8 @@ config_value(struct pot_call *c, size_t i)
 	if (config_names[i].key != NULL)
 		return pot_config_get(conf, config_names[i].key, &c->mem);
 	if (str_eq(config_names[i].name, "syslogd"))
-		return arena_printf(&c->mem, "-b 127.0.0.1 -b %s -a %s", conf->gateway, conf->network);
+		return arena_printf(
+		    &c->mem, "-b 127.0.0.1 -b %s -a %s", conf->gateway, conf->network);
 	return arena_printf(&c->mem, "%s/%s", conf->fs_root,
 	    str_eq(config_names[i].name, "pot_prefix") ? "jails" : "fscomp");
 }
@@ -165,15 +168,17 @@ run_config(struct pot_call *c)
 	const char *near = str_nearest(wanted, names, NELEM(names));
 	if (given(c, 'q'))
 		return 1;
-	err_new(&e, ERR_INPUT, near != NULL ? "\"%s\" is no name of a value: did you mean \"%s\"?"
-					    : "\"%s\" is no name of a value",
+	err_new(&e, ERR_INPUT,
+	    near != NULL ? "\"%s\" is no name of a value: did you mean \"%s\"?"
+			 : "\"%s\" is no name of a value",
 	    wanted, near);
 	return fail(c, &e);
 }
 
 static const struct pot_option config_options[] = {
 	{ 'g', "name", 0, 0,
-	    "fs_root, zfs_root, gateway, syslogd, pot_prefix, fscomp_prefix, network_stack, network, gateway6, network6, cache, run_dir, bridge, cgroup" },
+	    "fs_root, zfs_root, gateway, syslogd, pot_prefix, fscomp_prefix, network_stack, "
+	    "network, gateway6, network6, cache, run_dir, bridge, cgroup" },
 	{ 'a', NULL, 0, 0, "all keys of the configuration" },
 	{ 'q', NULL, 0, 0, "only the value" },
 	END,
@@ -216,8 +221,8 @@ run_doctor(struct pot_call *c)
 		left += !f[i].mended;
 		table_cell(&t, f[i].what);
 		table_cell(&t, f[i].why);
-		table_cellf(&t, "%s%s%s", f[i].mended ? "mended" : "not mended", f[i].error != NULL ? ": " : "",
-		    f[i].error != NULL ? f[i].error : "");
+		table_cellf(&t, "%s%s%s", f[i].mended ? "mended" : "not mended",
+		    f[i].error != NULL ? ": " : "", f[i].error != NULL ? f[i].error : "");
 	}
 	if (c->json) {
 		(void)doctor_json(c, f, n);
@@ -227,8 +232,9 @@ run_doctor(struct pot_call *c)
 	if (n == 0)
 		say_info(c, "nothing is left behind");
 	else if (left > 0)
-		say_info(c, mend ? "%zu of %zu findings could not be mended"
-				 : "%zu of %zu findings: run pot doctor without -n to mend them",
+		say_info(c,
+		    mend ? "%zu of %zu findings could not be mended"
+			 : "%zu of %zu findings: run pot doctor without -n to mend them",
 		    left, n);
 	else
 		say_info(c, "all %zu findings mended", n);
@@ -240,5 +246,5 @@ static const struct pot_option doctor_options[] = {
 	END,
 };
 const struct pot_command pot_cmd_doctor = { "doctor", NULL,
-	"find what no running pot owns, and put it right", COMMAND_ROOT | COMMAND_JSON, doctor_options, NULL,
-	run_doctor, GROUP };
+	"find what no running pot owns, and put it right", COMMAND_ROOT | COMMAND_JSON,
+	doctor_options, NULL, run_doctor, GROUP };

@@ -2,8 +2,10 @@
 
 /* pot's verbs that this release answers by name only. */
 #define LATER(id, text, what)                                                                      \
-	static const struct pot_command id = { .name = text, .summary = what,                      \
-		.flags = COMMAND_NO_ENV | COMMAND_ARGS | COMMAND_LATER, .group = "Later" }
+	static const struct pot_command id = { .name = text,                                       \
+		.summary = what,                                                                   \
+		.flags = COMMAND_NO_ENV | COMMAND_ARGS | COMMAND_LATER,                            \
+		.group = "Later" }
 
 LATER(later_rename, "rename", "give a pot another name");
 LATER(later_copy_out, "copy-out", "copy files out of a pot");

@@ -129,6 +129,10 @@ size_text(uint64_t bytes, char out[SIZE_TEXT])
 	if (unit == 0)
 		snprintf(out, SIZE_TEXT, "%" PRIu64 "B", bytes);
 	else
-		snprintf(out, SIZE_TEXT, n < 10 ? "%.2f%c" : n < 100 ? "%.1f%c" : "%.0f%c", n, units[unit]);
+		snprintf(out, SIZE_TEXT,
+		    n < 10    ? "%.2f%c"
+		    : n < 100 ? "%.1f%c"
+			      : "%.0f%c",
+		    n, units[unit]);
 	return out;
 }

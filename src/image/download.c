@@ -121,7 +121,8 @@ static int
 explain_status(long status, const char *url, struct err *e)
 {
 	if (status == 404 || status == 410)
-		return err_new(e, ERR_ABSENT, "get %s: there is no such file (HTTP status %ld)", url, status);
+		return err_new(
+		    e, ERR_ABSENT, "get %s: there is no such file (HTTP status %ld)", url, status);
 	if (status == 401 || status == 403)
 		return err_new(e, ERR_RIGHTS, "get %s: refused (HTTP status %ld)", url, status);
 	return err_new(e, ERR_REMOTE, "get %s: HTTP status %ld", url, status);

@@ -25,10 +25,10 @@
 struct image {
 	struct tool *tool;
 	const char *pot, *tag;
-	char *url;	/* of the image file */
-	char *dir;	/* its directory in the cache */
-	char *path;	/* its place there */
-	char *part;	/* the file being filled */
+	char *url;  /* of the image file */
+	char *dir;  /* its directory in the cache */
+	char *path; /* its place there */
+	char *part; /* the file being filled */
 	uint8_t digest[SKEIN_DIGEST];
 	struct buf meta, skein;
 };
@@ -53,7 +53,8 @@ fetch_small(struct image *i, struct err *e)
 
 	if (download(i->tool, skein, NULL, to_small, &i->skein, e) < 0) {
 		if (e->kind == ERR_ABSENT)
-			return err_ctx(e, "the registry has no image of pot %s with tag %s", i->pot, i->tag);
+			return err_ctx(
+			    e, "the registry has no image of pot %s with tag %s", i->pot, i->tag);
 		return err_ctx(e, "ask the registry");
 	}
 	if (digest_parse(i->skein.data, i->skein.len, i->digest, e) < 0)
@@ -61,14 +62,16 @@ fetch_small(struct image *i, struct err *e)
 	if (download(i->tool, meta, NULL, to_small, &i->meta, e) < 0) {
 		if (e->kind != ERR_ABSENT)
 			return -1;
-		report_note(&i->tool->report, "the registry has no %s: taken as an image that stands alone", meta);
+		report_note(&i->tool->report,
+		    "the registry has no %s: taken as an image that stands alone", meta);
 		buf_reset(&i->meta);
 	}
 	if (meta_parse(buf_str(&i->meta), i->meta.len, &parsed, e) < 0)
 		return err_ctx(e, "%s", meta);
 	if (parsed.origin[0] != '\0')
 		return err_new(e, ERR_UNSUPPORTED,
-		    "%s: is a layer upon %s_%s; layered images: not available yet: export it from a pot that is no clone",
+		    "%s: is a layer upon %s_%s; layered images: not available yet: export it from "
+		    "a pot that is no clone",
 		    i->url, parsed.origin, parsed.tag);
 	return 0;
 }
@@ -118,14 +121,15 @@ cached(struct image *i, struct err *e)
 static int
 use_cache_alone(struct image *i, struct err *e)
 {
-	autofree char *skein = xasprintf("%s.skein", i->path), *meta = xasprintf("%s.meta", i->path);
+	autofree char *skein = xasprintf("%s.skein", i->path),
+		      *meta = xasprintf("%s.meta", i->path);
 	struct err why;
 
 	buf_reset(&i->skein);
 	buf_reset(&i->meta);
-	if (buf_read_file(&i->skein, skein, META_FILE_MAX, &why) < 0
-	    || buf_read_file(&i->meta, meta, META_FILE_MAX, &why) < 0
-	    || digest_parse(i->skein.data, i->skein.len, i->digest, &why) < 0 || cached(i, &why) != 1)
+	if (buf_read_file(&i->skein, skein, META_FILE_MAX, &why) < 0 ||
+	    buf_read_file(&i->meta, meta, META_FILE_MAX, &why) < 0 ||
+	    digest_parse(i->skein.data, i->skein.len, i->digest, &why) < 0 || cached(i, &why) != 1)
 		return -1;
 	report_note(&i->tool->report, "%s; the copy in the cache is used", e->text);
 	return 0;
@@ -179,7 +183,9 @@ fill_part(struct image *i, struct filling *f, struct err *e)
 	skein_end(&f->digest, found);
 	if (memcmp(found, i->digest, sizeof(found)) != 0)
 		return err_new(e, ERR_CORRUPT,
-		    "%s: the checksum is wrong: the file is damaged, or its .skein belongs to another", i->url);
+		    "%s: the checksum is wrong: the file is damaged, or its .skein belongs to "
+		    "another",
+		    i->url);
 	if (fsync(f->fd) < 0)
 		return err_sys(e, "write %s", i->part);
 	return 0;
@@ -194,8 +200,8 @@ store_small(const struct image *i, const char *suffix, const struct buf *text, s
 
 	if (fd < 0)
 		return err_sys(e, "make %s", temp);
-	if (fd_write_all(fd, buf_str(text), text->len, e) < 0 || fsync(fd) < 0
-	    || rename(temp, path) < 0) {
+	if (fd_write_all(fd, buf_str(text), text->len, e) < 0 || fsync(fd) < 0 ||
+	    rename(temp, path) < 0) {
 		err_sys(e, "write %s", path);
 		(void)unlink(temp);
 		return -1;
@@ -254,8 +260,9 @@ make_dir(const char *path, struct err *e)
 int
 fetch(struct tool *t, const struct fetch *what, struct err *e)
 {
-	struct image i = { .tool = t, .pot = what->pot, .tag = what->tag, .meta = BUF_INIT,
-		.skein = BUF_INIT };
+	struct image i = {
+		.tool = t, .pot = what->pot, .tag = what->tag, .meta = BUF_INIT, .skein = BUF_INIT
+	};
 	const char *base = what->url[0] != '\0' ? what->url : ".";
 	size_t len = strlen(base);
 

@@ -20,15 +20,16 @@
 #include <signal.h>
 #include <stdint.h>
 
-/* One step of progress; `total` is 0 where it is not known. `what` is only valid during the call. */
+/* One step of progress; `total` is 0 where it is not known. `what` is only valid during the call.
+ */
 typedef void image_progress_fn(void *ctx, const char *what, uint64_t done, uint64_t total);
 /* A remark that a person should read: something was left out. */
 typedef void image_note_fn(void *ctx, const char *text);
 
 struct image_tool {
-	const char *program;	     /* path of pot-image */
-	/* Set by a signal handler of the caller: the call ends early, with kind ERR_SYS and EINTR. NULL:
-	 * no such wish. The handler must be installed without SA_RESTART. */
+	const char *program; /* path of pot-image */
+	/* Set by a signal handler of the caller: the call ends early, with kind ERR_SYS and EINTR.
+	 * NULL: no such wish. The handler must be installed without SA_RESTART. */
 	const volatile sig_atomic_t *stop;
 	image_progress_fn *progress; /* may be NULL */
 	image_note_fn *note;	     /* may be NULL */
@@ -46,7 +47,8 @@ int image_run(const struct image_tool *tool, const char *const argv[], struct im
 
 /* Brings an image into the cache, or finds it there unchanged. `url` is the registry's directory:
  * http://, https://, file:// or a path; empty means the current directory. ERR_ABSENT: the registry
- * has no such image; ERR_REMOTE: it cannot be reached; ERR_CORRUPT: checksum; ERR_FULL: no space. */
+ * has no such image; ERR_REMOTE: it cannot be reached; ERR_CORRUPT: checksum; ERR_FULL: no space.
+ */
 int image_fetch(const struct image_tool *tool, const char *url, const char *pot, const char *tag,
     const char *cache, struct image_result *out, struct err *e);
 

@@ -17,9 +17,11 @@ check_name(const char *what, const char *name, size_t len, const char *extra, st
 	if (len >= META_NAME)
 		return err_new(e, ERR_INPUT, "%s: longer than %d characters", what, META_NAME - 1);
 	for (size_t i = 0; i < len; i++)
-		if (!is_alnum(name[i]) && (i == 0 || strchr(extra, name[i]) == NULL || name[i] == '\0'))
+		if (!is_alnum(name[i]) &&
+		    (i == 0 || strchr(extra, name[i]) == NULL || name[i] == '\0'))
 			return err_new(e, ERR_INPUT,
-			    "%s \"%.*s\": must start with a letter or digit and hold only letters, digits and \"%s\"",
+			    "%s \"%.*s\": must start with a letter or digit and hold only letters, "
+			    "digits and \"%s\"",
 			    what, (int)len, name, extra);
 	return 0;
 }
@@ -41,8 +43,8 @@ name_check_tag(const char *what, const char *tag, struct err *e)
 }
 
 static int
-take_part(const char *what, const char *from, const char *to, const char *extra, char out[META_NAME],
-    struct err *e)
+take_part(const char *what, const char *from, const char *to, const char *extra,
+    char out[META_NAME], struct err *e)
 {
 	size_t len = (size_t)(to - from);
 
@@ -68,11 +70,11 @@ meta_parse(const char *data, size_t len, struct meta *out, struct err *e)
 	}
 	const char *end = data + len, *at = memchr(data, '@', len), *colon = memchr(data, ':', len);
 	if (colon == NULL || at == NULL || colon > at)
-		return err_new(e, ERR_INPUT,
-		    "meta file: must be \"-\" or <pot>:<tag>@<snapshot> on one line");
-	if (take_part("meta file: pot", data, colon, "_-.", m.origin, e) < 0
-	    || take_part("meta file: tag", colon + 1, at, "._-+", m.tag, e) < 0
-	    || take_part("meta file: snapshot", at + 1, end, "._-+:", m.snapshot, e) < 0)
+		return err_new(
+		    e, ERR_INPUT, "meta file: must be \"-\" or <pot>:<tag>@<snapshot> on one line");
+	if (take_part("meta file: pot", data, colon, "_-.", m.origin, e) < 0 ||
+	    take_part("meta file: tag", colon + 1, at, "._-+", m.tag, e) < 0 ||
+	    take_part("meta file: snapshot", at + 1, end, "._-+:", m.snapshot, e) < 0)
 		return -1;
 	*out = m;
 	return 0;
@@ -104,7 +106,8 @@ digest_parse(const char *data, size_t len, uint8_t out[SKEIN_DIGEST], struct err
 		int high = hex_value(data[2 * i]), low = hex_value(data[2 * i + 1]);
 
 		if (high < 0 || low < 0)
-			return err_new(e, ERR_INPUT, "skein file: byte %zu is not a hex digit", 2 * i);
+			return err_new(
+			    e, ERR_INPUT, "skein file: byte %zu is not a hex digit", 2 * i);
 		digest[i] = (uint8_t)(high << 4 | low);
 	}
 	memcpy(out, digest, sizeof(digest));

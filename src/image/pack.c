@@ -20,9 +20,9 @@ struct output {
 	struct tool *tool;
 	int fd;
 	struct skein digest;
-	struct err why;	    /* a failed write, kept while libarchive gives up */
+	struct err why; /* a failed write, kept while libarchive gives up */
 	struct archive *a;
-	uint64_t read;	    /* bytes of files so far */
+	uint64_t read; /* bytes of files so far */
 };
 
 static la_ssize_t
@@ -59,7 +59,8 @@ pack_entry(void *ctx, struct archive_entry *entry, int fd, struct err *e)
 	if (archive_write_header(o->a, entry) < ARCHIVE_WARN)
 		return write_failed(o, name != NULL ? name : "entry", e);
 	while (fd >= 0 && left > 0) {
-		ssize_t n = read(fd, block, left < (int64_t)sizeof(block) ? (size_t)left : sizeof(block));
+		ssize_t n =
+		    read(fd, block, left < (int64_t)sizeof(block) ? (size_t)left : sizeof(block));
 
 		if (n < 0)
 			return err_sys(e, "read %s", archive_entry_sourcepath(entry));
@@ -98,8 +99,8 @@ write_image(struct output *o, const struct pack *what, struct err *e)
 	o->a = new_writer(what->level);
 	if (archive_write_open(o->a, o, NULL, write_out, NULL) != ARCHIVE_OK)
 		return write_failed(o, "start the image", e);
-	if (walk(o->tool, what->conf_dir, "conf", pack_entry, o, e) < 0
-	    || walk(o->tool, what->root_dir, "m", pack_entry, o, e) < 0)
+	if (walk(o->tool, what->conf_dir, "conf", pack_entry, o, e) < 0 ||
+	    walk(o->tool, what->root_dir, "m", pack_entry, o, e) < 0)
 		return -1;
 	if (archive_write_close(o->a) != ARCHIVE_OK)
 		return write_failed(o, "finish the image", e);
@@ -132,7 +133,8 @@ static void
 names_make(struct names *n, const struct pack *what)
 {
 	for (int i = 0; i < FILES; i++) {
-		n->final[i] = xasprintf("%s/%s_%s.xz%s", what->out_dir, what->pot, what->tag, suffixes[i]);
+		n->final[i] =
+		    xasprintf("%s/%s_%s.xz%s", what->out_dir, what->pot, what->tag, suffixes[i]);
 		n->temp[i] = xasprintf("%s/.%s_%s.xz%s.%ld", what->out_dir, what->pot, what->tag,
 		    suffixes[i], (long)getpid());
 	}
@@ -200,7 +202,8 @@ pack(struct tool *t, const struct pack *what, struct err *e)
 		report_result(&t->report, "meta", "-");
 	}
 	if (o.a != NULL)
-		archive_write_free(o.a); /* after a failure: without writing more than libarchive must */
+		archive_write_free(
+		    o.a); /* after a failure: without writing more than libarchive must */
 	if (o.fd >= 0)
 		close(o.fd);
 	names_fini(&n);

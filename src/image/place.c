@@ -66,11 +66,13 @@ xattrs_clean(struct archive_entry *entry)
 	if (archive_entry_xattr_reset(entry) == 0)
 		return;
 	while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
-		if (name == NULL || n == NELEM(kept)
-		    || !(str_starts(name, "user.") || str_eq(name, "security.capability"))
-		    || str_starts(name, "user.overlay."))
+		if (name == NULL || n == NELEM(kept) ||
+		    !(str_starts(name, "user.") || str_eq(name, "security.capability")) ||
+		    str_starts(name, "user.overlay."))
 			continue;
-		kept[n] = (struct kept){ .name = xstrdup(name), .value = xmalloc(size + 1), .size = size };
+		kept[n] = (struct kept){
+			.name = xstrdup(name), .value = xmalloc(size + 1), .size = size
+		};
 		if (size > 0)
 			memcpy(kept[n].value, value, size);
 		n++;
@@ -86,9 +88,9 @@ xattrs_clean(struct archive_entry *entry)
 static int
 open_target(struct target *t, const struct place_to *to, struct err *e)
 {
-	int flags = ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_ACL
-	    | ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_SECURE_SYMLINKS
-	    | ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS;
+	int flags = ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_ACL |
+		    ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_SECURE_SYMLINKS |
+		    ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS;
 
 	if (geteuid() == 0)
 		flags |= ARCHIVE_EXTRACT_OWNER;
@@ -136,8 +138,10 @@ inner_name(const struct place *p, const char *entry, const char *path, struct er
 	unsigned depth = 0;
 
 	if (path[0] == '/') {
-		refuse(p, entry, path == entry ? "its name is absolute"
-					       : "it links to an absolute name of the archive", e);
+		refuse(p, entry,
+		    path == entry ? "its name is absolute"
+				  : "it links to an absolute name of the archive",
+		    e);
 		return NULL;
 	}
 	while (path[0] == '.' && path[1] == '/') {
@@ -173,7 +177,8 @@ find_target(struct place *p, const char *path, const char **rest)
 			*rest = path;
 			return &p->to[i];
 		}
-		if (strncmp(path, p->to[i].prefix, len) != 0 || (path[len] != '/' && path[len] != '\0'))
+		if (strncmp(path, p->to[i].prefix, len) != 0 ||
+		    (path[len] != '/' && path[len] != '\0'))
 			continue;
 		for (*rest = path + len; **rest == '/'; (*rest)++)
 			;
@@ -186,8 +191,8 @@ find_target(struct place *p, const char *path, const char **rest)
 
 /* 1: put it there, 0: leave it out, -1: refused. */
 static int
-check_kind(struct place *p, struct archive_entry *entry, const char *path, const char *rest,
-    struct err *e)
+check_kind(
+    struct place *p, struct archive_entry *entry, const char *path, const char *rest, struct err *e)
 {
 	switch (archive_entry_filetype(entry)) {
 	case AE_IFREG:
@@ -273,8 +278,9 @@ place_entry(struct place *p, struct archive_entry *entry, struct err *e)
 	if (raw == NULL)
 		raw = archive_entry_pathname_utf8(entry);
 	if (raw == NULL || raw[0] == '\0')
-		return err_new(e, ERR_INPUT, "%s: entry %" PRIu64 " refused: its name cannot be read",
-		    p->name, p->entries + 1);
+		return err_new(e, ERR_INPUT,
+		    "%s: entry %" PRIu64 " refused: its name cannot be read", p->name,
+		    p->entries + 1);
 	if (tool_check(p->tool, e) < 0)
 		return err_ctx(e, "unpack %s", p->name);
 	autofree char *path = xstrdup(raw);
@@ -301,8 +307,8 @@ place_data(struct place *p, const void *data, size_t len, int64_t offset, struct
 		return err_ctx(e, "unpack %s", p->name);
 	p->bytes += len;
 	if (offset < 0 || p->bytes > p->tool->max_bytes || (uint64_t)offset > p->tool->max_bytes)
-		return err_new(e, ERR_INPUT, "%s: larger than %" PRIu64 " MB (see --max-mb)", p->name,
-		    p->tool->max_bytes >> 20);
+		return err_new(e, ERR_INPUT, "%s: larger than %" PRIu64 " MB (see --max-mb)",
+		    p->name, p->tool->max_bytes >> 20);
 	if (archive_write_data_block(p->now->disk, data, len, offset) < ARCHIVE_OK)
 		return archive_err(p->now->disk, ERR_SYS, p->name, e);
 	return 0;
@@ -318,8 +324,9 @@ place_finish(struct place *p, struct err *e)
 			return archive_err(p->to[i].disk, ERR_SYS, p->name, e);
 	}
 	if (p->left_out > 0)
-		report_note(&p->tool->report, "%s: %" PRIu64 " device nodes left out: a pot has a /dev of its own",
-		    p->name, p->left_out);
+		report_note(&p->tool->report,
+		    "%s: %" PRIu64 " device nodes left out: a pot has a /dev of its own", p->name,
+		    p->left_out);
 	return 0;
 }
 

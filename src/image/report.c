@@ -58,8 +58,7 @@ parse_error(const char **at, const char *end, struct report_line *l)
 	char kind[32];
 	uint64_t sys;
 
-	if (!field(at, end, kind, sizeof(kind)) || !number(at, end, &sys)
-	    || sys > 4096)
+	if (!field(at, end, kind, sizeof(kind)) || !number(at, end, &sys) || sys > 4096)
 		return false;
 	unescape(*at, (size_t)(end - *at), l->text);
 	l->error.kind = err_kind_named(kind);
@@ -111,7 +110,8 @@ report_parse(const char *line, size_t len, struct report_line *out, struct err *
 	memset(out, 0, offsetof(struct report_line, text));
 	out->text[0] = '\0';
 	if (!field(&at, end, word, sizeof(word)) || !parse_line(word, at, end, out))
-		return err_new(e, ERR_INPUT, "report line: malformed: %.*s", (int)(len > 80 ? 80 : len), line);
+		return err_new(
+		    e, ERR_INPUT, "report line: malformed: %.*s", (int)(len > 80 ? 80 : len), line);
 	return 0;
 }
 
@@ -145,7 +145,8 @@ static void
 show_progress(const char *what, uint64_t done, uint64_t total)
 {
 	if (total > 0)
-		fprintf(stderr, "\r%s: %" PRIu64 " of %" PRIu64 " kB", what, done >> 10, total >> 10);
+		fprintf(
+		    stderr, "\r%s: %" PRIu64 " of %" PRIu64 " kB", what, done >> 10, total >> 10);
 	else
 		fprintf(stderr, "\r%s: %" PRIu64 " kB", what, done >> 10);
 	if (done == total)
@@ -158,8 +159,8 @@ report_progress(struct report *r, const char *what, uint64_t done, uint64_t tota
 	int64_t now = clock_mono_ns();
 	char head[80];
 
-	if (done != total && r->last_progress_ns != 0
-	    && now - r->last_progress_ns < PROGRESS_EVERY_MS * NS_PER_MS)
+	if (done != total && r->last_progress_ns != 0 &&
+	    now - r->last_progress_ns < PROGRESS_EVERY_MS * NS_PER_MS)
 		return;
 	r->last_progress_ns = now;
 	if (r->fd < 0) {

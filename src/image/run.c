@@ -38,7 +38,8 @@ take_line(struct run *r, const char *text, size_t len)
 	case REPORT_HELLO:
 		if (l.total != REPORT_VERSION)
 			return err_new(r->e, ERR_UNSUPPORTED,
-			    "%s speaks version %llu of its report, not %d: install both from one release",
+			    "%s speaks version %llu of its report, not %d: install both from one "
+			    "release",
 			    r->tool->program, (unsigned long long)l.total, REPORT_VERSION);
 		break;
 	case REPORT_PROGRESS:
@@ -136,7 +137,8 @@ start(const struct image_tool *tool, const char *const argv[], int write_end, pi
 	sigemptyset(&none);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	int rc = posix_spawn(pid, tool->program, &actions, &attr, (char **)(void *)args.at, environ);
+	int rc =
+	    posix_spawn(pid, tool->program, &actions, &attr, (char **)(void *)args.at, environ);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
 	VEC_FINI(&args);
@@ -177,11 +179,11 @@ image_run(const struct image_tool *tool, const char *const argv[], struct image_
 		return 0;
 	if (rc == 0 && !r.failed) {
 		if (WIFSIGNALED(status))
-			err_new(&why, ERR_REMOTE, "%s %s: killed by signal %d", tool->program, argv[0],
-			    WTERMSIG(status));
+			err_new(&why, ERR_REMOTE, "%s %s: killed by signal %d", tool->program,
+			    argv[0], WTERMSIG(status));
 		else
-			err_new(&why, ERR_REMOTE, "%s %s: ended with code %d and no word", tool->program,
-			    argv[0], WEXITSTATUS(status));
+			err_new(&why, ERR_REMOTE, "%s %s: ended with code %d and no word",
+			    tool->program, argv[0], WEXITSTATUS(status));
 	}
 	*e = why;
 	return -1;
@@ -214,8 +216,9 @@ image_pack(const struct image_tool *tool, const char *conf_dir, const char *root
     struct image_result *out, struct err *e)
 {
 	char number[16];
-	const char *const argv[] = { "pack", "--conf", conf_dir, "--root", root_dir, "--out", out_dir,
-		"--pot", pot, "--tag", tag, "--level", number, replace ? "--replace" : NULL, NULL };
+	const char *const argv[] = { "pack", "--conf", conf_dir, "--root", root_dir, "--out",
+		out_dir, "--pot", pot, "--tag", tag, "--level", number,
+		replace ? "--replace" : NULL, NULL };
 
 	snprintf(number, sizeof(number), "%d", level);
 	return image_run(tool, argv, out, e);

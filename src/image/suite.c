@@ -20,8 +20,9 @@ enum { LOOK_EVERY_MS = 200 };
 static const char *
 find_debootstrap(void)
 {
-	static const char *const places[] = { "/usr/sbin/debootstrap", "/usr/local/sbin/debootstrap",
-		"/usr/bin/debootstrap", "/usr/local/bin/debootstrap" };
+	static const char *const places[] = { "/usr/sbin/debootstrap",
+		"/usr/local/sbin/debootstrap", "/usr/bin/debootstrap",
+		"/usr/local/bin/debootstrap" };
 
 	for (size_t i = 0; i < NELEM(places); i++)
 		if (access(places[i], X_OK) == 0)
@@ -32,9 +33,10 @@ find_debootstrap(void)
 static int
 check_suite(const char *suite, struct err *e)
 {
-	if (suite[0] == '\0' || suite[0] == '-'
-	    || strspn(suite, "abcdefghijklmnopqrstuvwxyz0123456789.-") != strlen(suite))
-		return err_new(e, ERR_INPUT, "suite \"%s\": is not the name of a Debian suite", suite);
+	if (suite[0] == '\0' || suite[0] == '-' ||
+	    strspn(suite, "abcdefghijklmnopqrstuvwxyz0123456789.-") != strlen(suite))
+		return err_new(
+		    e, ERR_INPUT, "suite \"%s\": is not the name of a Debian suite", suite);
 	return 0;
 }
 
@@ -119,8 +121,8 @@ run_debootstrap(struct tool *t, const char *const argv[], const char *suite, str
 }
 
 int
-suite_make(struct tool *t, const char *suite, const char *mirror, const char *root_dir,
-    struct err *e)
+suite_make(
+    struct tool *t, const char *suite, const char *mirror, const char *root_dir, struct err *e)
 {
 	const char *program = find_debootstrap();
 	const char *const argv[] = { program, "--variant=minbase", suite, root_dir, mirror, NULL };
@@ -130,7 +132,8 @@ suite_make(struct tool *t, const char *suite, const char *mirror, const char *ro
 		return -1;
 	if (program == NULL)
 		return err_new(e, ERR_UNSUPPORTED,
-		    "suite %s: the program debootstrap is missing: install the package \"debootstrap\", or use a directory or a tarball",
+		    "suite %s: the program debootstrap is missing: install the package "
+		    "\"debootstrap\", or use a directory or a tarball",
 		    suite);
 	if (geteuid() != 0)
 		return err_new(e, ERR_RIGHTS, "suite %s: debootstrap needs root", suite);

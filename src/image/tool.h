@@ -28,7 +28,8 @@ void tool_catch_signals(void);
 int tool_check(struct tool *t, struct err *e);
 
 /* ---- directories (tree.c) ---- */
-/* An empty directory to fill: made when absent (*made says so), ERR_EXISTS when something is in it. */
+/* An empty directory to fill: made when absent (*made says so), ERR_EXISTS when something is in it.
+ */
 int tree_claim(const char *dir, bool *made, struct err *e);
 /* Removes what is in the directory, and itself when `itself`. Never follows a link. Best effort. */
 void tree_clear(const char *dir, bool itself);
@@ -55,8 +56,8 @@ struct fetch {
 	const char *url, *pot, *tag, *cache;
 };
 int fetch(struct tool *t, const struct fetch *what, struct err *e);
-int suite_make(struct tool *t, const char *suite, const char *mirror, const char *root_dir,
-    struct err *e);
+int suite_make(
+    struct tool *t, const char *suite, const char *mirror, const char *root_dir, struct err *e);
 
 /* ---- downloads (download.c) ---- */
 /* Bytes as they arrive; -1 with *e stops the download. */
@@ -71,8 +72,10 @@ struct archive_entry;
 /* fd gives the file's content, or -1 when the entry has none; closed by the walk. */
 typedef int walk_fn(void *ctx, struct archive_entry *entry, int fd, struct err *e);
 /* Entries are named below `prefix` ("" for none). Sockets and device nodes are left out with a note
- * (nodes beneath dev/ silently: every pot gets a /dev of its own). Sorted by name, one file system. */
-int walk(struct tool *t, const char *root, const char *prefix, walk_fn *fn, void *ctx, struct err *e);
+ * (nodes beneath dev/ silently: every pot gets a /dev of its own). Sorted by name, one file system.
+ */
+int walk(
+    struct tool *t, const char *root, const char *prefix, walk_fn *fn, void *ctx, struct err *e);
 
 /* ---- an archive's entries put beneath directories (place.c) ---- */
 struct place_to {
@@ -93,7 +96,8 @@ void place_free(struct place *p);
 struct archive;
 /* libarchive's last error as ours. */
 int archive_err(struct archive *a, enum err_kind otherwise, const char *what, struct err *e);
-/* Removes extended attributes that must not pass between machines (trusted.*, and what overlay keeps). */
+/* Removes extended attributes that must not pass between machines (trusted.*, and what overlay
+ * keeps). */
 void xattrs_clean(struct archive_entry *entry);
 
 #endif

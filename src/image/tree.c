@@ -36,8 +36,9 @@ tree_claim(const char *dir, bool *made, struct err *e)
 	return 0;
 }
 
-/* Takes ownership of fd. Depth is bounded by what the file system allows in one path, and each level
- * holds one descriptor, so a hostile depth ends here with EMFILE and is told by the caller's rmdir. */
+/* Takes ownership of fd. Depth is bounded by what the file system allows in one path, and each
+ * level holds one descriptor, so a hostile depth ends here with EMFILE and is told by the caller's
+ * rmdir. */
 static void
 clear_fd(int fd)
 {
@@ -51,8 +52,8 @@ clear_fd(int fd)
 	while ((found = readdir(d)) != NULL) {
 		if (is_dot(found->d_name) || unlinkat(dirfd(d), found->d_name, 0) == 0)
 			continue;
-		int below = openat(dirfd(d), found->d_name,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int below = openat(
+		    dirfd(d), found->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (below >= 0)
 			clear_fd(below);
 		(void)unlinkat(dirfd(d), found->d_name, AT_REMOVEDIR);

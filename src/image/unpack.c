@@ -57,12 +57,13 @@ explain_format(const char *path, const char *name, struct err *e)
 	struct archive_entry *entry;
 	unsigned char head[16] = { 0 };
 
-	if (archive_read_open_filename(a, path, READ_BLOCK) == ARCHIVE_OK
-	    && archive_read_next_header(a, &entry) == ARCHIVE_OK
-	    && archive_read_data(a, head, sizeof(head)) == (la_ssize_t)sizeof(head)
-	    && memcmp(head + 8, magic, sizeof(magic)) == 0)
+	if (archive_read_open_filename(a, path, READ_BLOCK) == ARCHIVE_OK &&
+	    archive_read_next_header(a, &entry) == ARCHIVE_OK &&
+	    archive_read_data(a, head, sizeof(head)) == (la_ssize_t)sizeof(head) &&
+	    memcmp(head + 8, magic, sizeof(magic)) == 0)
 		return err_new(e, ERR_UNSUPPORTED,
-		    "%s: is a ZFS stream, as pot writes it on FreeBSD; here an image is a tar archive: export it on a machine of this kind",
+		    "%s: is a ZFS stream, as pot writes it on FreeBSD; here an image is a tar "
+		    "archive: export it on a machine of this kind",
 		    name);
 	return err_new(e, ERR_CORRUPT, "%s: is not a tar archive", name);
 }
@@ -120,7 +121,8 @@ unpack_entries(struct tool *t, struct archive *a, struct place *p, const char *p
 		int wanted = place_entry(p, entry, e);
 		if (wanted < 0)
 			return -1;
-		if (wanted > 0 && archive_entry_hardlink(entry) == NULL && unpack_data(a, p, name, e) < 0)
+		if (wanted > 0 && archive_entry_hardlink(entry) == NULL &&
+		    unpack_data(a, p, name, e) < 0)
 			return -1;
 		report_progress(&t->report, "unpack", (uint64_t)archive_filter_bytes(a, -1), total);
 	}
@@ -155,7 +157,8 @@ to_fd(void *ctx, const void *data, size_t len, struct err *e)
 	return fd_write_all(*(const int *)ctx, data, len, e);
 }
 
-/* A URL's content in a file without a name's worth of trust: made for this run, removed after it. */
+/* A URL's content in a file without a name's worth of trust: made for this run, removed after it.
+ */
 static int
 download_temp(struct tool *t, const char *url, const char *dir, char **path, struct err *e)
 {

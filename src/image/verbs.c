@@ -12,7 +12,22 @@
 #include <unistd.h>
 
 /* Every option of every verb; which ones a verb needs and knows stands in its row. */
-enum option_id { URL, POT, TAG, CACHE, FROM, CONF, ROOT, OUT, LEVEL, SUITE, MIRROR, REPLACE, MAX_MB, OPTIONS };
+enum option_id {
+	URL,
+	POT,
+	TAG,
+	CACHE,
+	FROM,
+	CONF,
+	ROOT,
+	OUT,
+	LEVEL,
+	SUITE,
+	MIRROR,
+	REPLACE,
+	MAX_MB,
+	OPTIONS
+};
 #define BIT(o) (1u << (o))
 
 static const struct option longs[] = {
@@ -49,8 +64,9 @@ run_fetch(struct tool *t, char *const v[OPTIONS], struct err *e)
 static int
 run_unpack(struct tool *t, char *const v[OPTIONS], struct err *e)
 {
-	struct unpack what = { .from = v[FROM], .conf_dir = v[CONF], .root_dir = v[ROOT],
-		.cache = v[CACHE] };
+	struct unpack what = {
+		.from = v[FROM], .conf_dir = v[CONF], .root_dir = v[ROOT], .cache = v[CACHE]
+	};
 
 	return unpack(t, &what, e);
 }
@@ -58,13 +74,19 @@ run_unpack(struct tool *t, char *const v[OPTIONS], struct err *e)
 static int
 run_pack(struct tool *t, char *const v[OPTIONS], struct err *e)
 {
-	struct pack what = { .conf_dir = v[CONF], .root_dir = v[ROOT], .out_dir = v[OUT],
-		.pot = v[POT], .tag = v[TAG], .level = 6, .replace = v[REPLACE] != NULL };
+	struct pack what = { .conf_dir = v[CONF],
+		.root_dir = v[ROOT],
+		.out_dir = v[OUT],
+		.pot = v[POT],
+		.tag = v[TAG],
+		.level = 6,
+		.replace = v[REPLACE] != NULL };
 	uint64_t level;
 
 	if (v[LEVEL] != NULL) {
 		if (!str_u64(v[LEVEL], 9, &level))
-			return err_new(e, ERR_INPUT, "compression level \"%s\": must be 0 to 9", v[LEVEL]);
+			return err_new(
+			    e, ERR_INPUT, "compression level \"%s\": must be 0 to 9", v[LEVEL]);
 		what.level = (int)level;
 	}
 	return pack(t, &what, e);
@@ -85,7 +107,8 @@ run_suite(struct tool *t, char *const v[OPTIONS], struct err *e)
 static const struct verb verbs[] = {
 	{ "fetch", BIT(URL) | BIT(POT) | BIT(TAG) | BIT(CACHE), 0, run_fetch },
 	{ "unpack", BIT(FROM) | BIT(ROOT), BIT(CONF) | BIT(CACHE) | BIT(MAX_MB), run_unpack },
-	{ "pack", BIT(CONF) | BIT(ROOT) | BIT(OUT) | BIT(POT) | BIT(TAG), BIT(LEVEL) | BIT(REPLACE), run_pack },
+	{ "pack", BIT(CONF) | BIT(ROOT) | BIT(OUT) | BIT(POT) | BIT(TAG), BIT(LEVEL) | BIT(REPLACE),
+	    run_pack },
 	{ "copy", BIT(FROM) | BIT(ROOT), BIT(MAX_MB), run_copy },
 	{ "suite", BIT(SUITE) | BIT(ROOT), BIT(MIRROR), run_suite },
 };
@@ -127,7 +150,9 @@ read_options(const struct verb *verb, int argc, char **argv, char *v[OPTIONS])
 		if (o < 0 || o >= OPTIONS || ((verb->needs | verb->knows) & BIT(o)) == 0)
 			return usage();
 		free(v[o]);
-		v[o] = optarg == NULL ? xstrdup("") : (paths & BIT(o)) != 0 ? absolute(optarg) : xstrdup(optarg);
+		v[o] = optarg == NULL	       ? xstrdup("")
+		       : (paths & BIT(o)) != 0 ? absolute(optarg)
+					       : xstrdup(optarg);
 		seen |= BIT(o);
 	}
 	return optind != argc || (verb->needs & ~seen) != 0 ? usage() : 0;

@@ -71,8 +71,8 @@ hand_over(struct walker *w, struct archive_entry *entry, const char *path, struc
 {
 	autofd int fd = -1;
 
-	if (archive_entry_filetype(entry) == AE_IFREG && archive_entry_hardlink(entry) == NULL
-	    && archive_entry_size(entry) > 0) {
+	if (archive_entry_filetype(entry) == AE_IFREG && archive_entry_hardlink(entry) == NULL &&
+	    archive_entry_size(entry) > 0) {
 		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
 			return err_sys(e, "open %s", path);
@@ -147,7 +147,9 @@ run_walk(struct walker *w, const char *root, struct err *e)
 int
 walk(struct tool *t, const char *root, const char *prefix, walk_fn *fn, void *ctx, struct err *e)
 {
-	struct walker w = { .tool = t, .prefix = prefix, .root_len = strlen(root), .fn = fn, .ctx = ctx };
+	struct walker w = {
+		.tool = t, .prefix = prefix, .root_len = strlen(root), .fn = fn, .ctx = ctx
+	};
 	struct stat st;
 
 	if (stat(root, &st) < 0)

@@ -35,7 +35,8 @@ pot_lend(struct pot_env *env, const char *name, pot_lend_fn *fn, void *ctx, stru
 	if (pot_name_check(name, e) < 0 || need_root("export", e) < 0)
 		return -1;
 	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
-	if (lock < 0 || pot_spec_load(env, name, &mem, &spec, e) < 0 || run_recover(env, name, e) < 0)
+	if (lock < 0 || pot_spec_load(env, name, &mem, &spec, e) < 0 ||
+	    run_recover(env, name, e) < 0)
 		return -1;
 	if (run_is_live(env, name) != 0)
 		return err_new(e, ERR_BUSY, "pot %s is running: stop it first", name);

@@ -7,7 +7,8 @@
 #include "pot/pot.h"
 
 /* Called in a child process in which the pot's tree is put together, read-only, for the length of
- * the call; both paths are usable by programs it starts. What it returns is what pot_lend() returns. */
+ * the call; both paths are usable by programs it starts. What it returns is what pot_lend()
+ * returns. */
 typedef int pot_lend_fn(const char *conf_dir, const char *root_dir, void *ctx, struct err *e);
 
 /* Holds the pot's lock meanwhile. ERR_BUSY: it runs. */

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -143,6 +144,18 @@ class Machine:
         lines = self.run("cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
         rows = [line.split() for line in lines if ":" in line]
         return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows if len(row) > 3)
+
+    def http(self, url, pot=None, outside=False, timeout=3):
+        """The body that a GET gives, asked for from here, from inside a pot's network, or from the other host; None when
+        nobody answers."""
+        enter = self.neighbour.enter if outside else self.holder.enter
+        if pot:
+            pid = next(row["pid"] for row in self.pot_json("ps") if row["name"] == pot)
+            enter = ["nsenter", "-t", str(pid), "-n", "--"]
+        program = f"import urllib.request as u; print(u.urlopen({url!r}, timeout={timeout}).read().decode(), end='')"
+        result = subprocess.run([*enter, sys.executable, "-c", program], env=self.env, text=True, capture_output=True,
+                                timeout=60)
+        return result.stdout if result.returncode == 0 else None
 
     # ---- pot ----
 

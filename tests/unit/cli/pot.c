@@ -40,7 +40,9 @@ run(const char *const *words, int n)
 	return rc;
 }
 
-#define POT(...) run((const char *const[]){ "pot", __VA_ARGS__ }, (int)NELEM(((const char *const[]){ "pot", __VA_ARGS__ })))
+#define POT(...)                                                                                   \
+	run((const char *const[]){ "pot", __VA_ARGS__ },                                           \
+	    (int)NELEM(((const char *const[]){ "pot", __VA_ARGS__ })))
 
 static void
 says(const char *text)
@@ -93,8 +95,8 @@ static void
 aliases_lead_to_the_same_command(void **state)
 {
 	static const char *const pairs[][2] = { { "ls", "list" }, { "rollback", "revert" },
-		{ "snap", "snapshot" }, { "set-attr", "set-attribute" }, { "get-attr", "get-attribute" },
-		{ "vnet-init", "vnet-start" } };
+		{ "snap", "snapshot" }, { "set-attr", "set-attribute" },
+		{ "get-attr", "get-attribute" }, { "vnet-init", "vnet-start" } };
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(pairs); i++) {
@@ -157,7 +159,8 @@ tables_line_up(void **state)
 	table_row(&t, "12345", "x", NULL);
 	table_row(&t, "1", "much longer", "/p", NULL);
 	table_text(&t, &b);
-	assert_string_equal(buf_str(&b), "ID     Näme         Path\n12345  x\n1      much longer  /p\n");
+	assert_string_equal(
+	    buf_str(&b), "ID     Näme         Path\n12345  x\n1      much longer  /p\n");
 	assert_string_equal(size_text(0, text), "0B");
 	assert_string_equal(size_text(999, text), "999B");
 	assert_string_equal(size_text(1536, text), "1.50K");

@@ -100,7 +100,8 @@ make_archive(const char *file, const struct made *m, size_t n)
 		archive_entry_set_pathname(entry, m[i].name);
 		archive_entry_set_filetype(entry, m[i].kind);
 		archive_entry_set_perm(entry, 0755);
-		archive_entry_set_size(entry, m[i].data != NULL ? (int64_t)strlen(m[i].data) : m[i].size);
+		archive_entry_set_size(
+		    entry, m[i].data != NULL ? (int64_t)strlen(m[i].data) : m[i].size);
 		if (m[i].hard)
 			archive_entry_set_hardlink(entry, m[i].link);
 		else if (m[i].link != NULL)
@@ -152,8 +153,10 @@ refused(const struct made *m, size_t n, const char *word)
 static void
 names_that_would_leave_are_refused(void **state)
 {
-	const struct made absolute[] = { { "ok", NULL, "x", AE_IFREG }, { "/evil", NULL, "x", AE_IFREG } };
-	const struct made up[] = { { "ok", NULL, "x", AE_IFREG }, { "../evil", NULL, "x", AE_IFREG } };
+	const struct made absolute[] = { { "ok", NULL, "x", AE_IFREG },
+		{ "/evil", NULL, "x", AE_IFREG } };
+	const struct made up[] = { { "ok", NULL, "x", AE_IFREG },
+		{ "../evil", NULL, "x", AE_IFREG } };
 	const struct made inner[] = { { "a/b/../../../evil", NULL, "x", AE_IFREG } };
 	const struct made last[] = { { "a/..", NULL, NULL, AE_IFDIR } };
 
@@ -171,10 +174,12 @@ writing_through_links_is_refused(void **state)
 
 	(void)state;
 	snprintf(out, sizeof(out), "%s", dir);
-	const struct made through[] = { { "way", out, NULL, AE_IFLNK }, { "way/evil", NULL, "x", AE_IFREG } };
-	const struct made relative[] = { { "way", "..", NULL, AE_IFLNK }, { "way/evil", NULL, "x", AE_IFREG } };
-	const struct made deeper[] = { { "d", NULL, NULL, AE_IFDIR }, { "d/way", "../..", NULL, AE_IFLNK },
-		{ "d/way/evil", NULL, "x", AE_IFREG } };
+	const struct made through[] = { { "way", out, NULL, AE_IFLNK },
+		{ "way/evil", NULL, "x", AE_IFREG } };
+	const struct made relative[] = { { "way", "..", NULL, AE_IFLNK },
+		{ "way/evil", NULL, "x", AE_IFREG } };
+	const struct made deeper[] = { { "d", NULL, NULL, AE_IFDIR },
+		{ "d/way", "../..", NULL, AE_IFLNK }, { "d/way/evil", NULL, "x", AE_IFREG } };
 	refused(through, 2, "way/evil");
 	refused(relative, 2, "way/evil");
 	refused(deeper, 3, "d/way/evil");
@@ -201,7 +206,8 @@ hard_links_to_the_outside_are_refused(void **state)
 static void
 links_that_only_point_somewhere_are_fine(void **state)
 {
-	const struct made m[] = { { "etc", NULL, NULL, AE_IFDIR }, { "etc/mtab", "/proc/mounts", NULL, AE_IFLNK },
+	const struct made m[] = { { "etc", NULL, NULL, AE_IFDIR },
+		{ "etc/mtab", "/proc/mounts", NULL, AE_IFLNK },
 		{ "./bin", "usr/bin", NULL, AE_IFLNK }, { "up", "../../..", NULL, AE_IFLNK } };
 	char target[64] = "";
 
@@ -215,7 +221,8 @@ links_that_only_point_somewhere_are_fine(void **state)
 static void
 device_nodes_stay_out(void **state)
 {
-	const struct made dev[] = { { "dev", NULL, NULL, AE_IFDIR }, { "dev/null", NULL, NULL, AE_IFCHR } };
+	const struct made dev[] = { { "dev", NULL, NULL, AE_IFDIR },
+		{ "dev/null", NULL, NULL, AE_IFCHR } };
 	const struct made other[] = { { "disk", NULL, NULL, AE_IFCHR } };
 	struct stat st;
 
@@ -247,10 +254,13 @@ sizes_are_bounded(void **state)
 static void
 names_of_an_image_are_conf_and_m(void **state)
 {
-	const struct made m[] = { { "conf/pot.conf", NULL, "x", AE_IFREG }, { "home/x", NULL, "x", AE_IFREG } };
+	const struct made m[] = { { "conf/pot.conf", NULL, "x", AE_IFREG },
+		{ "home/x", NULL, "x", AE_IFREG } };
 	const struct made cross[] = { { "conf/pot.conf", NULL, "x", AE_IFREG },
 		{ "m/x", "conf/pot.conf", NULL, AE_IFREG, 0, true } };
-	struct unpack what = { .from = at("i.tar"), .root_dir = at("root"), .conf_dir = at("conf") };
+	struct unpack what = {
+		.from = at("i.tar"), .root_dir = at("root"), .conf_dir = at("conf")
+	};
 	struct stat st;
 	struct err e;
 
@@ -310,8 +320,12 @@ make_pot(void)
 static int
 pack_pot(struct err *e)
 {
-	struct pack what = { .conf_dir = at("pconf"), .root_dir = at("proot"), .out_dir = at("reg"),
-		.pot = "web", .tag = "1.0", .level = 1 };
+	struct pack what = { .conf_dir = at("pconf"),
+		.root_dir = at("proot"),
+		.out_dir = at("reg"),
+		.pot = "web",
+		.tag = "1.0",
+		.level = 1 };
 
 	mkdir(at("reg"), 0755);
 	return pack(&tool, &what, e);
@@ -328,7 +342,9 @@ fetch_pot(struct err *e)
 static void
 what_is_packed_comes_out_again(void **state)
 {
-	struct unpack what = { .from = at("reg/web_1.0.xz"), .root_dir = at("r2"), .conf_dir = at("c2") };
+	struct unpack what = {
+		.from = at("reg/web_1.0.xz"), .root_dir = at("r2"), .conf_dir = at("c2")
+	};
 	struct stat st, same;
 	struct err e;
 
@@ -370,7 +386,9 @@ an_image_cut_short_is_refused(void **state)
 	assert_int_equal(stat(at("reg/web_1.0.xz"), &st), 0);
 	for (off_t size = st.st_size - 1; size > 0; size = size * 3 / 4 - 3) {
 		assert_int_equal(truncate(at("reg/web_1.0.xz"), size), 0);
-		what = (struct unpack){ .from = at("reg/web_1.0.xz"), .root_dir = at("r3"), .conf_dir = at("c3") };
+		what = (struct unpack){
+			.from = at("reg/web_1.0.xz"), .root_dir = at("r3"), .conf_dir = at("c3")
+		};
 		assert_int_equal(unpack(&tool, &what, &e), -1);
 		assert_int_equal(e.kind, ERR_CORRUPT);
 		assert_int_equal(stat(at("r3"), &root), -1);
