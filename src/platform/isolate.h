@@ -69,7 +69,7 @@ struct isolate_spec {
 	size_t n_files;
 	const char *const *cgroups; /* directories to join, v1 or v2, as the limits made them */
 	struct isolate_process process;
-	bool persist; /* init stays when the command has ended */
+	bool persist; /* init stays when the command has ended; without argv it stays with no command */
 };
 
 /* The keeper's side of a running isolate. */

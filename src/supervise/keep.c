@@ -74,16 +74,6 @@ waiting_mask(sigset_t *mask)
 	sigdelset(mask, SIGUSR1);
 }
 
-int
-keep_stop_value(int signal, long long grace_ms)
-{
-	long long units = grace_ms < 0 ? 0 : grace_ms / KEEP_GRACE_UNIT_MS + 1;
-
-	if (units > KEEP_GRACE_MAX)
-		units = KEEP_GRACE_MAX;
-	return (signal & ((1 << KEEP_STOP_SIGNAL_BITS) - 1)) | (int)(units << KEEP_STOP_SIGNAL_BITS);
-}
-
 /* ---- words to the starter ---- */
 
 static void

@@ -26,7 +26,6 @@ enum keep_tag {
 /* SIGTERM asks to stop; its value may hold another signal and another patience. SIGUSR1 kills. A value
  * with KEEP_NO_FINISH says that the sender walks the run down. */
 enum { KEEP_NO_FINISH = 1 << 30, KEEP_STOP_SIGNAL_BITS = 7, KEEP_GRACE_UNIT_MS = 10, KEEP_GRACE_MAX = (1 << 22) - 2 };
-int keep_stop_value(int signal, long long grace_ms);
 
 /* The whole life of a keeper; sock: where the launch comes from. Returns its exit code. */
 int keep_main(int sock);

@@ -304,10 +304,20 @@ stop_by(pid_t pid, uint64_t start, int sig, int value, int timeout_ms, struct er
 	return ended < 0 ? -1 : 0;
 }
 
+static int
+stop_value(int signal, long long grace_ms)
+{
+	long long units = grace_ms < 0 ? 0 : grace_ms / KEEP_GRACE_UNIT_MS + 1;
+
+	if (units > KEEP_GRACE_MAX)
+		units = KEEP_GRACE_MAX;
+	return (signal & ((1 << KEEP_STOP_SIGNAL_BITS) - 1)) | (int)(units << KEEP_STOP_SIGNAL_BITS);
+}
+
 int
 keeper_stop_with(pid_t pid, uint64_t start, int signal, int64_t grace_ms, int timeout_ms, struct err *e)
 {
-	return stop_by(pid, start, SIGTERM, keep_stop_value(signal, grace_ms) | KEEP_NO_FINISH, timeout_ms, e);
+	return stop_by(pid, start, SIGTERM, stop_value(signal, grace_ms) | KEEP_NO_FINISH, timeout_ms, e);
 }
 
 int

@@ -121,7 +121,7 @@ check_inside(const struct isolate_spec *s, struct err *e)
 	for (size_t i = 0; s->cgroups != NULL && s->cgroups[i] != NULL; i++)
 		if (need_absolute("cgroup", s->cgroups[i], false, e) < 0)
 			return -1;
-	if (s->process.argv == NULL && !s->process.login)
+	if (s->process.argv == NULL && !s->process.login && !s->persist)
 		return err_new(e, ERR_INPUT, "launch: no command");
 	if (s->persist && !(s->what & ISOLATE_PID))
 		return err_new(e, ERR_INPUT, "launch: only a pot can persist without its command");

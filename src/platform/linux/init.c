@@ -349,13 +349,16 @@ init_main(const struct init_start *s)
 	if (set_up(s, &e) < 0)
 		fail(s->channel, &e);
 	tell(s->channel, &event);
-	if (process_prepare(&s->spec->process, &ready, &e) < 0)
+	bool command = s->spec->process.argv != NULL || !s->spec->persist;
+	if (command && process_prepare(&s->spec->process, &ready, &e) < 0)
 		fail(s->channel, &e);
-	memcpy(ready.stdio, s->stdio, sizeof(ready.stdio));
 	wait_for_go(s->channel);
-	life.command = spawn_command(&ready, &e);
-	if (life.command < 0)
-		fail(s->channel, &e);
+	if (command) {
+		memcpy(ready.stdio, s->stdio, sizeof(ready.stdio));
+		life.command = spawn_command(&ready, &e);
+		if (life.command < 0)
+			fail(s->channel, &e);
+	}
 	event.kind = ISOLATE_STARTED;
 	tell(s->channel, &event);
 	/* only the command holds its descriptors from now on */

@@ -541,6 +541,12 @@ a_persistent_pot_outlives_its_command(void **state)
 	CHECK_OK(keeper_stop(k.pid, k.start, -1, &e));
 	assert_int_equal(keeper_native.wait(&k, -1, &x, &e), 1);
 	assert_int_equal(x.code, 6);
+	l = a_pot(NULL);
+	l.isolate.persist = true;
+	k = running(&l);
+	assert_int_equal(keeper_native.wait(&k, 20, &x, &e), 0);
+	CHECK_OK(keeper_stop(k.pid, k.start, -1, &e));
+	assert_int_equal(keeper_native.wait(&k, -1, &x, &e), 1);
 }
 
 static void
