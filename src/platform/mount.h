@@ -73,6 +73,12 @@ int beneath_mkdirs(int root_fd, const char *path, mode_t mode, struct err *e);
 int beneath_write(int root_fd, const char *path, mode_t mode, const void *data, size_t len, struct err *e);
 /* 1: is there (link not followed); 0: is not; -1: cannot tell. */
 int beneath_exists(int root_fd, const char *path, struct err *e);
+/* Holds fast what the path (relative to root_fd) means now: nothing on the way may be a link, and none
+ * may lead out. An O_PATH descriptor; path_of_fd() names it for others. */
+int beneath_pin(int root_fd, const char *path, struct err *e);
+/* A path by which other processes reach what the descriptor of this one stands for, while it is open. */
+enum { PATH_OF_FD = 64 };
+void path_of_fd(int fd, char out[PATH_OF_FD]);
 /* Removes a file, or an empty directory; ERR_ABSENT when it is not there. */
 int beneath_remove(int root_fd, const char *path, struct err *e);
 

@@ -90,6 +90,9 @@ exit_parse(const char *text, size_t len, struct keeper_exit *out, struct err *e)
 	    !number(copy, "\"StartedNs\":", 0, INT64_MAX, &x.started_ns) ||
 	    !number(copy, "\"EndedNs\":", 0, INT64_MAX, &x.ended_ns))
 		return err_new(e, ERR_CORRUPT, "not an exit record");
+	const char *id = after_key(copy, "\"RunID\":\"");
+	if (id != NULL && strcspn(id, "\"") < sizeof(x.run_id))
+		memcpy(x.run_id, id, strcspn(id, "\""));
 	x.code = (int)code;
 	x.signal = (int)sig;
 	x.oom_killed = strncmp(oom, "true", 4) == 0;

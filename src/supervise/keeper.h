@@ -14,6 +14,7 @@
 #define SUPERVISE_KEEPER_H
 
 #include "base/err.h"
+#include "base/ids.h"
 #include "supervise/launch.h"
 
 #include <stdbool.h>
@@ -33,6 +34,7 @@ struct keeper_exit {
 	int signal;
 	bool oom_killed;
 	int64_t started_ns, ended_ns; /* wall clock */
+	char run_id[RUN_ID_TEXT];     /* as read from a record; else empty */
 };
 
 struct keeper_ops {

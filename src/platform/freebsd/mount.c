@@ -100,3 +100,18 @@ beneath_remove(int root_fd, const char *path, struct err *e)
 	(void)path;
 	return mount_probe(e);
 }
+
+int
+beneath_pin(int root_fd, const char *path, struct err *e)
+{
+	(void)root_fd;
+	(void)path;
+	return mount_probe(e);
+}
+
+void
+path_of_fd(int fd, char out[PATH_OF_FD])
+{
+	(void)fd;
+	out[0] = '\0';
+}

@@ -181,3 +181,19 @@ beneath_remove(int root_fd, const char *path, struct err *e)
 		return 0;
 	return err_sys(e, "remove %s in the pot", path);
 }
+
+int
+beneath_pin(int root_fd, const char *path, struct err *e)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+	int fd = (int)syscall(SYS_openat2, root_fd, *path != '\0' ? path : ".", &how, sizeof(how));
+
+	return fd < 0 ? err_sys(e, "open %s", path) : fd;
+}
+
+void
+path_of_fd(int fd, char out[PATH_OF_FD])
+{
+	snprintf(out, PATH_OF_FD, "/proc/%d/fd/%d", (int)getpid(), fd);
+}

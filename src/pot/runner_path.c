@@ -1,0 +1,91 @@
+#include "pot/runner_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * Paths in requests. The directories below the roots belong to the agent, who could exchange one for a
+ * link between our look and our use; so what was looked at is held by a descriptor and used through it.
+ */
+
+static bool
+has_dots(const char *path)
+{
+	for (const char *p = path; *p != '\0';) {
+		size_t n = strcspn(p, "/");
+		if ((n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+			return true;
+		p += n + (p[n] == '/');
+	}
+	return false;
+}
+
+/* The root that path lies below, and what follows it ("" for the root itself). */
+static const char *
+root_of(const struct runner_config *c, const char *path, const char **rest)
+{
+	for (size_t i = 0; c->roots != NULL && c->roots[i] != NULL; i++) {
+		size_t n = strlen(c->roots[i]);
+		while (n > 1 && c->roots[i][n - 1] == '/')
+			n--;
+		if (strncmp(path, c->roots[i], n) == 0 && (path[n] == '/' || path[n] == '\0')) {
+			*rest = path + n + strspn(path + n, "/");
+			return c->roots[i];
+		}
+	}
+	return NULL;
+}
+
+static int
+refused(const char *path, struct err *e)
+{
+	return err_new(e, ERR_RIGHTS,
+	    "%s lies outside of what pot-runner may touch for the agent; the operator allows more with its option --root",
+	    path);
+}
+
+int
+runner_path_check(const struct runner_config *c, const char *path, struct err *e)
+{
+	const char *rest;
+
+	if (path == NULL || path[0] != '/' || has_dots(path))
+		return err_new(e, ERR_INPUT, "\"%s\" is not an absolute path without dots", path != NULL ? path : "");
+	return root_of(c, path, &rest) != NULL ? 0 : refused(path, e);
+}
+
+int
+runner_path(struct runner_child *child, const char *path, bool keep_name, char **out, struct err *e)
+{
+	const char *rest = "";
+	char dir[PATH_SIZE], at[PATH_OF_FD];
+
+	if (runner_path_check(child->config, path, e) < 0)
+		return -1;
+	const char *root = root_of(child->config, path, &rest);
+	if (!str_copy(dir, sizeof(dir), rest))
+		return err_new(e, ERR_INPUT, "path too long: %s", path);
+	size_t len = strlen(dir);
+	while (len > 0 && dir[len - 1] == '/')
+		dir[--len] = '\0';
+	char *name = strrchr(dir, '/');
+	if (keep_name && name != NULL)
+		*name++ = '\0';
+	else if (keep_name) {
+		name = arena_strdup(&child->mem, dir);
+		dir[0] = '\0';
+	}
+	autofd int base = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (base < 0)
+		return err_sys(e, "open %s", root);
+	/* stays open as long as this child lives, which is as long as the path is used */
+	int pinned = beneath_pin(base, dir, e);
+	if (pinned < 0)
+		return err_ctx(e, "%s", path);
+	path_of_fd(pinned, at);
+	*out = keep_name && *name != '\0' ? arena_printf(&child->mem, "%s/%s", at, name)
+					  : arena_strdup(&child->mem, at);
+	return 0;
+}

@@ -1,0 +1,46 @@
+/*
+ * runner_priv.h: what the files of pot-runner share.
+ */
+#ifndef POT_RUNNER_PRIV_H
+#define POT_RUNNER_PRIV_H
+
+#include "pot/priv.h"
+#include "pot/run.h"
+#include "pot/runner.h"
+
+struct runner_child {
+	const struct runner_config *config;
+	const struct runner_request *q;
+	int sock;	/* to the runner's loop */
+	int fds[3];	/* that came with the request; -1 */
+	size_t n_fds;
+	struct arena mem;
+};
+
+/* ---- runner_do.c: one request, in a child; never returns ---- */
+NORETURN void runner_do(struct runner_child *);
+/* A run that ended without a record: its remains are walked down, then it is told as lost. */
+int runner_settle(struct runner_child *, struct err *);
+
+/* ---- runner_raw.c ---- */
+int raw_start(struct runner_child *, struct runner_reply *, struct err *);
+int raw_stop(struct runner_child *, struct runner_reply *, struct err *);
+int raw_signal(struct runner_child *, struct runner_reply *, struct err *);
+int raw_exec(struct runner_child *, struct runner_reply *, struct err *);
+int raw_usage(struct runner_child *, struct runner_reply *, struct err *);
+int raw_destroy(struct runner_child *, struct runner_reply *, struct err *);
+/* "_raw-<run id>", checked. */
+int raw_name(const struct runner_request *, char out[POT_NAME_MAX + 1], struct err *);
+
+/* ---- runner_path.c ---- */
+/* A path by which the keeper and libpot reach exactly what `path` means now; memory of the child. The
+ * last component stays in it when keep_name is set. */
+int runner_path(struct runner_child *, const char *path, bool keep_name, char **out, struct err *);
+/* Only that it lies below a root, as written: for what is opened with the agent's own rights. */
+int runner_path_check(const struct runner_config *, const char *path, struct err *);
+
+/* ---- shared by pots and raw commands (runner_do.c) ---- */
+int runner_relay(struct runner_child *, pid_t command, int pty, struct runner_reply *, struct err *);
+int runner_describe(struct runner_child *, const struct run *, struct runner_run *, struct err *);
+
+#endif
