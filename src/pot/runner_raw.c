@@ -76,12 +76,7 @@ raw_launch(struct runner_child *c, struct run *r, struct launch *l, struct err *
 		l->log_uid = c->config->uid;
 		l->log_gid = c->config->gid;
 	}
-	const char **finish = arena_array(&c->mem, 5, const char *);
-	finish[0] = arena_printf(&c->mem, "%s/pot-runner", env->libexec);
-	finish[1] = "--finish";
-	finish[2] = r->name;
-	finish[3] = r->id;
-	l->finish = finish;
+	l->finish = run_finish_argv(env, r->name, r->id, &c->mem);
 	return 0;
 }
 
