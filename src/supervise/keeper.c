@@ -216,11 +216,9 @@ keeper_spawn(const char *program, const struct launch *l, const int stdio[3], st
 	}
 	k.init_pid = (pid_t)h.pid;
 	k.init_start = h.start;
-	if (proc_native.start_time(k.pid, &k.start, e) < 0) {
-		close(take_fd(&ours));
-		reap(k.pid);
-		return -1;
-	}
+	/* one that has ended already has said why, which keeper_go() hears */
+	if (proc_native.start_time(k.pid, &k.start, e) < 0)
+		k.start = 0;
 	(void)take_fd(&ours);
 	*out = k;
 	return 0;

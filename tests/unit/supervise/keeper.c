@@ -272,6 +272,7 @@ a_pot_is_a_machine_of_its_own(void **state)
 	(void)state;
 	struct keeper_exit x;
 
+	assert_string_equal(run_sh("cd /proc/self/fd; for i in *; do [ $i -gt 2 ] && readlink $i; done; exit 0", &x), "");
 	const char *out = run_sh("hostname; echo $$; readlink /proc/1/exe || echo hidden; ls /dev; ls /; grep -c . /proc/net/dev;"
 				 "cat /proc/self/cgroup | wc -l; ls /proc/scsi /sys/firmware; cat /proc/self/oom_score_adj; echo $HOME $USER", &x);
 	assert_non_null(strstr(out, "web.test\n2\n"));
