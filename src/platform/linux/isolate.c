@@ -133,14 +133,21 @@ isolate_go(struct isolate *i, struct err *e)
 static int
 isolate_event(struct isolate *i, struct isolate_event *event, struct err *e)
 {
-	ssize_t n;
+	bool reset = false;
 
-	do
-		n = recv(i->channel, event, sizeof(*event), 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != ECONNRESET)
-		return err_sys(e, "hear the pot's init");
-	return n == (ssize_t)sizeof(*event);
+	for (;;) {
+		ssize_t n = recv(i->channel, event, sizeof(*event), 0);
+		if (n >= 0)
+			return n == (ssize_t)sizeof(*event);
+		if (errno == EINTR)
+			continue;
+		if (errno != ECONNRESET)
+			return err_sys(e, "hear the pot's init");
+		/* an init that ends before it reads "go" leaves this error in front of its last words */
+		if (reset)
+			return 0;
+		reset = true;
+	}
 }
 
 static int
