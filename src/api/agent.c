@@ -428,6 +428,33 @@ run_no_namespaces(struct call *c)
 }
 
 static void
+write_pool(struct jsonw *w, const char *name, const char *what)
+{
+	jsonw_object(w);
+	jsonw_kstr(w, "Name", name);
+	jsonw_kstr(w, "Description", what);
+	jsonw_knull(w, "Meta");
+	jsonw_knull(w, "SchedulerConfiguration");
+	jsonw_kint(w, "CreateIndex", 1);
+	jsonw_kint(w, "ModifyIndex", 1);
+	jsonw_end_object(w);
+}
+
+static void
+run_pools(struct call *c)
+{
+	struct buf out = BUF_INIT;
+	struct jsonw w = call_json(c, &out);
+
+	jsonw_array(&w);
+	write_pool(&w, "all", "Node pool with all nodes in the cluster.");
+	write_pool(&w, "default", "Default node pool.");
+	jsonw_end_array(&w);
+	call_index(c, 1);
+	call_json_end(c, &w);
+}
+
+static void
 run_no_acl(struct call *c)
 {
 	call_fail(c, 400, "ACL support disabled");
@@ -462,6 +489,7 @@ const struct route agent_routes[] = {
 	{ .methods = "GET", .pattern = "/v1/volumes", .run = run_empty_list },
 	{ .methods = "GET", .pattern = "/v1/plugins", .run = run_empty_list },
 	{ .methods = "GET", .pattern = "/v1/scaling/policies", .run = run_empty_list },
+	{ .methods = "GET", .pattern = "/v1/node/pools", .run = run_pools },
 	{ .methods = "GET", .pattern = "/v1/namespaces", .run = run_namespaces },
 	{ .methods = "GET", .pattern = "/v1/namespace/:", .run = run_namespace },
 	{ .methods = "PUT", .pattern = "/v1/namespace/:", .run = run_no_namespaces },

@@ -248,8 +248,7 @@ render_scale(struct call *c, struct jsonw *w)
 	jsonw_kbool(w, "JobStopped", job->stop);
 	jsonw_key(w, "TaskGroups");
 	jsonw_object(w);
-	OBJS_FOREACH(g, &job->groups)
-	{
+	OBJS_FOREACH (g, &job->groups) {
 		struct group_counts n = count_group(&allocs, g->name);
 		jsonw_key(w, g->name);
 		jsonw_object(w);
@@ -515,6 +514,20 @@ run_later(struct call *c)
 	    str_ends(c->route->pattern, "dispatch") ? "parameterized" : "periodic");
 }
 
+/* What newer command lines ask beside: where the job file is (it is not kept), its actions. */
+static void
+run_submission(struct call *c)
+{
+	call_fail(c, 404, "job source not found");
+}
+
+static void
+run_actions(struct call *c)
+{
+	call_index(c, 1);
+	call_json_text(c, "[]", 2);
+}
+
 const struct route job_routes[] = {
 	{ .methods = "GET", .pattern = "/v1/jobs", .look = look_jobs, .render = render_jobs },
 	{ .methods = "PUT", .pattern = "/v1/jobs", .run = run_register },
@@ -552,6 +565,8 @@ const struct route job_routes[] = {
 	    .pattern = "/v1/job/*/scale",
 	    .look = look_job,
 	    .render = render_scale },
+	{ .methods = "GET", .pattern = "/v1/job/*/submission", .run = run_submission },
+	{ .methods = "GET", .pattern = "/v1/job/*/actions", .run = run_actions },
 	{ .methods = "PUT", .pattern = "/v1/job/*/scale", .run = run_scale },
 	{ .methods = "PUT", .pattern = "/v1/job/*/plan", .run = run_plan },
 	{ .methods = "PUT", .pattern = "/v1/job/*/revert", .run = run_revert },

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-const struct route *const api_tables[] = { job_routes, row_routes, internal_routes, agent_routes,
+/* "/v1/node/pools" stands before "/v1/node/:": a path belongs to the first pattern it fits. */
+const struct route *const api_tables[] = { agent_routes, job_routes, row_routes, internal_routes,
 	client_routes, fs_routes, stream_routes, monitor_routes, exec_routes, metrics_routes,
 	registry_routes, ui_routes, event_routes, NULL };
 

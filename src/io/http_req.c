@@ -342,7 +342,8 @@ write_head(struct http_req *r, int status, const char *type, long long length)
 	r->started = true;
 	r->no_body = empty || strcmp(r->head.method, "HEAD") == 0;
 	r->chunked = length < 0 && r->head.minor >= 1 && !empty;
-	c->keep_alive = c->keep_alive && r->head.keep_alive && (length >= 0 || r->chunked || empty);
+	c->keep_alive = r->head.minor >= 1 && c->keep_alive && r->head.keep_alive &&
+			(length >= 0 || r->chunked || empty);
 	evbuffer_add_printf(
 	    out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_status_text(status), date_now());
 	if (type != NULL && !empty)
