@@ -1,0 +1,691 @@
+/*
+ * Every call that libpot makes to its machine is refused once, the process is ended before it once
+ * and after it once, and the power is cut after it once: for each way in which pots come and go.
+ * Afterwards things are whole or gone, and nothing is left.
+ *
+ * The keeper is played here: its calls count like the machine's.
+ */
+#include "base/own.h"
+#include "platform/fake/fake.h"
+#include "pot/priv.h"
+#include "pot/run.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { KEEPERS = 64, SKIP = 77, POINTS_MAX = 500 };
+
+/* ---- keepers ---- */
+
+struct keeper_row {
+	pid_t pid, init;
+	bool running;
+};
+
+static struct shared {
+	struct keeper_row keepers[KEEPERS];
+	size_t n;
+} * shared;
+static struct fake_host *fake;
+static struct host host;
+
+static struct keeper_row *
+row_of(pid_t pid)
+{
+	for (size_t i = 0; i < shared->n; i++)
+		if (shared->keepers[i].pid == pid)
+			return &shared->keepers[i];
+	return NULL;
+}
+
+static void
+end(pid_t pid)
+{
+	struct keeper_row *row = row_of(pid);
+
+	if (row != NULL)
+		fake_process_end(fake, row->init);
+	fake_process_end(fake, pid);
+}
+
+static int
+keeper_spawn(const char *program, const struct launch *l, const int stdio[3], struct keeper *k,
+    struct err *err)
+{
+	char group[200];
+
+	(void)program;
+	(void)stdio;
+	if (fake_call(fake, "keeper.spawn", err) < 0)
+		return -1;
+	snprintf(group, sizeof(group), "%s.%s", l->pot, l->run_id);
+	*k = (struct keeper){ .sock = -1 };
+	k->pid = fake_process_start(fake, NULL, &k->start);
+	k->init_pid = fake_process_start(fake, group, &k->init_start);
+	shared->keepers[shared->n++ % KEEPERS] =
+	    (struct keeper_row){ .pid = k->pid, .init = k->init_pid };
+	fake_done(fake);
+	return 0;
+}
+
+static int
+keeper_go(struct keeper *k, struct err *err)
+{
+	if (fake_call(fake, "keeper.go", err) < 0)
+		return -1;
+	row_of(k->pid)->running = true;
+	fake_done(fake);
+	return 0;
+}
+
+static int
+keeper_wait(struct keeper *k, int timeout_ms, struct keeper_exit *x, struct err *err)
+{
+	(void)timeout_ms;
+	if (fake_call(fake, "keeper.wait", err) < 0) {
+		end(k->pid); /* a keeper that cannot be heard is gone */
+		return -1;
+	}
+	end(k->pid);
+	*x = (struct keeper_exit){ .code = 3 };
+	fake_done(fake);
+	return 1;
+}
+
+static int
+keeper_detach(struct keeper *k)
+{
+	(void)k;
+	return 0;
+}
+
+static void
+keeper_abort(struct keeper *k)
+{
+	end(k->pid);
+}
+
+static int
+keeper_lives(pid_t pid, uint64_t start, struct err *err)
+{
+	return host.proc->alive(pid, start, err);
+}
+
+static int
+keeper_end(pid_t pid, const char *what, struct err *err)
+{
+	if (fake_call(fake, what, err) < 0)
+		return -1;
+	end(pid);
+	fake_done(fake);
+	return 0;
+}
+
+static int
+keeper_stopped(
+    pid_t pid, uint64_t start, int sig, int64_t grace_ms, int timeout_ms, struct err *err)
+{
+	(void)start;
+	(void)sig;
+	(void)grace_ms;
+	(void)timeout_ms;
+	return keeper_end(pid, "keeper.stop", err);
+}
+
+static int
+keeper_killed(pid_t pid, uint64_t start, struct err *err)
+{
+	(void)start;
+	return keeper_end(pid, "keeper.kill", err);
+}
+
+static const struct keeper_ops starter = {
+	.spawn = keeper_spawn,
+	.go = keeper_go,
+	.wait = keeper_wait,
+	.detach = keeper_detach,
+	.abort = keeper_abort,
+};
+static const struct pot_keep_ops keeping = {
+	.start = &starter,
+	.alive = keeper_lives,
+	.stop = keeper_stopped,
+	.kill = keeper_killed,
+};
+
+/* A keeper whose starter went away before "go" gives up. */
+static void
+keepers_notice(void)
+{
+	for (size_t i = 0; i < shared->n && i < KEEPERS; i++)
+		if (!shared->keepers[i].running)
+			end(shared->keepers[i].pid);
+}
+
+/* ---- what is written to disk ---- */
+
+/* The linker leads the library's calls here. Only armed ones count: fake_call() sees to that. */
+#define WRAP(name, params, args)                                                                   \
+	int __real_##name params;                                                                  \
+	int __wrap_##name params;                                                                  \
+	int __wrap_##name params                                                                   \
+	{                                                                                          \
+		if (fake != NULL && fake_call(fake, #name, err) < 0)                               \
+			return -1;                                                                 \
+		int result = __real_##name args;                                                   \
+		if (fake != NULL)                                                                  \
+			fake_done(fake);                                                           \
+		return result;                                                                     \
+	}
+
+WRAP(file_replace,
+    (int fd, const char *name, const void *data, size_t len, mode_t mode, struct err *err),
+    (fd, name, data, len, mode, err))
+WRAP(file_remove, (int fd, const char *name, struct err *err), (fd, name, err))
+WRAP(make_dirs, (const char *path, mode_t mode, struct err *err), (path, mode, err))
+WRAP(remove_tree, (const char *path, struct err *err), (path, err))
+WRAP(run_create, (struct pot_env * v, struct run *r, struct err *err), (v, r, err))
+WRAP(run_begun, (struct pot_env * v, struct run *r, enum run_phase p, struct err *err),
+    (v, r, p, err))
+WRAP(run_keeper, (struct pot_env * v, struct run *r, const struct keeper *k, struct err *err),
+    (v, r, k, err))
+WRAP(run_port, (struct pot_env * v, struct run *r, const struct pot_map *m, struct err *err),
+    (v, r, m, err))
+WRAP(run_running, (struct pot_env * v, struct run *r, struct err *err), (v, r, err))
+WRAP(run_stopping, (struct pot_env * v, struct run *r, struct err *err), (v, r, err))
+WRAP(run_remove, (struct pot_env * v, const char *name, struct err *err), (v, name, err))
+
+/* ---- the world ---- */
+
+static char dir[64];
+static struct pot_env *env;
+static struct arena conf_mem;
+static struct err e;
+
+static NORETURN void
+die(const char *what)
+{
+	fprintf(stderr, "%s: %s\n", what, e.text);
+	exit(1);
+}
+
+#define MUST(call)                                                                                 \
+	do {                                                                                       \
+		if ((call) < 0)                                                                    \
+			die(#call);                                                                \
+	} while (0)
+
+static int
+make_base(const char *name)
+{
+	struct pot_receive r;
+	char path[PATH_SIZE];
+
+	if (pot_base_begin(env, name, &r, &e) < 0)
+		return -1;
+	path_at(path, "%s/etc", r.root_dir);
+	if (make_dirs(path, 0755, &e) < 0) {
+		pot_base_abort(env, &r);
+		return -1;
+	}
+	return pot_base_commit(env, &r, "1", &e);
+}
+
+static int
+make_pot(const char *name)
+{
+	struct pot_create_options o = {
+		.name = name, .base = "b", .net = { .net = "public-bridge", .stack = "dual" }
+	};
+
+	return pot_create(env, &o, &e);
+}
+
+static int
+start(const char *name, bool detach)
+{
+	struct pot_start_options o = { .detach = detach, .stdio = POT_STDIO_NULL };
+	struct pot_exit x;
+
+	return pot_start(env, name, &o, &x, &e);
+}
+
+static void
+world_new(void)
+{
+	static const char *const ports[] = { "80", "udp:53", NULL };
+	struct pot_config c;
+
+	strcpy(dir,
+	    access("/dev/shm", W_OK) == 0 ? "/dev/shm/fault-pot-XXXXXX" : "/tmp/fault-pot-XXXXXX");
+	if (mkdtemp(dir) == NULL)
+		abort();
+	fake = fake_new(dir);
+	host = host_fake(fake);
+	memset(shared, 0, sizeof(*shared));
+	conf_mem = (struct arena)ARENA_INIT;
+	pot_config_defaults(&c, &conf_mem);
+	c.fs_root = fake->fs_root;
+	c.run_dir = fake->run_dir;
+	c.cache = arena_printf(&conf_mem, "%s/cache", dir);
+	MUST(pot_env_with(&c, &host, &env, &e));
+	env->keep = &keeping;
+	MUST(pot_init(env, NULL, &e));
+	MUST(make_base("b"));
+	MUST(make_pot("src"));
+	MUST(pot_snapshot(env, "src", false, &e));
+	MUST(pot_set_cmd(env, "src", "serve", NULL, &e));
+	MUST(pot_set_ports(env, "src", ports, &e));
+	MUST(pot_set_attr(env, "src", "prunable", "YES", &e));
+}
+
+static void
+world_free(void)
+{
+	pot_env_close(env);
+	host_fini(&host);
+	fake_free(fake);
+	fake = NULL;
+	arena_fini(&conf_mem);
+	MUST(remove_tree(dir, &e));
+}
+
+/* ---- what is done ---- */
+
+static int
+do_create(void)
+{
+	return make_pot("new");
+}
+
+static int
+do_copy(void)
+{
+	struct pot_create_options o = { .name = "new", .potbase = "src" };
+
+	return pot_create(env, &o, &e);
+}
+
+static int
+do_clone(void)
+{
+	struct pot_clone_options o = { .name = "new", .source = "src" };
+
+	return pot_clone(env, &o, &e);
+}
+
+static int
+do_prepare(void)
+{
+	static const char *const ports[] = { "80", NULL };
+	struct pot_prepare_options o = {
+		.name = "new", .image = "src", .tag = "1", .alloc = "a", .ports = ports
+	};
+	struct pot_clone_options image = { .name = "src_1", .source = "src" };
+	char name[POT_NAME_MAX + 1];
+
+	if (pot_clone(env, &image, &e) < 0 || pot_snapshot(env, "src_1", false, &e) < 0)
+		return -1;
+	return pot_prepare(env, &o, name, &e);
+}
+
+static int
+do_receive(void)
+{
+	static const char text[] =
+	    "pot.type=single\npot.level=0\nnetwork_type=public-bridge\nip=10.0.0.9\n";
+	struct pot_receive r;
+	char path[PATH_SIZE];
+
+	if (pot_receive_begin(env, "new", &r, &e) < 0)
+		return -1;
+	FILE *f = fopen(path_at(path, "%s/pot.conf", r.conf_dir), "we");
+	if (f == NULL)
+		abort();
+	fputs(text, f);
+	fclose(f);
+	return pot_receive_commit(env, &r, NULL, &e);
+}
+
+static int
+do_base(void)
+{
+	return make_base("new");
+}
+
+static int
+do_start(void)
+{
+	return start("src", true);
+}
+
+static int
+do_run(void)
+{
+	return start("src", false);
+}
+
+static int
+do_start_stop(void)
+{
+	return start("src", true) < 0 || pot_stop(env, "src", NULL, &e) < 0 ||
+		       start("src", true) < 0
+		   ? -1
+		   : 0;
+}
+
+static int
+do_stop(void)
+{
+	return pot_stop(env, "src", NULL, &e);
+}
+
+static int
+do_destroy(void)
+{
+	struct pot_destroy_options o = { .force = true };
+
+	return pot_destroy(env, "src", &o, &e);
+}
+
+static int
+do_destroy_base(void)
+{
+	return pot_destroy_base(env, "b", false, &e);
+}
+
+static int
+do_prune(void)
+{
+	struct pot_prune_options o = { .grace = false };
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_strs gone;
+
+	return pot_prune(env, &o, &mem, &gone, &e);
+}
+
+static int
+do_snapshot(void)
+{
+	return pot_snapshot(env, "src", true, &e);
+}
+
+static int
+do_revert(void)
+{
+	return pot_revert(env, "src", &e);
+}
+
+static int
+do_vnet(void)
+{
+	return pot_vnet_start(env, &e) < 0 || pot_vnet_stop(env, &e) < 0 ? -1 : 0;
+}
+
+static int
+do_init(void)
+{
+	return pot_init(env, NULL, &e);
+}
+
+static int
+do_doctor(void)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_finding *f;
+	size_t n;
+
+	return pot_doctor(env, true, &mem, &f, &n, &e);
+}
+
+static void
+is_running(void)
+{
+	MUST(start("src", true));
+}
+
+static void
+has_run(void)
+{
+	MUST(start("src", false));
+}
+
+/* Its keeper and it were killed: residue for the doctor. */
+static void
+has_died(void)
+{
+	MUST(start("src", true));
+	end(shared->keepers[0].pid);
+}
+
+/* All or nothing: a refused one leaves nothing even before anybody looks. */
+enum { WHOLE = 1 };
+
+static const struct deed {
+	const char *name;
+	int (*act)(void);
+	void (*before)(void);
+	unsigned flags;
+} deeds[] = {
+	{ "create from a base", do_create, NULL, WHOLE },
+	{ "create from a pot", do_copy, NULL, WHOLE },
+	{ "clone", do_clone, NULL, WHOLE },
+	{ "prepare", do_prepare, NULL, 0 },
+	{ "receive an image", do_receive, NULL, WHOLE },
+	{ "make a base", do_base, NULL, WHOLE },
+	{ "start", do_start, NULL, WHOLE },
+	{ "start and wait", do_run, NULL, 0 },
+	{ "start, stop, start", do_start_stop, NULL, 0 },
+	{ "start what has died", do_start, has_died, 0 },
+	{ "stop", do_stop, is_running, 0 },
+	{ "destroy", do_destroy, NULL, 0 },
+	{ "destroy while it runs", do_destroy, is_running, 0 },
+	{ "destroy a base", do_destroy_base, NULL, 0 },
+	{ "prune", do_prune, has_run, 0 },
+	{ "snapshot", do_snapshot, NULL, 0 },
+	{ "revert", do_revert, NULL, 0 },
+	{ "network up and down", do_vnet, NULL, 0 },
+	{ "init again", do_init, NULL, 0 },
+	{ "doctor", do_doctor, has_died, 0 },
+};
+
+/* ---- afterwards ---- */
+
+struct trial {
+	const struct deed *deed;
+	enum fake_mode mode;
+	bool power;
+	int n;
+};
+
+static const char *const mode_names[] = { "nothing", "refused", "crash before", "crash after" };
+static unsigned failures;
+
+static void
+complain(const struct trial *t, const char *what, const char *more)
+{
+	fprintf(stderr, "%s, call %d (%s) %s%s: %s %s\n", t->deed->name, t->n, fake->where,
+	    mode_names[t->mode], t->power ? " with a power cut" : "", what, more);
+	failures++;
+}
+
+static size_t
+entries(const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *entry;
+	size_t n = 0;
+
+	while (d != NULL && (entry = readdir(d)) != NULL)
+		n += entry->d_name[0] != '.';
+	if (d != NULL)
+		closedir(d);
+	return n;
+}
+
+static bool
+no_intents(void)
+{
+	char path[PATH_SIZE];
+
+	return entries(path_at(path, "%s/.intents", fake->fs_root)) == 0;
+}
+
+/* Who is there is whole: it can be read, its files are there, it starts and stops. */
+static void
+all_work(const struct trial *t)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_strs names;
+
+	MUST(pot_names(env, POT_KIND_POT, &mem, &names, &e));
+	for (size_t i = 0; i < names.n; i++) {
+		struct mount_root root;
+		struct pot_spec *spec;
+		char dataset[DATASET_SIZE];
+		if (pot_spec_load(env, names.at[i], &mem, &spec, &e) < 0 ||
+		    mount_root_of(env, ds_root(dataset, names.at[i]), &mem, &root, &e) < 0 ||
+		    start(names.at[i], true) < 0 || pot_stop(env, names.at[i], NULL, &e) < 0)
+			complain(t, "a pot does not work:", e.text);
+	}
+}
+
+static void
+all_go(const struct trial *t)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	autobuf struct buf left = BUF_INIT;
+	struct pot_destroy_options force = { .force = true, .recursive = true };
+	struct pot_strs names;
+	char path[PATH_SIZE];
+
+	MUST(pot_names(env, POT_KIND_POT, &mem, &names, &e));
+	for (size_t i = 0; i < names.n; i++)
+		if (pot_destroy(env, names.at[i], &force, &e) < 0 && e.kind != ERR_ABSENT)
+			complain(t, "a pot cannot be destroyed:", e.text);
+	MUST(pot_names(env, POT_KIND_BASE, &mem, &names, &e));
+	for (size_t i = 0; i < names.n; i++)
+		if (pot_destroy_base(env, names.at[i], true, &e) < 0)
+			complain(t, "a base cannot be destroyed:", e.text);
+	if (fake_leftovers(fake, &left) > 0)
+		complain(t, "left behind:", buf_str(&left));
+	if (entries(path_at(path, "%s/runs", fake->run_dir)) > 0 || !no_intents() ||
+	    entries(path_at(path, "%s/jails", fake->fs_root)) > 0)
+		complain(t, "files are left", "");
+	if (pot_deinit(env, false, &e) < 0)
+		complain(t, "de-init:", e.text);
+	if (fake->bridges_n > 0 || fake->table)
+		complain(t, "the network is left", "");
+}
+
+static void
+recover(const struct trial *t)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_finding *f;
+	size_t n;
+
+	MUST(pot_doctor(env, true, &mem, &f, &n, &e));
+	for (size_t i = 0; i < n; i++)
+		if (!f[i].mended)
+			complain(t, f[i].what, f[i].error != NULL ? f[i].error : f[i].why);
+	MUST(pot_doctor(env, true, &mem, &f, &n, &e));
+	if (n > 0)
+		complain(t, "the doctor was not through:", f[0].what);
+}
+
+/* What a refusal leaves before anybody mends. */
+static void
+check_refused(const struct trial *t, int rc)
+{
+	autobuf struct buf left = BUF_INIT;
+	char path[PATH_SIZE];
+
+	if (rc == 0 || (t->deed->flags & WHOLE) == 0)
+		return;
+	if (!no_intents() || access(path_at(path, "%s/jails/new", fake->fs_root), F_OK) == 0 ||
+	    access(path_at(path, "%s/bases/new", fake->fs_root), F_OK) == 0 ||
+	    fake_leftovers(fake, &left) > 0)
+		complain(t, "refused, and something is left:", buf_str(&left));
+}
+
+/* True: the call was hit. */
+static bool
+run_trial(const struct trial *t)
+{
+	int status, rc;
+
+	world_new();
+	if (t->deed->before != NULL)
+		t->deed->before();
+	fake_arm(fake, t->mode, t->n);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(t->deed->act() < 0);
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		abort();
+	fake_disarm(fake);
+	bool fired = fake->fired;
+	rc = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	if (rc != 0 && rc != 1 && rc != FAKE_CRASHED)
+		complain(t, "the process broke", "");
+	if (!fired && rc != 0)
+		complain(t, "fails without a fault", "");
+	if (t->mode == FAKE_REFUSE && fired)
+		check_refused(t, rc);
+	keepers_notice();
+	if (t->power && fired)
+		fake_power_cut(fake);
+	recover(t);
+	all_work(t);
+	all_go(t);
+	world_free();
+	return fired;
+}
+
+static int
+sweep(const struct deed *deed)
+{
+	static const struct {
+		enum fake_mode mode;
+		bool power;
+	} ways[] = { { FAKE_REFUSE, false }, { FAKE_CRASH_BEFORE, false },
+		{ FAKE_CRASH_AFTER, false }, { FAKE_CRASH_AFTER, true } };
+	int points = 0;
+
+	for (size_t i = 0; i < NELEM(ways); i++) {
+		struct trial t = { .deed = deed, .mode = ways[i].mode, .power = ways[i].power };
+		while (run_trial(&t) && ++t.n < POINTS_MAX)
+			;
+		points += t.n;
+	}
+	printf("%-24s %4d faults\n", deed->name, points);
+	return points;
+}
+
+int
+main(int argc, char **argv)
+{
+	int points = 0;
+
+	if (geteuid() != 0) {
+		printf("needs root: it owns files as root does\n");
+		return SKIP;
+	}
+	setbuf(stdout, NULL);
+	shared =
+	    mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return 1;
+	for (size_t i = 0; i < NELEM(deeds); i++)
+		if (argc < 2 || strstr(deeds[i].name, argv[1]) != NULL)
+			points += sweep(&deeds[i]);
+	printf("%d faults, %u failures\n", points, failures);
+	return failures > 0;
+}
