@@ -32,7 +32,7 @@ struct netif_inside {
 	struct ip gateway4;
 	struct ipnet addr6; /* usable at once: no duplicate address detection */
 	struct ip gateway6;
-	bool mac_set;
+	bool mac_set; /* else one that depends on the address alone */
 	uint8_t mac[6];
 };
 
@@ -43,6 +43,7 @@ struct netif_link {
 	char master[NETIF_NAME]; /* the bridge it belongs to, or "" */
 	unsigned index;
 	bool up;
+	bool running; /* and passes packets */
 	uint8_t mac[6];
 };
 
@@ -88,7 +89,8 @@ struct netif_ops {
 	int (*bridge_info)(struct host *, const char *name, struct netif_bridge *out, struct err *);
 
 	/* Makes the pair, puts one end on the bridge and the other inside, sets the inside up:
-	 * loopback, address, default routes. On failure nothing of it is left. */
+	 * loopback, address, default routes. Packets pass when it returns. On failure nothing of it
+	 * is left. */
 	int (*pair_up)(
 	    struct host *, const struct netif_pair *, const struct netif_inside *, struct err *);
 	/* Loopback alone, for a pot with its own network but no interface. */

@@ -4,7 +4,7 @@
 #include "base/ids.h"
 #include "base/str.h"
 #include "base/vec.h"
-#include "platform/linux/netlink.h"
+#include "platform/linux/links.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +20,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LOOPBACK_INDEX = 1, INSIDE_INDEX = 2, DUMP_TRIES = 8 };
+enum { DUMP_TRIES = 8 };
 
-static int
-check_name(const char *name, struct err *e)
+int
+link_check_name(const char *name, struct err *e)
 {
 	size_t len = strlen(name);
 
@@ -36,7 +36,7 @@ check_name(const char *name, struct err *e)
 
 /* ---- pieces of messages ---- */
 
-static void
+void
 link_message(struct nl_batch *b, unsigned type, unsigned flags, unsigned index, bool up)
 {
 	struct ifinfomsg m = { .ifi_family = AF_UNSPEC, .ifi_index = (int)index };
@@ -46,7 +46,7 @@ link_message(struct nl_batch *b, unsigned type, unsigned flags, unsigned index, 
 	nl_message(b, type, flags | NLM_F_ACK, &m, sizeof(m));
 }
 
-static void
+void
 address_message(struct nl_batch *b, unsigned index, const struct ipnet *a)
 {
 	struct ifaddrmsg m = {
@@ -65,24 +65,6 @@ address_message(struct nl_batch *b, unsigned index, const struct ipnet *a)
 	nl_put(b, IFA_ADDRESS, a->addr.bytes, ip_size(&a->addr));
 	if (a->addr.family == AF_INET && a->prefix < 31)
 		nl_put(b, IFA_BROADCAST, last.bytes, ip_size(&last));
-}
-
-static void
-default_route_message(
-    struct nl_batch *b, unsigned index, const struct ip *gateway, const struct ipnet *own)
-{
-	struct rtmsg m = {
-		.rtm_family = (uint8_t)gateway->family,
-		.rtm_table = RT_TABLE_MAIN,
-		.rtm_protocol = RTPROT_BOOT,
-		.rtm_scope = RT_SCOPE_UNIVERSE,
-		.rtm_type = RTN_UNICAST,
-		.rtm_flags = ipnet_contains(own, gateway) ? 0 : RTNH_F_ONLINK,
-	};
-
-	nl_message(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, &m, sizeof(m));
-	nl_put(b, RTA_GATEWAY, gateway->bytes, ip_size(gateway));
-	nl_put_u32(b, RTA_OIF, index);
 }
 
 /* ---- reading links ---- */
@@ -115,6 +97,7 @@ read_link(const struct nlmsghdr *h, void *ctx, struct err *e)
 	l = VEC_ADD(&r->all);
 	l->index = (unsigned)m->ifi_index;
 	l->up = (m->ifi_flags & IFF_UP) != 0;
+	l->running = (m->ifi_flags & IFF_RUNNING) != 0;
 	nl_attr_text(a[IFLA_IFNAME], l->name, sizeof(l->name));
 	nl_attr_text(a[IFLA_IFALIAS], l->alias, sizeof(l->alias));
 	if (a[IFLA_ADDRESS] != NULL && nl_attr_len(a[IFLA_ADDRESS]) == sizeof(l->mac))
@@ -168,16 +151,16 @@ read_links(int fd, struct links_read *r, struct err *e)
 	}
 }
 
-/* One link by name: 1 found, 0 there is none. */
-static int
-find_link(int fd, const char *name, struct netif_link *out, struct err *e)
+int
+link_find(int fd, const char *name, unsigned index, struct netif_link *out, struct err *e)
 {
 	autonl struct nl_batch b = NL_BATCH_INIT;
 	CLEANUP(links_read_fini) struct links_read r = { 0 };
-	struct ifinfomsg m = { .ifi_family = AF_UNSPEC };
+	struct ifinfomsg m = { .ifi_family = AF_UNSPEC, .ifi_index = (int)index };
 
 	nl_message(&b, RTM_GETLINK, NLM_F_ACK, &m, sizeof(m));
-	nl_put_str(&b, IFLA_IFNAME, name);
+	if (index == 0)
+		nl_put_str(&b, IFLA_IFNAME, name);
 	nl_put_u32(&b, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	if (nl_dump(fd, &b, read_link, &r, e) < 0) {
 		if (e->kind == ERR_ABSENT)
@@ -261,13 +244,13 @@ linux_bridge_ensure(
 	int there;
 
 	(void)h;
-	if (check_name(name, e) < 0 || (fd = nl_open(NETLINK_ROUTE, e)) < 0)
+	if (link_check_name(name, e) < 0 || (fd = nl_open(NETLINK_ROUTE, e)) < 0)
 		return -1;
-	there = find_link(fd, name, &l, e);
+	there = link_find(fd, name, 0, &l, e);
 	if (there == 0) {
 		if (bridge_make(fd, name, e) < 0)
 			return err_ctx(e, "make bridge %s", name);
-		there = find_link(fd, name, &l, e);
+		there = link_find(fd, name, 0, &l, e);
 		if (there == 0)
 			return err_new(
 			    e, ERR_BUSY, "make bridge %s: somebody removed it at once", name);
@@ -296,7 +279,7 @@ linux_bridge_remove(struct host *h, const char *name, struct err *e)
 	int there;
 
 	(void)h;
-	if (fd < 0 || (there = find_link(fd, name, &l, e)) < 0)
+	if (fd < 0 || (there = link_find(fd, name, 0, &l, e)) < 0)
 		return -1;
 	if (there == 0)
 		return 0;
@@ -389,119 +372,10 @@ linux_bridge_info(struct host *h, const char *name, struct netif_bridge *out, st
 	return 0;
 }
 
-/* ---- pairs ---- */
+/* ---- links ---- */
 
-static int
-open_netns(pid_t pid, int netns, struct err *e)
-{
-	char path[32];
-	int fd;
-
-	if (netns >= 0) {
-		fd = fcntl(netns, F_DUPFD_CLOEXEC, 3);
-		return fd < 0 ? err_sys(e, "duplicate a descriptor") : fd;
-	}
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? err_sys(e, "open %s", path) : fd;
-}
-
-/* A netlink socket that belongs to another network namespace: this thread goes there and back. */
-static int
-open_inside(int netns, struct err *e)
-{
-	autofd int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	int fd;
-
-	if (own < 0)
-		return err_sys(e, "open /proc/thread-self/ns/net");
-	if (setns(netns, CLONE_NEWNET) < 0)
-		return err_sys(e, "enter the pot's network namespace");
-	fd = nl_open(NETLINK_ROUTE, e);
-	if (setns(own, CLONE_NEWNET) < 0) {
-		/* Going on in the pot's network would do everything else in the wrong place. */
-		static const char text[] = "cannot return to the host's network namespace\n";
-
-		(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
-		_exit(71);
-	}
-	return fd;
-}
-
-/* inside_index 0: the kernel chooses. */
-static int
-pair_make(int fd, const struct netif_pair *p, const struct netif_inside *in, unsigned bridge,
-    unsigned inside_index, int netns, struct err *e)
-{
-	autonl struct nl_batch b = NL_BATCH_INIT;
-	struct ifinfomsg peer_link = { .ifi_index = (int)inside_index };
-	size_t info, data, peer;
-
-	link_message(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, true);
-	nl_put_str(&b, IFLA_IFNAME, p->name);
-	nl_put_u32(&b, IFLA_MASTER, bridge);
-	info = nl_nest(&b, IFLA_LINKINFO);
-	nl_put_str(&b, IFLA_INFO_KIND, "veth");
-	data = nl_nest(&b, IFLA_INFO_DATA);
-	peer = nl_nest(&b, VETH_INFO_PEER);
-	nl_raw(&b, &peer_link, sizeof(peer_link));
-	nl_put_str(&b, IFLA_IFNAME, in->name != NULL ? in->name : "eth0");
-	nl_put_u32(&b, IFLA_NET_NS_FD, (uint32_t)netns);
-	if (in->mac_set)
-		nl_put(&b, IFLA_ADDRESS, in->mac, sizeof(in->mac));
-	nl_nest_end(&b, peer);
-	nl_nest_end(&b, data);
-	nl_nest_end(&b, info);
-
-	link_message(&b, RTM_NEWLINK, 0, 0, false);
-	nl_put_str(&b, IFLA_IFNAME, p->name);
-	if (p->alias != NULL)
-		nl_put(&b, IFLA_IFALIAS, p->alias, strnlen(p->alias, NETIF_ALIAS - 1));
-	info = nl_nest(&b, IFLA_LINKINFO);
-	nl_put_str(&b, IFLA_INFO_SLAVE_KIND, "bridge");
-	data = nl_nest(&b, IFLA_INFO_SLAVE_DATA);
-	/* Where the kernel filters bridged packets (br_netfilter), a pot's packets to itself by a
-	 * port of the host are turned round inside the bridge. */
-	nl_put_u8(&b, IFLA_BRPORT_MODE, 1);
-	if (p->isolated)
-		nl_put_u8(&b, IFLA_BRPORT_ISOLATED, 1);
-	nl_nest_end(&b, data);
-	nl_nest_end(&b, info);
-	return nl_talk(fd, &b, NULL, e);
-}
-
-static int
-inside_up(int netns, const struct netif_inside *in, unsigned index, struct err *e)
-{
-	autonl struct nl_batch b = NL_BATCH_INIT;
-	struct netif_link l = { .index = 0 };
-	autofd int fd = open_inside(netns, e);
-	const char *name = in->name != NULL ? in->name : "eth0";
-
-	if (fd < 0)
-		return -1;
-	if (index == 0) {
-		int there = find_link(fd, name, &l, e);
-
-		if (there <= 0)
-			return there < 0 ? -1 : err_new(e, ERR_ABSENT, "%s is gone", name);
-		index = l.index;
-	}
-	link_message(&b, RTM_NEWLINK, 0, LOOPBACK_INDEX, true);
-	link_message(&b, RTM_NEWLINK, 0, index, true);
-	if (in->addr4.addr.family != 0)
-		address_message(&b, index, &in->addr4);
-	if (in->addr6.addr.family != 0)
-		address_message(&b, index, &in->addr6);
-	if (in->gateway4.family != 0)
-		default_route_message(&b, index, &in->gateway4, &in->addr4);
-	if (in->gateway6.family != 0)
-		default_route_message(&b, index, &in->gateway6, &in->addr6);
-	return nl_talk(fd, &b, NULL, e);
-}
-
-static int
-remove_by_name(int fd, const char *name, struct err *e)
+int
+link_remove(int fd, const char *name, struct err *e)
 {
 	autonl struct nl_batch b = NL_BATCH_INIT;
 
@@ -513,61 +387,12 @@ remove_by_name(int fd, const char *name, struct err *e)
 }
 
 static int
-linux_pair_up(
-    struct host *h, const struct netif_pair *p, const struct netif_inside *in, struct err *e)
-{
-	autofd int fd = nl_open(NETLINK_ROUTE, e), netns = -1;
-	unsigned bridge, index = INSIDE_INDEX;
-	struct err again = ERR_INIT;
-
-	(void)h;
-	if (fd < 0 || check_name(p->name, e) < 0)
-		return -1;
-	bridge = if_nametoindex(p->bridge);
-	if (bridge == 0)
-		return err_new(
-		    e, ERR_ABSENT, "bridge %s does not exist: run pot vnet-start", p->bridge);
-	netns = open_netns(p->pid, p->netns, e);
-	if (netns < 0)
-		return err_ctx(e, "make interface %s", p->name);
-	if (pair_make(fd, p, in, bridge, index, netns, e) < 0) {
-		if (e->sys != EBUSY)
-			goto fail;
-		/* The index is taken in a namespace that is not fresh. */
-		index = 0;
-		if (pair_make(fd, p, in, bridge, index, netns, e) < 0)
-			goto fail;
-	}
-	if (inside_up(netns, in, index, e) == 0)
-		return 0;
-fail:
-	if (e->kind != ERR_EXISTS)
-		(void)remove_by_name(fd, p->name, &again);
-	return err_ctx(e, "make interface %s on bridge %s", p->name, p->bridge);
-}
-
-static int
-linux_loopback_up(struct host *h, pid_t pid, int netns_given, struct err *e)
-{
-	autonl struct nl_batch b = NL_BATCH_INIT;
-	autofd int netns = open_netns(pid, netns_given, e), fd = -1;
-
-	(void)h;
-	if (netns < 0 || (fd = open_inside(netns, e)) < 0)
-		return err_ctx(e, "set up the loopback interface");
-	link_message(&b, RTM_NEWLINK, 0, LOOPBACK_INDEX, true);
-	if (nl_talk(fd, &b, NULL, e) < 0)
-		return err_ctx(e, "set up the loopback interface");
-	return 0;
-}
-
-static int
 linux_link_remove(struct host *h, const char *name, struct err *e)
 {
 	autofd int fd = nl_open(NETLINK_ROUTE, e);
 
 	(void)h;
-	return fd < 0 ? -1 : remove_by_name(fd, name, e);
+	return fd < 0 ? -1 : link_remove(fd, name, e);
 }
 
 /* ---- routes ---- */
@@ -653,8 +478,8 @@ const struct netif_ops netif_linux = {
 	.bridge_ensure = linux_bridge_ensure,
 	.bridge_remove = linux_bridge_remove,
 	.bridge_info = linux_bridge_info,
-	.pair_up = linux_pair_up,
-	.loopback_up = linux_loopback_up,
+	.pair_up = pair_up,
+	.loopback_up = loopback_up,
 	.link_remove = linux_link_remove,
 	.links = linux_links,
 	.forwarding_enable = linux_forwarding_enable,

@@ -133,8 +133,6 @@ a_pair_joins_a_namespace_to_the_bridge(void **state)
 		.gateway4 = ip("10.99.0.1"),
 		.addr6 = ipnet("fd99::7/64"),
 		.gateway6 = ip("fd99::1"),
-		.mac_set = true,
-		.mac = { 2, 0, 0, 0, 0, 7 },
 	};
 	struct ipnet far[] = { ipnet("10.77.0.1/32"), ipnet("fd77::1/128") };
 	autonetif_links struct netif_links links = NETIF_LINKS_INIT, none = NETIF_LINKS_INIT;
@@ -151,6 +149,7 @@ a_pair_joins_a_namespace_to_the_bridge(void **state)
 	assert_string_equal(links.at[0].master, "br1");
 	assert_string_equal(links.at[0].kind, "veth");
 	assert_true(links.at[0].up);
+	assert_true(links.at[0].running);
 
 	other_net_go(&o);
 	assert_int_equal(other_net_end(&o, false), 0);
