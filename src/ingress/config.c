@@ -234,7 +234,7 @@ write_head(const struct config_paths *p, const char *digest, struct buf *out)
 	buf_adds(out, "\ndefaults\n\tmode http\n"
 		      "\ttimeout connect 2s\n\ttimeout client 10m\n\ttimeout server 10m\n"
 		      "\ttimeout http-request 30s\n\ttimeout http-keep-alive 180s\n\ttimeout tunnel 24h\n"
-		      "\toption redispatch 1\n\tretries 3\n\tretry-on conn-failure empty-response\n"
+		      "\toption redispatch 1\n\toption idle-close-on-response\n\tretries 3\n\tretry-on conn-failure empty-response\n"
 		      "\toption http-ignore-probes\n\toption dontlognull\n");
 	static const struct {
 		int status;
@@ -262,9 +262,9 @@ static void
 write_backend(const char *name, const struct route_backend *b, struct routing *r, bool servers,
     struct buf *out)
 {
-	buf_addf(out, "backend %s\n\tbalance roundrobin\n%s"
-		      "\thttp-request return status 503 content-type text/plain string 'no available server' if { nbsrv eq 0 }\n",
-	    name, b != NULL ? b->lines : "");
+	/* nothing is said here for "no server": a process that is being replaced counts none, and
+	 * still has requests to pass on */
+	buf_addf(out, "backend %s\n\tbalance roundrobin\n%s", name, b != NULL ? b->lines : "");
 	if (b != NULL && servers)
 		write_servers(b, r, out);
 	buf_addc(out, '\n');
