@@ -116,7 +116,8 @@ bash(FILE *to, struct arena *mem)
 			  ? " $([ \"${cur#-}\" = \"$cur\" ] && pot ls -q 2>/dev/null)"
 			  : "",
 		    to);
-		fputs(str_eq(c->name, "help") ? " $(pot completion words)" : "", to);
+		if (str_eq(c->name, "help"))
+			fprintf(to, " %s", words_of(COMPLETE_COMMAND, mem));
 		fputs("\" -- \"$cur\")) ;;\n", to);
 	}
 	fputs("\tesac\n}\ncomplete -F _pot pot\n", to);
@@ -186,7 +187,9 @@ zsh(FILE *to, struct arena *mem)
 		    to);
 		fputs(" ;;\n", to);
 	}
-	fputs("\tesac\n}\ncompdef _pot pot\n", to);
+	fputs("\tesac\n}\nif [ \"$funcstack[1]\" = _pot ]; then _pot \"$@\"; else compdef _pot "
+	      "pot; fi\n",
+	    to);
 }
 
 /* ---- fish ---- */

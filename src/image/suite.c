@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "platform/mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +56,7 @@ follow(struct tool *t, pid_t pid, int fd, char last[256], struct err *e)
 			asked = true;
 			(void)kill(-pid, SIGTERM);
 		}
-		/* The timeout only serves to look for a signal that came in between. */
+		/* The timeout only serves to look for a wish to stop that came in between. */
 		if (poll(&p, 1, LOOK_EVERY_MS) <= 0)
 			continue;
 		ssize_t n = read(fd, chunk, sizeof(chunk));
@@ -96,9 +97,18 @@ start(const char *const argv[], int out, pid_t *pid, struct err *e)
 	return 0;
 }
 
+struct making {
+	struct tool *tool;
+	const char *suite;
+	const char *const *argv;
+};
+
+/* In a mount namespace of our own: what debootstrap mounts in the new root (/proc, /sys) is gone
+ * with it, however it ends, and is never there when the root is cleared. */
 static int
-run_debootstrap(struct tool *t, const char *const argv[], const char *suite, struct err *e)
+run_debootstrap(int root_fd, void *ctx, struct err *e)
 {
+	const struct making *m = ctx;
 	char last[256] = "";
 	int ends[2], status = 0;
 	pid_t pid;
@@ -106,17 +116,18 @@ run_debootstrap(struct tool *t, const char *const argv[], const char *suite, str
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(e, "pipe to debootstrap");
 	autofd int read_end = ends[0], write_end = ends[1];
-	if (start(argv, write_end, &pid, e) < 0)
+	(void)root_fd;
+	if (start(m->argv, write_end, &pid, e) < 0)
 		return -1;
 	close(take_fd(&write_end));
-	int rc = follow(t, pid, read_end, last, e);
+	int rc = follow(m->tool, pid, read_end, last, e);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (rc < 0)
-		return err_ctx(e, "debootstrap %s", suite);
+		return err_ctx(e, "debootstrap %s", m->suite);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	return err_new(e, ERR_REMOTE, "debootstrap %s: failed with code %d: %s", suite,
+	return err_new(e, ERR_REMOTE, "debootstrap %s: failed with code %d: %s", m->suite,
 	    WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), last);
 }
 
@@ -126,6 +137,8 @@ suite_make(
 {
 	const char *program = find_debootstrap();
 	const char *const argv[] = { program, "--variant=minbase", suite, root_dir, mirror, NULL };
+	struct making m = { .tool = t, .suite = suite, .argv = argv };
+	struct mount_root root = { .plain = root_dir };
 	bool made = false;
 
 	if (check_suite(suite, e) < 0)
@@ -139,7 +152,7 @@ suite_make(
 		return err_new(e, ERR_RIGHTS, "suite %s: debootstrap needs root", suite);
 	if (tree_claim(root_dir, &made, e) < 0)
 		return -1;
-	if (run_debootstrap(t, argv, suite, e) < 0) {
+	if (mount_native.with_root(&root, NULL, 0, run_debootstrap, &m, e) < 0) {
 		tree_clear(root_dir, made);
 		return -1;
 	}

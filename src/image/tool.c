@@ -1,6 +1,7 @@
 #include "image/tool.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 
@@ -28,6 +29,11 @@ tool_catch_signals(void)
 int
 tool_check(struct tool *t, struct err *e)
 {
+	struct pollfd reader = { .fd = t->report.fd };
+
+	if (t->report.fd >= 0 && poll(&reader, 1, 0) > 0 &&
+	    (reader.revents & (POLLERR | POLLHUP)) != 0)
+		t->report.lost = true;
 	if (caught == 0 && !t->report.lost)
 		return 0;
 	if (caught != 0)

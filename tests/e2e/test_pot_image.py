@@ -2,11 +2,12 @@
 import hashlib
 import io
 import pathlib
+import signal
 import tarfile
 
 import pytest
 
-from machine import wait_until
+from machine import BIN, wait_until
 
 
 def make_image(m, where, name="web", tag="1.0", conf=None, entries=(), files=(), cut=None):
@@ -233,3 +234,39 @@ def test_bases(machine):
     m.pot_fails("create-base", "-b", "x", "-t", m.dir / "garbage", says="is not a tar archive")
     assert m.pot("ls", "-qb") == "bb\ntarred\n"
     assert m.pot_json("doctor", "-n") == []
+
+
+def slow_registry(m, registry):
+    """Serves the directory, but images only drop by drop."""
+    program = m.dir / "slow.py"
+    program.write_text("""
+import http.server, sys, time
+class Slow(http.server.SimpleHTTPRequestHandler):
+    def copyfile(self, source, out):
+        data = source.read()
+        if not self.path.endswith(".xz"):
+            return out.write(data)
+        for at in range(0, len(data), 512):
+            out.write(data[at:at + 512])
+            out.flush()
+            time.sleep(0.2)
+http.server.ThreadingHTTPServer(("127.0.0.1", 8000), lambda *a: Slow(*a, directory=sys.argv[1])).serve_forever()
+""")
+    m.popen("python3", program, registry, stdout=-3, stderr=-3)
+    wait_until(lambda: m.listening(8000), what="the registry")
+
+
+@pytest.mark.parametrize("how", ["TERM", "INT", "KILL"])
+def test_an_interrupted_import_leaves_nothing(machine, how):
+    m = machine
+    noise = b"".join(hashlib.sha512(str(i).encode()).digest() for i in range(4000))
+    registry = make_image(m, m.dir / "registry", entries=[entry("m/noise", data=noise)])
+    slow_registry(m, registry)
+    child = m.popen(BIN / "pot", "import", "-p", "web", "-t", "1.0", "-U", "http://127.0.0.1:8000", stdout=-1, stderr=-3)
+    cache = pathlib.Path(m.conf["POT_CACHE"])
+    wait_until(lambda: list(cache.rglob(".part.*")), what="the download")
+    child.send_signal(getattr(signal, "SIG" + how))
+    child.wait(timeout=10)
+    wait_until(lambda: not [w for w in m.processes().values() if "pot-image" in w], what="the end of pot-image")
+    assert not list(cache.rglob("*.xz")) and not list(cache.rglob(".part.*"))
+    nothing_imported(m)

@@ -233,3 +233,38 @@ def test_deinit_refuses_while_pots_run(machine):
     assert m.running() == ["web"]
     m.pot("de-init", "-f")
     assert m.residue() == []
+
+
+def test_the_doctor_mends_what_killed_keepers_leave(networked):
+    m = networked
+    m.make_pot("web", "-N", "public-bridge", "-i", "auto", "-S", "dual")
+    m.pot("export-ports", "-p", "web", "-e", "80")
+    m.make_pot("other", "-N", "public-bridge", "-i", "auto")
+    m.start("web", "other")
+    keeper = m.pot_json("info", "-p", "web")["keeper_pid"]
+    os.kill(keeper, 9)
+    wait_until(lambda: m.running() == ["other"], what="the end of web")
+    findings = m.pot_fails("doctor", "-n", "--json").stdout
+    assert json.loads(findings), "the doctor sees nothing"
+    m.pot("doctor")
+    assert m.pot_json("doctor", "-n") == []
+    assert m.running() == ["other"]
+    assert [pair["pot"] for pair in m.pot_json("net")["pairs"]] == ["other"]
+    m.start("web")
+    assert m.running() == ["other", "web"]
+
+
+def test_prune_spares_what_runs(machine):
+    m = machine
+    for name in ("done", "busy", "kept"):
+        m.make_pot(name)
+        m.pot("set-attr", "-p", name, "-A", "persistent", "-V", "NO")
+    for name in ("done", "busy"):
+        m.pot("set-attr", "-p", name, "-A", "prunable", "-V", "YES")
+    m.start("done", "busy", "kept")
+    m.pot("stop", "done")
+    m.pot("stop", "kept")
+    assert m.pot_json("prune", "-n")["pruned"] == ["done"]
+    assert m.pot("ls", "-q") == "busy\ndone\nkept\n"
+    m.pot("prune")
+    assert m.pot("ls", "-q") == "busy\nkept\n"
