@@ -20,9 +20,9 @@
 
 /* A root: one directory, or layers. All strings are borrowed, absolute paths on the host. */
 struct mount_root {
-	const char *plain;	   /* a directory as it is, or NULL … */
-	const char *const *lower;  /* … layers below, the top one first, ended by NULL … */
-	const char *upper, *work;  /* … and where changes go; both NULL: read-only */
+	const char *plain;	  /* a directory as it is, or NULL … */
+	const char *const *lower; /* … layers below, the top one first, ended by NULL … */
+	const char *upper, *work; /* … and where changes go; both NULL: read-only */
 	bool read_only;
 };
 
@@ -34,15 +34,17 @@ enum {
 	MOUNT_NOEXEC = 8,
 	MOUNT_RECURSIVE = 16, /* bind: with what is mounted below */
 	MOUNT_MAY_LACK = 32,  /* bind: a source that does not exist is left out */
-	MOUNT_FLAGS = 63
+	MOUNT_NO_LINKS = 64,  /* bind: refuse a symbolic link anywhere on the way to the source */
+	MOUNT_FLAGS = 127
 };
 struct mount_item {
 	enum mount_kind kind;
-	const char *source;   /* bind: file or directory on the host */
-	const char *target;   /* in the pot; made when missing (directory or empty file as the source is) */
+	const char *source; /* bind: file or directory on the host */
+	const char
+	    *target; /* in the pot; made when missing (directory or empty file as the source is) */
 	unsigned flags;
-	uint64_t size_bytes;  /* tmpfs: 0 = the kernel's own bound */
-	unsigned mode;	      /* tmpfs: of its root; 0 = 01777 */
+	uint64_t size_bytes; /* tmpfs: 0 = the kernel's own bound */
+	unsigned mode;	     /* tmpfs: of its root; 0 = 01777 */
 };
 
 /* Runs in a child process with a mount namespace of its own; root_fd is the pot's root with
@@ -70,13 +72,15 @@ int beneath_open(int root_fd, const char *path, int flags, mode_t mode, struct e
 /* The directory and all above it, as far as missing; returns an O_PATH descriptor of it. */
 int beneath_mkdirs(int root_fd, const char *path, mode_t mode, struct err *e);
 /* Writes a whole file with the mode: a link or special file in its place is removed first. */
-int beneath_write(int root_fd, const char *path, mode_t mode, const void *data, size_t len, struct err *e);
+int beneath_write(
+    int root_fd, const char *path, mode_t mode, const void *data, size_t len, struct err *e);
 /* 1: is there (link not followed); 0: is not; -1: cannot tell. */
 int beneath_exists(int root_fd, const char *path, struct err *e);
-/* Holds fast what the path (relative to root_fd) means now: nothing on the way may be a link, and none
- * may lead out. An O_PATH descriptor; path_of_fd() names it for others. */
+/* Holds fast what the path (relative to root_fd) means now: nothing on the way may be a link, and
+ * none may lead out. An O_PATH descriptor; path_of_fd() names it for others. */
 int beneath_pin(int root_fd, const char *path, struct err *e);
-/* A path by which other processes reach what the descriptor of this one stands for, while it is open. */
+/* A path by which other processes reach what the descriptor of this one stands for, while it is
+ * open. */
 enum { PATH_OF_FD = 64 };
 void path_of_fd(int fd, char out[PATH_OF_FD]);
 /* Removes a file, or an empty directory; ERR_ABSENT when it is not there. */

@@ -197,7 +197,8 @@ mounts(struct start *s, struct err *e)
 		all[n++] = (struct mount_item){ .kind = MOUNT_BIND,
 			.source = s->o->binds[i].source,
 			.target = s->o->binds[i].target,
-			.flags = (s->o->binds[i].read_only ? MOUNT_RO : 0u) | MOUNT_RECURSIVE };
+			.flags = (s->o->binds[i].read_only ? MOUNT_RO : 0u) | MOUNT_RECURSIVE |
+				 (s->o->binds[i].no_links ? MOUNT_NO_LINKS : 0u) };
 	s->launch.isolate.mounts = all;
 	s->launch.isolate.n_mounts = n;
 	return 0;

@@ -310,6 +310,7 @@ struct pot_bind {
 	const char *source; /* absolute host path */
 	const char *target; /* absolute, inside */
 	bool read_only;
+	bool no_links; /* refuse a symbolic link anywhere on the way to source */
 };
 
 struct pot_start_options {

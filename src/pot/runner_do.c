@@ -80,7 +80,8 @@ do_prepare(struct runner_child *c, struct runner_reply *p, struct err *e)
 	const struct runner_request *q = c->q;
 	char made[POT_NAME_MAX + 1];
 
-	if (need("name of the pot", q->pot, e) < 0 || need("image", q->image, e) < 0 || need("tag", q->tag, e) < 0)
+	if (need("name of the pot", q->pot, e) < 0 || need("image", q->image, e) < 0 ||
+	    need("tag", q->tag, e) < 0)
 		return -1;
 	char *name = arena_strdup(&c->mem, q->pot), *alloc = strrchr(name, '_');
 	if (alloc == NULL)
@@ -120,8 +121,8 @@ runner_describe(struct runner_child *c, const struct run *r, struct runner_run *
 	if (!str_starts(r->name, RUN_RAW_PREFIX))
 		(void)pot_spec_load(c->config->env, r->name, &c->mem, &spec, &ignored);
 	for (size_t i = 0; i < r->n_ports; i++)
-		strs_add(&b, arena_printf(&c->mem, "%s:%u:%u", r->ports[i].udp ? "udp" : "tcp", r->ports[i].pot_port,
-		    r->ports[i].host_port));
+		strs_add(&b, arena_printf(&c->mem, "%s:%u:%u", r->ports[i].udp ? "udp" : "tcp",
+				 r->ports[i].pot_port, r->ports[i].host_port));
 	*out = (struct runner_run){ .pot = arena_strdup(&c->mem, r->name),
 		.run_id = arena_strdup(&c->mem, r->id),
 		.keeper_pid = r->keeper,
@@ -147,17 +148,19 @@ one_run(struct runner_child *c, const char *name, struct runner_reply *p, struct
 }
 
 static int
-pin_binds(struct runner_child *c, struct pot_start_options *o, struct err *e)
+take_binds(struct runner_child *c, struct pot_start_options *o, struct err *e)
 {
 	const struct runner_request *q = c->q;
 	struct pot_bind *binds = arena_array(&c->mem, q->n_binds + 1, struct pot_bind);
 
 	for (size_t i = 0; i < q->n_binds; i++) {
-		char *source;
 		if (need("target of a mount", q->binds[i].target, e) < 0 ||
-		    runner_path(c, q->binds[i].source, false, &source, e) < 0)
+		    runner_path_check(c->config, q->binds[i].source, e) < 0)
 			return -1;
-		binds[i] = (struct pot_bind){ source, q->binds[i].target, q->binds[i].read_only };
+		/* Looked up in the pot's own mount namespace, where a descriptor of ours is no use.
+		 */
+		binds[i] = (struct pot_bind){ q->binds[i].source, q->binds[i].target,
+			q->binds[i].read_only, true };
 	}
 	o->binds = binds;
 	o->n_binds = q->n_binds;
@@ -181,7 +184,7 @@ do_start(struct runner_child *c, struct runner_reply *p, struct err *e)
 		.cpu_shares = q->cpu_shares,
 		.hosts = q->hosts };
 
-	if (need("name of the pot", q->pot, e) < 0 || pin_binds(c, &o, e) < 0)
+	if (need("name of the pot", q->pot, e) < 0 || take_binds(c, &o, e) < 0)
 		return -1;
 	if (q->log.dir != NULL) {
 		if (runner_path_check(c->config, q->log.dir, e) < 0)
@@ -196,11 +199,13 @@ do_start(struct runner_child *c, struct runner_reply *p, struct err *e)
 	}
 	if (pot_start(c->config->env, q->pot, &o, &x, e) < 0)
 		return -1;
-	/* a command that ends at once may have taken its record along: its run is told all the same */
+	/* a command that ends at once may have taken its record along: its run is told all the same
+	 */
 	if (one_run(c, q->pot, p, e) < 0) {
 		if (e->kind != ERR_ABSENT)
 			return -1;
-		p->runs[0] = (struct runner_run){ .pot = q->pot, .run_id = arena_strdup(&c->mem, x.run_id) };
+		p->runs[0] =
+		    (struct runner_run){ .pot = q->pot, .run_id = arena_strdup(&c->mem, x.run_id) };
 		p->n_runs = 1;
 	}
 	return 0;
@@ -209,7 +214,8 @@ do_start(struct runner_child *c, struct runner_reply *p, struct err *e)
 static int
 do_stop(struct runner_child *c, struct runner_reply *p, struct err *e)
 {
-	struct pot_stop_options o = { .signal = c->q->stop_signal, .timeout_ms = c->q->stop_timeout_ms };
+	struct pot_stop_options o = { .signal = c->q->stop_signal,
+		.timeout_ms = c->q->stop_timeout_ms };
 
 	(void)p;
 	if (need("name of the pot", c->q->pot, e) < 0)
@@ -265,7 +271,9 @@ do_copy_in(struct runner_child *c, struct runner_reply *p, struct err *e)
 	if (need("name of the pot", c->q->pot, e) < 0 || need("target", c->q->target, e) < 0 ||
 	    runner_path(c, c->q->source, true, &source, e) < 0)
 		return -1;
-	struct pot_copy_in_options o = { .source = source, .dest = c->q->target, .make_parent = true };
+	struct pot_copy_in_options o = {
+		.source = source, .dest = c->q->target, .make_parent = true
+	};
 	return pot_copy_in(c->config->env, c->q->pot, &o, e);
 }
 
@@ -302,7 +310,8 @@ do_sweep(struct runner_child *c, struct runner_reply *p, struct err *e)
 	if (pot_doctor(c->config->env, true, &c->mem, &found, &n, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n && text.len < 65536; i++)
-		buf_addf(&text, "%s: %s%s%s\n", found[i].what, found[i].why, found[i].mended ? "" : "; not mended: ",
+		buf_addf(&text, "%s: %s%s%s\n", found[i].what, found[i].why,
+		    found[i].mended ? "" : "; not mended: ",
 		    found[i].mended || found[i].error == NULL ? "" : found[i].error);
 	p->text = arena_strdup(&c->mem, buf_str(&text));
 	return 0;
@@ -317,7 +326,8 @@ do_facts(struct runner_child *c, struct runner_reply *p, struct err *e)
 	(void)e;
 	p->text = arena_printf(&c->mem,
 	    "{\"version\":\"" POTTER_VERSION "\",\"pot\":\"" POT_VERSION_COMPAT
-	    "\",\"isolation\":\"%s\",\"dataset\":\"%s\",\"limits\":\"%s\",\"ready\":%s,\"network\":%s}",
+	    "\",\"isolation\":\"%s\",\"dataset\":\"%s\",\"limits\":\"%s\",\"ready\":%s,\"network\":"
+	    "%s}",
 	    env->host->isolate->name, env->host->dataset->name, env->host->limits->name,
 	    pot_env_ready(c->config->env, &not_ready) == 0 ? "true" : "false",
 	    pot_vnet_up(c->config->env) ? "true" : "false");
@@ -336,7 +346,8 @@ do_hello(struct runner_child *c, struct runner_reply *p, struct err *e)
 static int
 do_import(struct runner_child *c, struct runner_reply *p, struct err *e)
 {
-	if (need("image", c->q->image, e) < 0 || need("tag", c->q->tag, e) < 0 || need("registry", c->q->url, e) < 0)
+	if (need("image", c->q->image, e) < 0 || need("tag", c->q->tag, e) < 0 ||
+	    need("registry", c->q->url, e) < 0)
 		return -1;
 	if (c->config->import == NULL)
 		return err_new(e, ERR_UNSUPPORTED, "this runner imports no images");
@@ -365,7 +376,8 @@ runner_relay(struct runner_child *c, pid_t command, int pty, struct runner_reply
 	if (c->config->env->host->proc->start_time(command, &since, e) == 0)
 		handle = c->config->env->host->proc->open(command, since, e);
 	while (handle >= 0) {
-		struct pollfd w[2] = { { .fd = handle, .events = POLLIN }, { .fd = c->sock, .events = 0 } };
+		struct pollfd w[2] = { { .fd = handle, .events = POLLIN },
+			{ .fd = c->sock, .events = 0 } };
 		sigset_t none;
 		sigemptyset(&none);
 		int n = ppoll(w, 2, NULL, &none);
@@ -401,10 +413,12 @@ do_exec(struct runner_child *c, struct runner_reply *p, struct err *e)
 	pid_t command;
 	int pty;
 
-	if (need("name of the pot", q->pot, e) < 0 || need("command", q->argv != NULL ? q->argv[0] : NULL, e) < 0)
+	if (need("name of the pot", q->pot, e) < 0 ||
+	    need("command", q->argv != NULL ? q->argv[0] : NULL, e) < 0)
 		return -1;
 	if (!q->tty && c->n_fds != 3)
-		return err_new(e, ERR_INPUT, "an exec without a terminal needs three descriptors, not %zu", c->n_fds);
+		return err_new(e, ERR_INPUT,
+		    "an exec without a terminal needs three descriptors, not %zu", c->n_fds);
 	for (size_t i = 0; i < 3 && !q->tty; i++)
 		o.fds[i] = c->fds[i];
 	if (pot_enter(c->config->env, q->pot, &o, &command, &pty, e) < 0)
@@ -420,7 +434,9 @@ runner_settle(struct runner_child *c, struct err *e)
 	char name[POT_NAME_MAX + 1];
 
 	if (c->q->op == RUNNER_POT_WAIT)
-		return pot_stop(c->config->env, c->q->pot, NULL, e) < 0 && e->kind != ERR_ABSENT ? -1 : 0;
+		return pot_stop(c->config->env, c->q->pot, NULL, e) < 0 && e->kind != ERR_ABSENT
+			   ? -1
+			   : 0;
 	if (raw_name(c->q, name, e) < 0)
 		return -1;
 	autofd int lock = lock_named(c->config->env, name, LOCK_WAIT, e);
@@ -437,7 +453,8 @@ do_lost(struct runner_child *c, struct runner_reply *p, struct err *e)
 
 /* ---- the table ---- */
 
-static int (*const operations[RUNNER_OPS])(struct runner_child *, struct runner_reply *, struct err *) = {
+static int (*const operations[RUNNER_OPS])(
+    struct runner_child *, struct runner_reply *, struct err *) = {
 	[RUNNER_HELLO] = do_hello,
 	[RUNNER_POT_PREPARE] = do_prepare,
 	[RUNNER_POT_START] = do_start,

@@ -69,6 +69,15 @@ inside_of(struct start *s, struct netif_inside *in, struct err *e)
 	return 0;
 }
 
+/* The pot's init ends early when its file tree cannot be put together; its keeper knows why. */
+static bool
+init_has_gone(const struct start *s)
+{
+	struct err e = ERR_INIT;
+
+	return s->env->host->proc->alive(s->keeper.init_pid, s->keeper.init_start, &e) == 0;
+}
+
 static int
 network_up(struct start *s, struct err *e)
 {
@@ -92,7 +101,11 @@ network_up(struct start *s, struct err *e)
 		return -1;
 	if (host->netif->pair_up(host, &pair, &inside, e) == 0)
 		return 0;
-	if (e->kind != ERR_ABSENT || pot_vnet_start(s->env, e) < 0)
+	if (e->kind != ERR_ABSENT)
+		return -1;
+	if (init_has_gone(s))
+		return s->env->keep->start->go(&s->keeper, e);
+	if (pot_vnet_start(s->env, e) < 0)
 		return -1;
 	return host->netif->pair_up(host, &pair, &inside, e);
 }

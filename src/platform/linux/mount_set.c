@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,8 @@ mount_private(struct err *e)
 
 /* ---- the root ---- */
 
-/* The options of one overlay must fit in a page, and know no commas or colons in paths: with `by_fd`
- * each directory is named by a descriptor of its own. */
+/* The options of one overlay must fit in a page, and know no commas or colons in paths: with
+ * `by_fd` each directory is named by a descriptor of its own. */
 struct overlay_text {
 	char text[4096];
 	size_t len;
@@ -100,10 +101,15 @@ mount_overlay(const struct mount_root *r, const char *target, struct err *e)
 int
 mount_root_here(const struct mount_root *r, struct err *e)
 {
-	/* Any directory serves as the mount point: the new root is entered, not named, from here on. A
-	 * root without layers of its own is one directory read-only. */
-	bool layered = r->plain == NULL && (r->upper != NULL || (r->lower != NULL && r->lower[0] != NULL && r->lower[1] != NULL));
-	const char *target = r->plain != NULL ? r->plain : r->upper != NULL ? r->upper : r->lower != NULL ? r->lower[0] : NULL;
+	/* Any directory serves as the mount point: the new root is entered, not named, from here
+	 * on. A root without layers of its own is one directory read-only. */
+	bool layered =
+	    r->plain == NULL &&
+	    (r->upper != NULL || (r->lower != NULL && r->lower[0] != NULL && r->lower[1] != NULL));
+	const char *target = r->plain != NULL	? r->plain
+			     : r->upper != NULL ? r->upper
+			     : r->lower != NULL ? r->lower[0]
+						: NULL;
 
 	if (target == NULL)
 		return err_new(e, ERR_INPUT, "a root without a directory");
@@ -143,23 +149,40 @@ mount_pivot(struct err *e)
 static uint64_t
 attributes(unsigned flags)
 {
-	return (flags & MOUNT_RO ? MOUNT_ATTR_RDONLY : 0U) | (flags & MOUNT_NOSUID ? MOUNT_ATTR_NOSUID : 0U) |
-	    (flags & MOUNT_NODEV ? MOUNT_ATTR_NODEV : 0U) | (flags & MOUNT_NOEXEC ? MOUNT_ATTR_NOEXEC : 0U);
+	return (flags & MOUNT_RO ? MOUNT_ATTR_RDONLY : 0U) |
+	       (flags & MOUNT_NOSUID ? MOUNT_ATTR_NOSUID : 0U) |
+	       (flags & MOUNT_NODEV ? MOUNT_ATTR_NODEV : 0U) |
+	       (flags & MOUNT_NOEXEC ? MOUNT_ATTR_NOEXEC : 0U);
+}
+
+/* The source, cloned. It is looked up in this mount namespace: a descriptor from another one cannot
+ * be cloned here, so whoever distrusts the path asks for one without links instead. */
+static int
+source_clone(const struct mount_item *item, unsigned recursive)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive;
+
+	if ((item->flags & MOUNT_NO_LINKS) == 0)
+		return (int)syscall(SYS_open_tree, AT_FDCWD, item->source, flags);
+	autofd int fd = (int)syscall(SYS_openat2, AT_FDCWD, item->source, &how, sizeof(how));
+	return fd < 0 ? -1 : (int)syscall(SYS_open_tree, fd, "", flags | AT_EMPTY_PATH);
 }
 
 static int
 bind_open(const struct mount_item *item, struct err *e)
 {
 	unsigned recursive = item->flags & MOUNT_RECURSIVE ? AT_RECURSIVE : 0U;
-	autofd int tree = (int)syscall(SYS_open_tree, AT_FDCWD, item->source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+	autofd int tree = source_clone(item, recursive);
 	struct mount_attr attr = { .attr_set = attributes(item->flags) };
 
 	if (tree < 0 && errno == ENOENT && (item->flags & MOUNT_MAY_LACK))
 		return -2;
 	if (tree < 0)
 		return err_sys(e, "mount %s: source %s", item->target, item->source);
-	if (attr.attr_set != 0 &&
-	    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, &attr, sizeof(attr)) < 0)
+	if (attr.attr_set != 0 && syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive,
+				      &attr, sizeof(attr)) < 0)
 		return err_sys(e, "mount %s: set its attributes", item->target);
 	return take_fd(&tree);
 }
@@ -223,7 +246,8 @@ mount_item_attach(int tree, const struct mount_item *item, int root_fd, struct e
 
 	if (target < 0)
 		return err_ctx(e, "mount point %s", item->target);
-	if (syscall(SYS_move_mount, tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (syscall(SYS_move_mount, tree, "", target, "",
+		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return err_sys(e, "mount %s", item->target);
 	return 0;
 }
