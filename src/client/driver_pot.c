@@ -469,7 +469,6 @@ start(struct driver *d, const struct driver_task *t, driver_note *note, driver_s
 	s->note = note;
 	s->started = started;
 	s->ctx = ctx;
-	s->shown = -25;
 	copy_task(s, t);
 	s->pot = pot_name(t, &s->mem);
 	if (gather(s, &e) < 0) {

@@ -127,6 +127,8 @@ class Node(Machine):
             if check:
                 print(self.log_text()[-4000:])
                 raise late
+        for name in ("passwd", "group"):
+            self.try_run("umount", f"/etc/{name}")
         return super().close(check)
 
     # ---- images ----
