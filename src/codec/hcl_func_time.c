@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/socket.h>
 
 static const char *
 text_arg(struct hcl_call *c, size_t i)

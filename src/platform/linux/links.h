@@ -17,7 +17,7 @@ int link_remove(int fd, const char *name, struct err *e);
 
 /* pair.c */
 int pair_up(
-    struct host *h, const struct netif_pair *p, const struct netif_inside *in, struct err *e);
-int loopback_up(struct host *h, pid_t pid, int netns, struct err *e);
+    struct host *h, const struct netif_pair *p, const struct netif_inside *given, struct err *e);
+int loopback_up(struct host *h, pid_t pid, int netns_given, struct err *e);
 
 #endif
