@@ -17,11 +17,13 @@ known_status(const char *status)
 	return false;
 }
 
+/* It ends though it should run; a batch job may do so. */
 static bool
 fails_now(const struct alloc *old, const struct alloc *given)
 {
-	return str_eq(given->client_status, "failed") && !str_eq(old->client_status, "failed") &&
-	       !alloc_server_terminal(old);
+	if (alloc_terminal(old) || !alloc_client_terminal(given))
+		return false;
+	return str_eq(given->client_status, "failed") || !str_eq(old->job_type, "batch");
 }
 
 /* One evaluation for each job of which something has failed. */

@@ -29,6 +29,8 @@ struct proposal {
 	server_done *done; /* NULL: nobody waits */
 	void *ctx;
 	bool read_only; /* nothing to write: only answers, after what is before it */
+	uint64_t index;	    /* once it is in the log */
+	struct err refused; /* by the state; kind ERR_NONE: it was not */
 };
 
 typedef VEC(const struct eval *) eval_list; /* references */
@@ -50,6 +52,7 @@ struct server {
 	struct state *state;
 	struct store_log *store;
 	VEC(struct proposal *) queue;
+	VEC(struct proposal *) open; /* applied, not yet on disk */
 	bool flush_due, flushing, closing, settling;
 	struct broker broker;
 	struct map beats; /* node id -> struct beat */
@@ -57,7 +60,7 @@ struct server {
 	void *deadline_timer;
 	void *drain_timer;
 	bool draining, drains_changed;
-	void *gc_timer;
+	void *gc_timer, *retry_timer;
 	uint64_t plans;
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 enum { EVALS_PER_TURN = 64, SNAPSHOT_ENTRIES = 4096, SNAPSHOT_BYTES = 8 << 20 };
+#define RETRY_NS SEC_NS /* between attempts to write, when the disk is full */
 
 static void flush(void *arg);
 
@@ -192,59 +193,109 @@ finish(struct proposal *p, uint64_t index, const struct err *e)
 }
 
 static int
-write_batch(struct server *s, struct proposal **batch, size_t n, struct err *e)
+read_row(void *ctx, const char *kind, const char *body, size_t len, struct err *e)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct proposal *p = batch[i];
-		if (!p->read_only && store_log_append(s->store, store_log_last(s->store) + 1, p->type,
-					 buf_str(&p->payload), p->payload.len, e) < 0) {
-			store_log_rollback(s->store);
+	return state_restore_row(((struct server *)ctx)->state, kind, body, len, e);
+}
+
+static void
+rows_read(void *ctx, uint64_t index)
+{
+	state_restore_done(((struct server *)ctx)->state, index);
+}
+
+static int
+read_entry(void *ctx, uint64_t index, const char *type, const char *body, size_t len, struct err *e)
+{
+	struct state *st = ((struct server *)ctx)->state;
+
+	if (state_apply(st, index, type, body, len, e) < 0) { /* as when it was new */
+		log_warn("server", "command %llu is skipped: %s", (unsigned long long)index,
+		    e->text);
+		state_skip(st, index);
+	}
+	return 0;
+}
+
+static int
+recover(struct server *s, struct err *e)
+{
+	struct store_log_reader r = { read_row, rows_read, read_entry, s };
+
+	if (store_log_recover(s->store, &r, e) < 0)
+		return -1;
+	if (store_log_last(s->store) > 0)
+		log_info("server", "state is back: index %llu, %llu entries after the snapshot",
+		    (unsigned long long)store_log_last(s->store),
+		    (unsigned long long)store_log_entries(s->store));
+	return 0;
+}
+
+/* Appends and applies what is queued. It is seen inside from now on, but nobody is told before it is
+ * on disk. */
+static int
+take_queue(struct server *s, struct err *e)
+{
+	for (size_t i = 0; i < s->queue.n; i++) {
+		struct proposal *p = s->queue.at[i];
+		VEC_PUSH(&s->open, p);
+		s->queue.at[i] = NULL;
+		p->index = state_index(s->state);
+		if (p->read_only)
+			continue;
+		p->index++;
+		if (store_log_append(s->store, p->index, p->type, buf_str(&p->payload),
+			p->payload.len, e) < 0) {
+			memmove(s->queue.at, s->queue.at + i + 1,
+			    (s->queue.n - i - 1) * sizeof(s->queue.at[0]));
+			s->queue.n -= i + 1;
 			return -1;
 		}
-	}
-	return store_log_commit(s->store, e);
-}
-
-static void
-apply_batch(struct server *s, struct proposal **batch, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct proposal *p = batch[i];
-		struct err e = ERR_INIT;
-		bool failed = false;
-		uint64_t index = state_index(s->state);
-		if (!p->read_only) {
-			index++;
-			failed = state_apply(s->state, index, p->type, buf_str(&p->payload),
-				     p->payload.len, &e) < 0;
-		}
-		if (failed) { /* recovery skips it in the same way */
+		if (state_apply(s->state, p->index, p->type, buf_str(&p->payload), p->payload.len,
+			&p->refused) < 0) { /* recovery skips it in the same way */
 			log_error("server", "command %llu is skipped: %s",
-			    (unsigned long long)index, e.text);
-			state_skip(s->state, index);
+			    (unsigned long long)p->index, p->refused.text);
+			state_skip(s->state, p->index);
 		}
-		finish(p, index, failed ? &e : NULL);
+		buf_fini(&p->payload);
 	}
+	s->queue.n = 0;
+	return 0;
 }
 
-/* Everything queued, as one transaction. */
 static void
-commit(struct server *s)
+tell(struct server *s, const struct err *failure)
 {
-	struct proposal **batch = s->queue.at;
-	size_t n = s->queue.n;
+	struct proposal **open = s->open.at;
+	size_t n = s->open.n;
+
+	s->open.at = NULL;
+	s->open.n = s->open.cap = 0;
+	state_hold(s->state, false);
+	for (size_t i = 0; i < n; i++) {
+		const struct err *e = failure != NULL ? failure
+				      : open[i]->refused.kind != ERR_NONE ? &open[i]->refused
+									   : NULL;
+		finish(open[i], open[i]->index, e);
+	}
+	free(open);
+}
+
+/* What could not be written never was: the state goes back to what is on disk. */
+static void
+go_back(struct server *s, struct err *why)
+{
 	struct err e = ERR_INIT;
 
-	s->queue.at = NULL;
-	s->queue.n = s->queue.cap = 0;
-	if (write_batch(s, batch, n, &e) < 0) {
-		log_error("server", "%zu changes could not be written: %s", n, e.text);
-		err_ctx(&e, "the change was not made");
-		for (size_t i = 0; i < n; i++)
-			finish(batch[i], state_index(s->state), &e);
-	} else
-		apply_batch(s, batch, n);
-	free(batch);
+	log_error("server", "%zu changes could not be written: %s", s->open.n, why->text);
+	store_log_rollback(s->store);
+	state_clear(s->state);
+	if (recover(s, &e) < 0) {
+		log_error("server", "the state cannot be read back: %s", e.text);
+		abort(); /* a restart tells the operator what is wrong with the file */
+	}
+	err_ctx(why, "the change was not made");
+	tell(s, why);
 }
 
 static int
@@ -267,15 +318,16 @@ snapshot(struct server *s)
 }
 
 /* Commands, then what follows from them, until nothing is left or others must have their turn. */
-static void
-settle(struct server *s)
+static int
+settle(struct server *s, struct err *e)
 {
 	const struct eval *ev;
 	int evals = 0;
 
 	for (;;) {
 		if (s->queue.n > 0) {
-			commit(s);
+			if (take_queue(s, e) < 0)
+				return -1;
 			continue;
 		}
 		watcher_turn(s);
@@ -283,10 +335,37 @@ settle(struct server *s)
 		if (s->queue.n > 0)
 			continue;
 		if (evals++ >= EVALS_PER_TURN || (ev = broker_next(s)) == NULL)
-			break;
+			return 0;
 		worker_run(s, ev);
 		row_unref(ev);
 	}
+}
+
+static void
+try_again(void *arg)
+{
+	struct server *s = arg;
+
+	server_cancel(s, &s->retry_timer);
+	server_wake(s);
+}
+
+/* All of a turn is one transaction. */
+static bool
+commit_turn(struct server *s, int (*work)(struct server *s, struct err *e))
+{
+	struct err e = ERR_INIT;
+
+	state_hold(s->state, true);
+	if (work(s, &e) == 0 && store_log_commit(s->store, &e) == 0) {
+		tell(s, NULL);
+		return true;
+	}
+	go_back(s, &e);
+	server_cancel(s, &s->retry_timer);
+	if (!s->closing) /* what is pending in the state is tried again, but not in a circle */
+		s->retry_timer = server_after(s, RETRY_NS, try_again, s);
+	return false;
 }
 
 static void
@@ -296,8 +375,10 @@ flush(void *arg)
 
 	s->flush_due = false;
 	s->flushing = true;
-	settle(s);
+	bool written = commit_turn(s, settle);
 	s->flushing = false;
+	if (!written)
+		return;
 	if (s->broker.ready.n > 0 || s->queue.n > 0)
 		server_wake(s);
 	else if (store_log_entries(s->store) >= SNAPSHOT_ENTRIES ||
@@ -360,45 +441,6 @@ row_changed(void *ctx, enum state_table t, const void *old, const void *now, uin
 
 /* ---- opening ---- */
 
-static int
-read_row(void *ctx, const char *kind, const char *body, size_t len, struct err *e)
-{
-	return state_restore_row(((struct server *)ctx)->state, kind, body, len, e);
-}
-
-static void
-rows_read(void *ctx, uint64_t index)
-{
-	state_restore_done(((struct server *)ctx)->state, index);
-}
-
-static int
-read_entry(void *ctx, uint64_t index, const char *type, const char *body, size_t len, struct err *e)
-{
-	struct state *st = ((struct server *)ctx)->state;
-
-	if (state_apply(st, index, type, body, len, e) < 0) { /* as when it was new */
-		log_warn("server", "command %llu is skipped: %s", (unsigned long long)index,
-		    e->text);
-		state_skip(st, index);
-	}
-	return 0;
-}
-
-static int
-recover(struct server *s, struct err *e)
-{
-	struct store_log_reader r = { read_row, rows_read, read_entry, s };
-
-	if (store_log_recover(s->store, &r, e) < 0)
-		return -1;
-	if (store_log_last(s->store) > 0)
-		log_info("server", "state is back: index %llu, %llu entries after the snapshot",
-		    (unsigned long long)store_log_last(s->store),
-		    (unsigned long long)store_log_entries(s->store));
-	return 0;
-}
-
 int
 server_open(const struct server_config *c, const struct server_env *env, struct server **out,
     struct err *e)
@@ -451,7 +493,7 @@ server_close(struct server *s)
 	if (s == NULL)
 		return;
 	if (!s->closing && s->queue.n > 0)
-		commit(s);
+		(void)commit_turn(s, take_queue);
 	s->closing = true;
 	if (s->flush_due)
 		s->env.defer_cancel(s->env.ctx, flush, s);
@@ -461,6 +503,7 @@ server_close(struct server *s)
 	server_cancel(s, &s->deadline_timer);
 	server_cancel(s, &s->drain_timer);
 	server_cancel(s, &s->gc_timer);
+	server_cancel(s, &s->retry_timer);
 	map_fini(&s->looks);
 	state_free(s->state);
 	store_log_close(s->store);

@@ -122,6 +122,21 @@ free_watches(struct state *s)
 	map_fini(&s->watches);
 }
 
+static void
+drop_versions(struct state *s)
+{
+	size_t i = 0;
+	void *value;
+
+	while (map_next(&s->versions, &i, NULL, &value)) {
+		struct job_versions *v = value;
+		for (size_t k = 0; k < v->n; k++)
+			row_unref(v->at[k]);
+		free(v);
+	}
+	map_fini(&s->versions);
+}
+
 void
 state_free(struct state *s)
 {
@@ -144,15 +159,22 @@ state_free(struct state *s)
 		}
 		map_fini(&s->groups[g]);
 	}
-	for (i = 0; map_next(&s->versions, &i, NULL, &value);) {
-		struct job_versions *v = value;
-		for (size_t k = 0; k < v->n; k++)
-			row_unref(v->at[k]);
-		free(v);
-	}
-	map_fini(&s->versions);
+	drop_versions(s);
 	VEC_FINI(&s->listeners);
 	free(s);
+}
+
+void
+state_clear(struct state *s)
+{
+	for (int t = 0; t < STATE_TABLES; t++) {
+		autorows struct rows all = state_list(s, (enum state_table)t, NULL);
+		for (size_t i = 0; i < all.n; i++)
+			table_remove(s, (enum state_table)t, all.at[i]);
+		s->tables[t].index = 0;
+	}
+	drop_versions(s);
+	s->index = 0;
 }
 
 uint64_t
@@ -280,7 +302,7 @@ mark(struct state *s, char letter, const char *key)
 void
 state_fire(struct state *s)
 {
-	while (s->fired.first != NULL) {
+	while (!s->held && s->fired.first != NULL) {
 		struct state_watch *w = s->fired.first;
 		state_watch_fn *fn = w->fn;
 		void *ctx = w->ctx;
@@ -288,6 +310,13 @@ state_fire(struct state *s)
 		free(w);
 		fn(ctx);
 	}
+}
+
+void
+state_hold(struct state *s, bool hold)
+{
+	s->held = hold;
+	state_fire(s);
 }
 
 void

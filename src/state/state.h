@@ -118,6 +118,11 @@ void state_job_stub_to_json(
 int state_apply(struct state *s, uint64_t index, const char *type, const char *payload, size_t len,
     struct err *e);
 
+/* While held, no watch is called: for commands that are applied before they are on disk. Letting go
+ * calls what has been held back. */
+void state_hold(struct state *s, bool hold);
+/* Forgets every row (listeners hear of each), so that it can be restored again. */
+void state_clear(struct state *s);
 /* A command that was refused keeps its index. */
 void state_skip(struct state *s, uint64_t index);
 

@@ -61,6 +61,7 @@ struct listener {
 
 struct state {
 	uint64_t index;
+	bool held; /* watches wait */
 	struct table tables[STATE_TABLES];
 	struct map groups[GROUPINGS]; /* key -> struct row_set */
 	struct map versions;	      /* "namespace/id" -> struct job_versions */

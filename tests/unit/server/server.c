@@ -1,5 +1,9 @@
 #include "world.h"
 
+#include "base/log.h"
+
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct world w;
@@ -509,6 +513,65 @@ everything_is_back_after_a_restart(void **state)
 	world_init(&w, 1);
 }
 
+static void
+count_call(void *ctx)
+{
+	++*(int *)ctx;
+}
+
+static void
+limit_files(rlim_t bytes)
+{
+	struct rlimit l;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &l), 0);
+	l.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
+static void
+what_cannot_be_written_did_not_happen(void **state)
+{
+	char dir[] = "/tmp/potter-server.XXXXXX", path[64];
+	int watched = 0;
+
+	(void)state;
+	world_fini(&w);
+	assert_non_null(mkdtemp(dir));
+	memset(&w, 0, sizeof(w));
+	w.now = 1700000000 * SEC;
+	w.dir = dir;
+	world_open(&w);
+	world_settle(&w);
+	node_add(&w);
+	submit(&w, web(text, 1, "1", NULL, NULL));
+	world_advance(&w, 5 * SEC);
+	uint64_t index = state_index(server_state(w.server));
+	(void)state_watch(server_state(w.server), STATE_JOBS, NULL, count_call, &watched);
+	int refusals = w.refusals;
+	log_set_level(LOG_ERROR_ + 1);
+	limit_files(1);
+	assert_int_equal(submit(&w, web(text, 5, "2", NULL, NULL)), 0);
+	assert_int_equal(w.refusals, refusals + 1);
+	assert_non_null(strstr(w.last_error, "the change was not made"));
+	assert_int_equal(state_index(server_state(w.server)), index);
+	assert_int_equal(state_job(server_state(w.server), "default", "web")->version, 0);
+	assert_int_equal(census(&w, "web").running, 1);
+	limit_files(RLIM_INFINITY);
+	log_set_level(LOG_INFO_);
+	submit(&w, text);
+	world_advance(&w, 20 * SEC);
+	assert_int_equal(census(&w, "web").running, 5);
+	assert_int_equal(census(&w, "web").on_version, 5);
+	assert_int_equal(watched, 1);
+	world_fini(&w);
+	snprintf(path, sizeof(path), "%s/state.db", dir);
+	unlink(path);
+	assert_int_equal(rmdir(dir), 0);
+	world_init(&w, 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -535,6 +598,7 @@ main(void)
 		T(wrong_requests_are_refused_in_words),
 		T(a_dry_run_tells_and_changes_nothing),
 		T(everything_is_back_after_a_restart),
+		T(what_cannot_be_written_did_not_happen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
