@@ -17,7 +17,9 @@ struct visit {
 	struct arena *mem;
 	bool mend;
 	VEC(struct pot_finding) found;
-	struct pot_strs live; /* run ids */
+	struct pot_strs live;	 /* run ids */
+	struct pot_strs settled; /* ids of dead runs that were walked down, with all they had */
+	struct strs_builder settle;
 	struct pot_strs
 	    unsure; /* names whose run cannot be judged now: nothing of them is touched */
 };
@@ -134,7 +136,8 @@ visit_intents(struct visit *v, enum intent_kind kind, struct err *e)
 static bool
 owned(const struct visit *v, const char *id, const char *name)
 {
-	return strs_has(&v->live, id) || (name != NULL && strs_has(&v->unsure, name));
+	return strs_has(&v->live, id) || strs_has(&v->settled, id) ||
+	       (name != NULL && strs_has(&v->unsure, name));
 }
 
 static void
@@ -241,6 +244,8 @@ pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding
 	struct visit v = { .env = env, .mem = mem, .mend = mend, .found = VEC_INIT };
 	struct host *h = env->host;
 	int rc = -1;
+
+	v.settle = (struct strs_builder)STRS_BUILDER(&v.settled, mem);
 
 	if (need_root("doctor", e) < 0 || pot_env_ready(env, e) < 0)
 		return -1;
