@@ -69,6 +69,8 @@ visit_dead_run(struct visit *v, const char *name, const struct run *r)
 		if (lock < 0 && e.kind == ERR_BUSY)
 			return; /* somebody is at it */
 	}
+	if (rc == 0)
+		strs_add(&v->settle, arena_strdup(v->mem, r->id));
 	finding(
 	    v, arena_printf(v->mem, "run %s of pot %s", r->id, name), "its keeper is gone", rc, &e);
 }
