@@ -121,6 +121,21 @@ conf_file_put(struct pot_env *env, const char *pot, const char *file, const void
 }
 
 int
+conf_file_new(struct pot_env *env, const char *pot, const char *file, const void *data, size_t len,
+    mode_t mode, struct err *e)
+{
+	char path[PATH_SIZE];
+
+	if (len > 0)
+		return conf_file_put(env, pot, file, data, len, mode, e);
+	path_at(path, "%s/jails/%s/conf", env->conf.fs_root, pot);
+	autofd int dir = open_dir(path, e);
+	if (dir < 0 || file_swap(dir, file, "", 0, mode, e) < 0)
+		return err_ctx(e, "write %s of pot %s", file, pot);
+	return 0;
+}
+
+int
 conf_save(const struct conf *c, struct pot_env *env, const char *pot, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;

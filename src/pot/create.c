@@ -257,7 +257,7 @@ create_make(struct making *m, struct err *e)
 	if (dns_store(m, &conf, o->net.dns != NULL ? o->net.dns : "inherit", e) < 0)
 		return -1;
 	net_store(&conf, &m->choice, m->stack_stored);
-	if (conf_file_put(env, m->name, "fscomp.conf", "", 0, 0644, e) < 0)
+	if (conf_file_new(env, m->name, "fscomp.conf", "", 0, 0644, e) < 0)
 		return -1;
 	return conf_save(&conf, env, m->name, e);
 }

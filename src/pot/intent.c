@@ -52,7 +52,11 @@ intent_begin(struct pot_env *env, const char *name, enum intent_kind kind, const
 		buf_addf(&text, "ip=%s\n", ip);
 	if (ip6 != NULL && *ip6 != '\0')
 		buf_addf(&text, "ip6=%s\n", ip6);
-	return file_replace(dir, file_of(file, name, kind), buf_str(&text), text.len, 0600, e);
+	/* that it is there must be on disk, what it says need not: a pot that a power cut left half
+	 * made has no address to keep */
+	if (file_swap(dir, file_of(file, name, kind), buf_str(&text), text.len, 0600, e) < 0)
+		return -1;
+	return fsync(dir) < 0 ? err_sys(e, "sync %s/.intents", env->conf.fs_root) : 0;
 }
 
 int
