@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -164,10 +165,29 @@ spawn_agent(const struct minipot *m, int ready, struct err *e)
 	return 0;
 }
 
+/* The log is the agent's, who is not root: it opens it again when told to. */
+static int
+give_log(struct err *e)
+{
+	const struct passwd *pw = getpwnam(MINIPOT_USER);
+	autofd int fd =
+	    open(MINIPOT_LOG, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+
+	if (pw == NULL)
+		return err_new(
+		    e, ERR_ABSENT, "there is no user %s: run minipot init first", MINIPOT_USER);
+	if (fd < 0 || fchown(fd, pw->pw_uid, pw->pw_gid) < 0)
+		return err_sys(e, "log file " MINIPOT_LOG);
+	return 0;
+}
+
 static int
 start_by_hand(const struct minipot *m, struct err *e)
 {
 	int p[2];
+
+	if (give_log(e) < 0)
+		return -1;
 
 	if (mkdir(MINIPOT_RUN, 0755) < 0 && errno != EEXIST)
 		return err_sys(e, "make " MINIPOT_RUN);
