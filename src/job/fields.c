@@ -406,3 +406,22 @@ static const struct field scaling_fields[] = {
 };
 const struct model scaling_policy_model =
     MODEL_SET("Scaling", struct scaling_policy, scaling_fields);
+
+/* As above, but in a task: the label says which resource. */
+static const struct field task_scaling_fields[] = {
+	FIELDX(struct scaling_policy, min, F_INT, "Min", .hcl = "min", .flags = MF_NULL,
+	    .doc = "lowest count"),
+	FIELDX(struct scaling_policy, max, F_INT, "Max", .hcl = "max", .flags = MF_NULL,
+	    .doc = "highest count"),
+	M(struct scaling_policy, policy, F_ANY, "Policy", "policy", "for an autoscaler"),
+	D(struct scaling_policy, enabled, F_BOOL, "Enabled", "enabled", "true", ""),
+	FIELDX(struct scaling_policy, type, F_STR, "Type", .hcl = "type",
+	    .flags = MF_LABEL | MF_KEY, .doc = "cpu or mem"),
+	FIELDX(struct scaling_policy, id, F_STR, "ID", .flags = MF_SERVER),
+	FIELDX(struct scaling_policy, namespace, F_STR, "Namespace", .flags = MF_SERVER),
+	FIELDX(struct scaling_policy, target, F_STRMAP, "Target", .flags = MF_SERVER),
+	FIELDX(struct scaling_policy, create_index, F_INT, "CreateIndex", .flags = MF_SERVER),
+	FIELDX(struct scaling_policy, modify_index, F_INT, "ModifyIndex", .flags = MF_SERVER),
+};
+const struct model task_scaling_policy_model =
+    MODEL_SET("Scaling", struct scaling_policy, task_scaling_fields);

@@ -57,7 +57,7 @@ static const struct field task_fields[] = {
 	FIELDX(struct task, kind, F_STR, "Kind", .hcl = "kind", .status = FS_REFUSED,
 	    .doc = "service mesh proxies"),
 	LATER(struct task, scaling_policies, F_OBJS, "ScalingPolicies", "scaling",
-	    &scaling_policy_model, "scaling of one task's resources"),
+	    &task_scaling_policy_model, "scaling of one task's resources"),
 };
 const struct model task_model = MODEL_SET("Task", struct task, task_fields);
 

@@ -299,8 +299,9 @@ extern const struct model job_model, task_group_model, task_model, service_model
     dns_config_model, constraint_model, affinity_model, spread_model, spread_target_model,
     restart_policy_model, reschedule_policy_model, update_strategy_model, migrate_strategy_model,
     ephemeral_disk_model, log_config_model, lifecycle_model, artifact_model, task_template_model,
-    vault_model, volume_request_model, volume_mount_model, scaling_policy_model, periodic_model,
-    parameterized_model, requested_device_model, dispatch_payload_model;
+    vault_model, volume_request_model, volume_mount_model, scaling_policy_model,
+    task_scaling_policy_model, periodic_model, parameterized_model, requested_device_model,
+    dispatch_payload_model;
 
 struct task_group *job_group(const struct job *j, const char *name); /* NULL: absent */
 struct task *group_task(const struct task_group *g, const char *name);

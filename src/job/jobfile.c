@@ -11,9 +11,15 @@
 
 #include <string.h>
 
+struct group_vault {
+	const struct task_group *group;
+	struct vault *vault;
+};
+
 struct jobfile {
-	struct objs alone;   /* struct task: straight in the job */
-	struct vault *vault; /* of the job: for all tasks without one */
+	struct objs alone;     /* struct task: straight in the job */
+	struct vault *vault;   /* of the job: for all tasks without one */
+	struct objs of_groups; /* struct group_vault */
 };
 
 /* --- short forms: distinct_hosts = true, version = ">= 1.2" and so on --- */
@@ -90,7 +96,13 @@ special_block(struct hcl_decoder *d, const struct model *m, void *obj, const str
 {
 	struct jobfile *f = d->ctx;
 
-	(void)obj;
+	if (m == &task_group_model && str_eq(b->type, "vault")) {
+		struct group_vault *v = arena_new(d->mem, struct group_vault);
+
+		*v = (struct group_vault){ obj, hcl_decode_block(d, &vault_model, b, scope) };
+		objs_add(&f->of_groups, d->mem, v);
+		return true;
+	}
 	if (m != &job_model)
 		return false;
 	if (str_eq(b->type, "task")) {
@@ -131,6 +143,17 @@ operand_default(const struct objs *constraints, const struct objs *affinities)
 			f->operand = "=";
 }
 
+static const struct vault *
+vault_for(const struct task_group *g, const struct jobfile *f)
+{
+	const struct group_vault *v;
+
+	OBJS_FOREACH (v, &f->of_groups)
+		if (v->group == g)
+			return v->vault;
+	return f->vault;
+}
+
 static void
 finish_group(struct task_group *g, const struct jobfile *f, struct arena *a)
 {
@@ -146,7 +169,7 @@ finish_group(struct task_group *g, const struct jobfile *f, struct arena *a)
 			OBJS_FOREACH (n, &t->resources->networks)
 				sort_ports(n, a);
 		if (t->vault == NULL)
-			t->vault = model_copy(&vault_model, f->vault, a);
+			t->vault = model_copy(&vault_model, vault_for(g, f), a);
 	}
 }
 

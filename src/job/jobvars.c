@@ -171,12 +171,62 @@ from_env(struct variables *v, const char *const *env)
 }
 
 static void
+undefined(struct variables *v, const char *name, struct hcl_range at)
+{
+	hcl_error(v->d, at, "Undefined variable",
+	    "A \"%s\" variable was set but was not found in known variables. To declare it, place "
+	    "a block "
+	    "variable \"%s\" {} in the job file.",
+	    name, name);
+}
+
+/* A variables file may also be one JSON object. */
+static void
+from_json_file(struct variables *v, const struct hcl_source *src)
+{
+	struct hcl_range at = {
+		.source = src, .line = 1, .column = 1, .end_line = 1, .end_column = 2, .end = 1
+	};
+	autojson json_t *json = NULL;
+	struct err e = ERR_INIT;
+	const char *name;
+	json_t *value;
+
+	if (json_read(src->text, src->len, &json, &e) < 0) {
+		hcl_error(v->d, at, "Invalid variables file", "%s", e.text);
+		return;
+	}
+	json_object_foreach (json, name, value) {
+		struct variable *var = find(v, name);
+
+		if (var == NULL)
+			undefined(v, name, at);
+		else
+			set_value(v, var, any_from_json(value, v->d->mem), at);
+	}
+}
+
+static bool
+is_json(const struct hcl_source *src)
+{
+	size_t i = 0;
+
+	while (i < src->len && strchr(" \t\r\n", src->text[i]) != NULL)
+		i++;
+	return i < src->len && src->text[i] == '{';
+}
+
+static void
 from_file(struct variables *v, const struct job_var_file *f)
 {
 	struct hcl_source *src = arena_new(v->d->mem, struct hcl_source);
 	struct hcl_body *b;
 
 	*src = (struct hcl_source){ .name = f->name, .text = f->text, .len = f->len };
+	if (is_json(src)) {
+		from_json_file(v, src);
+		return;
+	}
 	if ((b = hcl_parse(src, v->d->mem, v->d)) == NULL)
 		return;
 	for (size_t i = 0; i < b->n_blocks; i++)
@@ -186,11 +236,7 @@ from_file(struct variables *v, const struct job_var_file *f)
 		struct variable *var = find(v, b->attrs[i].name);
 
 		if (var == NULL)
-			hcl_error(v->d, b->attrs[i].name_at, "Undefined variable",
-			    "A \"%s\" variable was set but was not found in known variables. To "
-			    "declare it, place a block "
-			    "variable \"%s\" {} in the job file.",
-			    b->attrs[i].name, b->attrs[i].name);
+			undefined(v, b->attrs[i].name, b->attrs[i].name_at);
 		else
 			set_value(v, var, hcl_eval(b->attrs[i].value, NULL, v->d),
 			    hcl_expr_range(b->attrs[i].value));
