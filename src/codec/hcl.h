@@ -123,7 +123,8 @@ void hcl_decode(struct hcl_decoder *d, const struct model *m, void *obj,
 /* A new object from a block with its label. */
 void *hcl_decode_block(struct hcl_decoder *d, const struct model *m, const struct hcl_block *block,
     const struct hcl_scope *scope);
-/* A body without a table: a map; nested blocks become lists of maps, labels maps around them. */
+/* A body without a table: a map; nested blocks become lists of maps, labels maps around them.
+ * As Nomad has it: an argument that is a map becomes a list of one map too, null is left out. */
 struct any *hcl_decode_any(
     struct hcl_decoder *d, const struct hcl_body *body, const struct hcl_scope *scope);
 /* value as a member's value; false after an error at `at`. */

@@ -493,7 +493,7 @@ into_map(struct hcl_decoder *d, void *ctx, const struct hcl_block *b, const stru
 struct any *
 hcl_decode_any(struct hcl_decoder *d, const struct hcl_body *body, const struct hcl_scope *scope)
 {
-	struct any *map = any_map(d->mem), *v;
+	struct any *map = any_map(d->mem), *v, *one;
 	struct map_target t = { .map = map, .body = body };
 
 	if (d->mem->total > (size_t)256 << 20) {
@@ -501,9 +501,17 @@ hcl_decode_any(struct hcl_decoder *d, const struct hcl_body *body, const struct 
 		    "What this file asks for takes too much memory.");
 		return map;
 	}
-	for (size_t i = 0; i < body->n_attrs; i++)
-		if ((v = hcl_eval(body->attrs[i].value, scope, d->diags)) != NULL)
-			any_put(d->mem, map, body->attrs[i].name, v);
+	for (size_t i = 0; i < body->n_attrs; i++) {
+		v = hcl_eval(body->attrs[i].value, scope, d->diags);
+		if (any_type(v) == ANY_NULL)
+			continue;
+		if (v->type == ANY_MAP) { /* x = { … } is the same as x { … } */
+			one = any_list(d->mem);
+			any_append(d->mem, one, v);
+			v = one;
+		}
+		any_put(d->mem, map, body->attrs[i].name, v);
+	}
 	for (size_t i = 0; i < body->n_blocks; i++)
 		if (str_eq(body->blocks[i].type, "dynamic"))
 			dynamic(d, &body->blocks[i], scope, into_map, &t);

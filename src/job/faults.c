@@ -47,10 +47,21 @@ faults_nest(struct faults *f, const struct faults *inner, const char *fmt, ...)
 }
 
 static bool
+says_nothing(const struct model *m, const void *obj)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (!field_empty(&m->fields[i], obj))
+			return false;
+	return true;
+}
+
+static bool
 was_given(const struct field *f, const void *obj)
 {
 	if (f->type == F_ANY)
 		return !any_empty(*(const struct any *const *)field_at(f, obj));
+	if (f->type == F_OBJ && !field_empty(f, obj))
+		return !says_nothing(f->sub, *(void *const *)field_at(f, obj));
 	if (f->type == F_STR && f->def != NULL &&
 	    str_eq(*(const char *const *)field_at(f, obj), f->def))
 		return false; /* says what would be so anyway */
@@ -58,14 +69,15 @@ was_given(const struct field *f, const void *obj)
 }
 
 static void
-complain(struct faults *out, const struct field *f)
+complain(struct faults *out, const struct field *f, const char *block)
 {
 	const char *name = f->hcl != NULL ? f->hcl : f->json;
+	const char *in = block[0] == '\0' ? "" : arena_printf(out->mem, " in %s", block);
 
 	if (f->status == FS_REFUSED)
-		faults_add(out, "\"%s\" is not supported yet (%s)", name, f->doc);
+		faults_add(out, "\"%s\"%s is not supported yet (%s)", name, in, f->doc);
 	else
-		faults_add(out, "\"%s\" has no effect here (%s)", name, f->doc);
+		faults_add(out, "\"%s\"%s has no effect here (%s)", name, in, f->doc);
 }
 
 /* Groups and tasks are visited by whoever words their heading. */
@@ -75,9 +87,9 @@ has_own_heading(const struct model *m)
 	return m == &task_group_model || m == &task_model;
 }
 
-void
-faults_by_status(
-    struct faults *out, const struct model *m, const void *obj, enum field_status status)
+static void
+by_status(struct faults *out, const struct model *m, const void *obj, enum field_status status,
+    const char *block)
 {
 	void *item;
 
@@ -85,14 +97,22 @@ faults_by_status(
 		const struct field *f = &m->fields[i];
 
 		if (f->status == status && was_given(f, obj))
-			complain(out, f);
+			complain(out, f, block);
 		if (f->status == FS_REFUSED || f->sub == NULL || has_own_heading(f->sub) ||
 		    field_empty(f, obj))
 			continue;
 		if (f->type == F_OBJ)
-			faults_by_status(out, f->sub, *(void *const *)field_at(f, obj), status);
+			by_status(out, f->sub, *(void *const *)field_at(f, obj), status,
+			    f->hcl != NULL ? f->hcl : "");
 		else if (f->type == F_OBJS)
 			OBJS_FOREACH (item, (const struct objs *)field_at(f, obj))
-				faults_by_status(out, f->sub, item, status);
+				by_status(out, f->sub, item, status, f->hcl != NULL ? f->hcl : "");
 	}
+}
+
+void
+faults_by_status(
+    struct faults *out, const struct model *m, const void *obj, enum field_status status)
+{
+	by_status(out, m, obj, status, "");
 }

@@ -390,6 +390,11 @@ static const struct field vault_fields[] = {
 };
 const struct model vault_model = MODEL_SET("Vault", struct vault, vault_fields);
 
+static const struct field consul_fields[] = {
+	M(struct consul, namespace, F_STR, "Namespace", "namespace", ""),
+};
+const struct model consul_model = MODEL("Consul", struct consul, consul_fields);
+
 static const struct field scaling_fields[] = {
 	FIELDX(struct scaling_policy, min, F_INT, "Min", .hcl = "min", .flags = MF_NULL,
 	    .doc = "lowest count"),

@@ -99,8 +99,8 @@ static const struct field group_fields[] = {
 	FIELDX(struct task_group, scaling, F_OBJ, "Scaling", .hcl = "scaling",
 	    .sub = &scaling_policy_model, .status = FS_KEPT,
 	    .doc = "bounds and policy for an autoscaler"),
-	FIELDX(struct task_group, consul, F_ANY, "Consul", .hcl = "consul", .status = FS_WARNED,
-	    .doc = "namespace in Consul"),
+	FIELDX(struct task_group, consul, F_OBJ, "Consul", .hcl = "consul", .sub = &consul_model,
+	    .status = FS_WARNED, .doc = "namespace in Consul"),
 };
 const struct model task_group_model = MODEL_SET("TaskGroup", struct task_group, group_fields);
 

@@ -200,6 +200,10 @@ struct vault {
 	const char *change_mode, *change_signal;
 };
 
+struct consul {
+	const char *namespace;
+};
+
 struct scaling_policy {
 	uint64_t set;
 	int64_t min, max;
@@ -252,7 +256,7 @@ struct task_group {
 	struct objs services; /* struct service */
 	int64_t shutdown_delay, stop_after_client_disconnect;
 	struct scaling_policy *scaling;
-	const struct any *consul;
+	struct consul *consul;
 };
 
 struct periodic {
@@ -299,7 +303,7 @@ extern const struct model job_model, task_group_model, task_model, service_model
     dns_config_model, constraint_model, affinity_model, spread_model, spread_target_model,
     restart_policy_model, reschedule_policy_model, update_strategy_model, migrate_strategy_model,
     ephemeral_disk_model, log_config_model, lifecycle_model, artifact_model, task_template_model,
-    vault_model, volume_request_model, volume_mount_model, scaling_policy_model,
+    vault_model, volume_request_model, volume_mount_model, consul_model, scaling_policy_model,
     task_scaling_policy_model, periodic_model, parameterized_model, requested_device_model,
     dispatch_payload_model;
 

@@ -155,6 +155,18 @@ vault_for(const struct task_group *g, const struct jobfile *f)
 }
 
 static void
+finish_resources(struct resources *r, struct arena *a)
+{
+	struct requested_device *v;
+	struct network *n;
+
+	OBJS_FOREACH (n, &r->networks)
+		sort_ports(n, a);
+	OBJS_FOREACH (v, &r->devices)
+		operand_default(&v->constraints, &v->affinities);
+}
+
+static void
 finish_group(struct task_group *g, const struct jobfile *f, struct arena *a)
 {
 	struct network *n;
@@ -166,8 +178,7 @@ finish_group(struct task_group *g, const struct jobfile *f, struct arena *a)
 	OBJS_FOREACH (t, &g->tasks) {
 		operand_default(&t->constraints, &t->affinities);
 		if (t->resources != NULL)
-			OBJS_FOREACH (n, &t->resources->networks)
-				sort_ports(n, a);
+			finish_resources(t->resources, a);
 		if (t->vault == NULL)
 			t->vault = model_copy(&vault_model, vault_for(g, f), a);
 	}

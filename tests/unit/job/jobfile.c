@@ -308,7 +308,7 @@ short_forms_and_tasks_without_a_group(void **state)
 	    "    config {\n      command = \"/bin/true\"\n      mount {\n        type = \"bind\"\n "
 	    "     }\n"
 	    "      mount {\n        type = \"tmpfs\"\n      }\n      labels \"x\" \"y\" {\n        "
-	    "z = null\n      }\n    }\n  }\n}\n";
+	    "z = { n = null }\n        gone = null\n      }\n    }\n  }\n}\n";
 	autoarena struct arena a = ARENA_INIT;
 	struct job *j = parsed(&a, text);
 	struct task *t = group_task(job_group(j, "solo"), "solo");
@@ -325,7 +325,7 @@ short_forms_and_tasks_without_a_group(void **state)
 	assert_string_equal(as_json(&a, t->config),
 	    "{\"command\":\"/bin/"
 	    "true\",\"mount\":[{\"type\":\"bind\"},{\"type\":\"tmpfs\"}],"
-	    "\"labels\":[{\"x\":[{\"y\":[{\"z\":null}]}]}]}");
+	    "\"labels\":[{\"x\":[{\"y\":[{\"z\":[{\"n\":null}]}]}]}]}");
 }
 
 int

@@ -148,7 +148,7 @@ each_fault_is_named(void **state)
 		{ "", "network {\nmode = \"cni/x\"\n}", "",
 		    "network mode \"cni/x\" is not supported yet" },
 		{ "", "network {\nport \"a\" {\nhost_network = \"lan\"\n}\n}", "",
-		    "\"host_network\" is not supported yet" },
+		    "\"host_network\" in port is not supported yet" },
 		{ "", "", "lifecycle {\nhook = \"prestart\"\n}",
 		    "\"lifecycle\" is not supported yet" },
 		{ "", "", "service {\nport = \"nope\"\ncheck {\ntype = \"script\"\n}\n}",
