@@ -5,6 +5,7 @@
 
 #include "agent_config.h"
 #include "agent_root.h"
+#include "agent_services.h"
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/str.h"
@@ -37,11 +38,13 @@ struct agent {
 	struct server *server;
 	struct client *client;
 	struct api *api;
+	struct agent_services *services;
 	struct http_server *http;
 	struct loop_signal *signals[4];
 	struct state_watch *watch; /* of the own node, until it is ready */
 	int lock_fd, log_fd, ready_fd;
 	bool ready, stopping;
+	bool stop_all; /* asked to: nothing of this node goes on */
 	int status;
 };
 
@@ -364,6 +367,7 @@ on_end(void *ctx, int signo)
 
 	log_info("agent", "ending: signal=%s", signo == SIGINT ? "interrupt" : "terminated");
 	tell_service_manager("STOPPING=1");
+	a->stop_all = a->stop_all || signo == SIGINT;
 	/* SIGTERM leaves the pots running, for the next agent to adopt. A second signal does not
 	 * wait. */
 	if (signo == SIGTERM || a->stopping || a->client == NULL) {
@@ -412,7 +416,8 @@ start(struct agent *a, struct err *e)
 	if (lock_data_dir(a, e) < 0 || start_server(a, e) < 0 || make_client(a, e) < 0)
 		return -1;
 	make_api(a);
-	if (listen_http(a, e) < 0)
+	if (listen_http(a, e) < 0 ||
+	    agent_services_open(a->loop, a->c, a->server, &a->mem, &a->services, e) < 0)
 		return -1;
 	if (a->client != NULL)
 		client_start(a->client);
@@ -424,6 +429,7 @@ static void
 end(struct agent *a)
 {
 	state_watch_cancel(&a->watch);
+	agent_services_close(a->services, a->stop_all);
 	http_server_free(a->http);
 	api_free(a->api);
 	client_free(a->client);

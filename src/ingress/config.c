@@ -193,7 +193,8 @@ write_frontend(const struct config_paths *p, struct routing *r, struct buf *out)
 	plan_make(r, &plan);
 	buf_adds(out, "frontend web\n");
 	for (size_t i = 0; p->listen[i] != NULL; i++)
-		buf_addf(out, "\tbind %s\n", p->listen[i]);
+		buf_addf(out, "\tbind %s%s\n", p->listen[i],
+		    str_starts(p->listen[i], "[::]:") ? " v6only" : "");
 	buf_adds(out, "\thttp-request set-header X-Forwarded-For %[src]\n"
 		      "\thttp-request set-header X-Real-Ip %[src]\n"
 		      "\thttp-request set-header X-Forwarded-Proto http\n"

@@ -1,0 +1,20 @@
+/*
+ * agent_services.h: the parts of the agent that show services to others: catalog and ingress. Both
+ * look at the server's state, so they run where a server runs.
+ */
+#ifndef BIN_AGENT_SERVICES_H
+#define BIN_AGENT_SERVICES_H
+
+#include "agent_config.h"
+#include "io/loop.h"
+#include "server/server.h"
+
+struct agent_services;
+
+/* server NULL: nothing is opened, *out is NULL. c and mem outlive the result. */
+int agent_services_open(struct loop *l, const struct agent_config *c, struct server *server,
+    struct arena *mem, struct agent_services **out, struct err *e);
+/* stop: the proxy ends too; else it goes on for the next agent. NULL is fine. */
+void agent_services_close(struct agent_services *s, bool stop);
+
+#endif
