@@ -314,7 +314,10 @@ snapshot(struct server *s)
 	    store_log_snapshot_end(s->store, &e) < 0 || store_log_commit(s->store, &e) < 0) {
 		store_log_rollback(s->store);
 		log_warn("server", "snapshot of the state: %s; the log goes on growing", e.text);
+		return;
 	}
+	if (store_log_backup(s->store, &e) < 0)
+		log_warn("server", "copy of the state: %s", e.text);
 }
 
 /* Commands, then what follows from them, until nothing is left or others must have their turn. */
@@ -494,6 +497,8 @@ server_close(struct server *s)
 		return;
 	if (!s->closing && s->queue.n > 0)
 		(void)commit_turn(s, take_queue);
+	if (!s->closing && store_log_entries(s->store) > 0)
+		snapshot(s); /* the next start is quick, and has a fresh copy to fall back on */
 	s->closing = true;
 	if (s->flush_due)
 		s->env.defer_cancel(s->env.ctx, flush, s);

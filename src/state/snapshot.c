@@ -139,6 +139,16 @@ restore_alloc(struct state *s, int kind, struct alloc *a, struct arena *mem, str
 		}
 		a->job = job;
 		row_hold(a, job);
+	} else if (a->job == NULL) {
+		err_new(e, ERR_CORRUPT, "allocation %s without its job", a->id);
+		row_unref(a);
+		return -1;
+	} else { /* a row of its own: later copies of the allocation share it */
+		struct arena *job_mem;
+		struct job *job = row_make(&job_model, a->job, &job_mem);
+		a->job = job;
+		row_hold(a, job);
+		row_unref(job);
 	}
 	alloc_derive(a, mem);
 	table_put(s, STATE_ALLOCS, a);

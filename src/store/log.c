@@ -2,6 +2,7 @@
 
 #include "store/wal.h"
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/own.h"
 
@@ -51,16 +52,35 @@ struct store_log {
 
 /* ---- errors ---- */
 
+/* "the copy of 2026-01-02T03:04:05Z, …", or how to begin anew. */
+static const char *
+way_out(const char *path, char *out, size_t size)
+{
+	char backup[512], when[CLOCK_TEXT];
+	struct stat st;
+
+	snprintf(backup, sizeof(backup), "%s.backup", path);
+	if (stat(backup, &st) == 0)
+		snprintf(out, size,
+		    "To go back to the copy made at %s: remove %s-wal if it is there, and move %s over "
+		    "it",
+		    clock_rfc3339((int64_t)st.st_mtime * NS_PER_SEC, when), path, backup);
+	else
+		snprintf(out, size,
+		    "There is no copy beside it: move it (and its -wal file) away to begin with an "
+		    "empty state; running pots are not touched, jobs must be submitted again");
+	return out;
+}
+
 static int
 corrupt(struct store_log *s, struct err *e, const char *what)
 {
+	char way[700];
+
 	if (s->db != NULL) /* closing must not fold the WAL in and remove it */
 		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	return err_new(e, ERR_CORRUPT,
-	    "state file %s is damaged: %s. It was left as it is. Put a good copy in its place (with "
-	    "its -wal file), or move both away to start with an empty state: running pots are not "
-	    "touched, jobs must be submitted again",
-	    s->path, what);
+	return err_new(e, ERR_CORRUPT, "state file %s is damaged: %.300s. It was left as it is. %s",
+	    s->path, what, way_out(s->path, way, sizeof(way)));
 }
 
 static int
@@ -598,4 +618,30 @@ store_log_snapshot_end(struct store_log *s, struct err *e)
 	return pragma_int(s, "SELECT coalesce(sum(length(body)), 0) FROM log", &left, e) < 0
 		   ? -1
 		   : (s->now.bytes = (uint64_t)left, 0);
+}
+
+int
+store_log_backup(struct store_log *s, struct err *e)
+{
+	const char *file = sqlite3_db_filename(s->db, "main");
+	sqlite3_stmt *st = NULL;
+
+	if (file == NULL || file[0] == '\0')
+		return 0;
+	autofree char *temp = xasprintf("%s.backup.new", s->path);
+	autofree char *final = xasprintf("%s.backup", s->path);
+	if (unlink(temp) < 0 && errno != ENOENT)
+		return err_sys(e, "remove %s", temp);
+	if (sqlite3_prepare_v2(s->db, "VACUUM INTO ?1", -1, &st, NULL) != SQLITE_OK)
+		return fail(s, e, "copy");
+	sqlite3_bind_text(st, 1, temp, -1, SQLITE_STATIC);
+	int rc = sqlite3_step(st) == SQLITE_DONE ? 0 : fail(s, e, "copy");
+	(void)sqlite3_finalize(st);
+	if (rc == 0 && chmod(temp, 0600) < 0)
+		rc = err_sys(e, "chmod %s", temp);
+	if (rc == 0 && rename(temp, final) < 0)
+		rc = err_sys(e, "rename %s", temp);
+	if (rc < 0)
+		(void)unlink(temp);
+	return rc == 0 ? sync_parent(final, e) : -1;
 }

@@ -50,6 +50,10 @@ int store_log_append(struct store_log *s, uint64_t index, const char *type, cons
 int store_log_commit(struct store_log *s, struct err *e);
 void store_log_rollback(struct store_log *s);
 
+/* A copy of what is committed, as <path>.backup, whole or not at all. ERR_CORRUPT tells of it. Does
+ * nothing in memory. */
+int store_log_backup(struct store_log *s, struct err *e);
+
 /* All three belong to the transaction that the next commit ends. Beginning again drops a snapshot
  * that was not ended. index: the last entry whose effect the rows hold. */
 int store_log_snapshot_begin(struct store_log *s, uint64_t index, struct err *e);

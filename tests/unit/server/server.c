@@ -509,6 +509,8 @@ everything_is_back_after_a_restart(void **state)
 	world_fini(&w);
 	snprintf(path, sizeof(path), "%s/state.db", dir);
 	unlink(path);
+	snprintf(path, sizeof(path), "%s/state.db.backup", dir);
+	unlink(path);
 	assert_int_equal(rmdir(dir), 0);
 	world_init(&w, 1);
 }
@@ -567,6 +569,8 @@ what_cannot_be_written_did_not_happen(void **state)
 	assert_int_equal(watched, 1);
 	world_fini(&w);
 	snprintf(path, sizeof(path), "%s/state.db", dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/state.db.backup", dir);
 	unlink(path);
 	assert_int_equal(rmdir(dir), 0);
 	world_init(&w, 1);

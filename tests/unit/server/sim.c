@@ -308,6 +308,8 @@ one_history(uint64_t number)
 	world_fini(&w);
 	snprintf(path, sizeof(path), "%s/state.db", dir);
 	unlink(path);
+	snprintf(path, sizeof(path), "%s/state.db.backup", dir);
+	unlink(path);
 	assert_int_equal(rmdir(dir), 0);
 }
 

@@ -341,6 +341,11 @@ a_snapshot_restores_the_same_state(void **state)
 	assert_int_equal(state_job(c.to, "default", "web")->create_index, 6);
 	assert_int_equal(state_table_index(c.to, STATE_NODES), 2);
 	assert_int_equal(alloc_health(state_alloc(c.to, "a1")), 0);
+	struct state *again = c.to; /* an allocation that brought its job changes like others */
+	assert_int_equal(state_apply(again, state_index(again) + 1, "t",
+			     "{\"ClientAllocs\":[{\"ID\":\"a1\",\"ClientStatus\":\"failed\"}]}", 54, &e),
+	    0);
+	assert_string_equal(state_alloc(again, "a1")->job->id, "web");
 	buf_fini(&c.all);
 	state_free(c.to);
 	state_free(s);

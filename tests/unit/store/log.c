@@ -406,6 +406,33 @@ an_entry_that_the_reader_refuses_is_damage(void **state)
 }
 
 static void
+a_copy_is_named_when_the_file_is_damaged_and_can_take_its_place(void **state)
+{
+	struct store_log *s;
+	struct seen seen;
+	struct err e = ERR_INIT;
+	char backup[120];
+
+	(void)state;
+	snprintf(backup, sizeof(backup), "%s.backup", path);
+	assert_int_equal(recover(&s, &seen, &e), 0);
+	append(s, 1, "a", "1");
+	append(s, 2, "a", "2");
+	commit(s);
+	if (store_log_backup(s, &e) < 0 || store_log_backup(s, &e) < 0)
+		fail_msg("%s", e.text);
+	append(s, 3, "a", "3");
+	commit(s);
+	store_log_close(s);
+	expect_content("1:a=1 2:a=2 3:a=3 ");
+	assert_int_equal(truncate(path, 5000), 0);
+	expect_damage("copy made at 20");
+	expect_damage(backup);
+	assert_int_equal(rename(backup, path), 0);
+	expect_content("1:a=1 2:a=2 ");
+}
+
+static void
 memory_works_as_a_file_does(void **state)
 {
 	struct store_log *s;
@@ -433,6 +460,7 @@ main(void)
 		T(an_empty_short_or_foreign_file_is_damage_and_stays),
 		T(a_damaged_wal_is_told_but_a_torn_last_transaction_is_not),
 		T(an_entry_that_the_reader_refuses_is_damage),
+		T(a_copy_is_named_when_the_file_is_damaged_and_can_take_its_place),
 		T(memory_works_as_a_file_does),
 	};
 
