@@ -40,7 +40,7 @@ copy_conf_files(struct making *m, const char *source, bool resolver_given, struc
 		}
 		/* a hook that was switched off stays so */
 		mode_t mode = stat(path, &st) == 0 ? st.st_mode & 0777 : files[i].mode;
-		if (conf_file_put(
+		if (conf_file_new(
 			m->env, m->name, files[i].file, buf_str(&text), text.len, mode, e) < 0)
 			return -1;
 	}

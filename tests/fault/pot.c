@@ -187,6 +187,9 @@ keepers_notice(void)
 WRAP(file_replace,
     (int fd, const char *name, const void *data, size_t len, mode_t mode, struct err *err),
     (fd, name, data, len, mode, err))
+WRAP(file_swap,
+    (int fd, const char *name, const void *data, size_t len, mode_t mode, struct err *err),
+    (fd, name, data, len, mode, err))
 WRAP(file_remove, (int fd, const char *name, struct err *err), (fd, name, err))
 WRAP(make_dirs, (const char *path, mode_t mode, struct err *err), (path, mode, err))
 WRAP(remove_tree, (const char *path, struct err *err), (path, err))
