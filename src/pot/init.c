@@ -78,6 +78,24 @@ pot_init(struct pot_env *env, const struct pot_init_options *o, struct err *e)
 
 /* ---- the virtual network ---- */
 
+/* A wrong name would leave the pots without a way out, and nobody would say why. */
+static int
+check_external(struct pot_env *env, struct err *e)
+{
+	autonetif_links struct netif_links links = NETIF_LINKS_INIT;
+	const char *name = env->conf.extif;
+
+	if (*name == '\0')
+		return 0;
+	if (env->host->netif->links(env->host, name, &links, e) < 0)
+		return -1;
+	for (size_t i = 0; i < links.n; i++)
+		if (strcmp(links.at[i].name, name) == 0)
+			return 0;
+	return err_new(e, ERR_ABSENT,
+	    "POT_EXTIF=%s: no such interface; empty means that of the default route", name);
+}
+
 static int
 network_up(struct pot_env *env, const struct nets *n, bool with6, struct err *e)
 {
@@ -108,7 +126,7 @@ pot_vnet_start(struct pot_env *env, struct err *e)
 	if (need_root("vnet-start", e) < 0 || nets_read(env, &nets, e) < 0)
 		return -1;
 	autofd int lock = lock_named(env, LOCK_NET, LOCK_WAIT, e);
-	if (lock < 0)
+	if (lock < 0 || check_external(env, e) < 0)
 		return -1;
 	bool with6 = nets.net6.addr.family != 0;
 	if (network_up(env, &nets, with6, &first) == 0)
