@@ -42,6 +42,17 @@ class Alone:
         self.process.send_signal(sig)
         assert self.process.wait(timeout=5) == 0, self.log.read_text()
 
+    def end_proxy(self):
+        """An agent that was killed or told to leave things running leaves its HAProxy, too."""
+        pid = self.data / "ingress" / "haproxy.pid"
+        if pid.exists():
+            try:
+                os.kill(int(pid.read_text()), signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+            wait_until(lambda: not any("haproxy" in words for words in self.machine.processes().values()),
+                       what="the end of HAProxy")
+
     def refused(self, *flags, says):
         result = self.machine.try_run(*self.argv(*flags))
         assert result.returncode == 1 and says in result.stderr, result.stderr
@@ -58,6 +69,10 @@ def alone():
     m = Machine()
     a = Alone(m)
     yield a
+    if a.process and a.process.poll() is None:
+        a.process.kill()
+        a.process.wait()
+    a.end_proxy()
     left = m.close()
     assert "Sanitizer" not in (a.log.read_text() if a.log.exists() else "")
     assert not left, "left behind:\n" + "\n".join(left)
