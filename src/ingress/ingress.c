@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { WRONG_MOST = 200, WRONG_PAUSE_MS = 5 };
@@ -374,6 +375,10 @@ ingress_free(struct ingress *i)
 		loop_defer_cancel(i->loop, refresh, i);
 	dashboard_close(i);
 	cli_close(&i->cli);
+	/* A proxy that is only being started would be found by nobody who wants to stop it. */
+	if (i->child != NULL)
+		while (waitpid(i->child_pid, NULL, 0) < 0 && errno == EINTR)
+			;
 	loop_child_free(&i->child);
 	if (i->child_out >= 0)
 		close(i->child_out);
