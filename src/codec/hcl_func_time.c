@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 
+#include <sys/socket.h>
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
