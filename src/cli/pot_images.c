@@ -200,7 +200,7 @@ run_export(struct pot_call *c)
 		.tag = given_one(c, 't'),
 		.level = 6,
 		.replace = given(c, 'F') };
-	uint64_t level;
+	uint64_t level = 6;
 	struct err e;
 
 	if (given(c, 'S')) {
@@ -213,7 +213,7 @@ run_export(struct pot_call *c)
 		x.level = (int)level;
 	char *dir = realpath(given(c, 'D') ? given_one(c, 'D') : ".", NULL);
 	if (dir == NULL) {
-		err_sys(&e, "directory %s", given_one(c, 'D'));
+		err_sys(&e, "directory %s", given(c, 'D') ? given_one(c, 'D') : ".");
 		return fail(c, &e);
 	}
 	x.out_dir = arena_strdup(&c->mem, dir);

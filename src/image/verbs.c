@@ -81,7 +81,7 @@ run_pack(struct tool *t, char *const v[OPTIONS], struct err *e)
 		.tag = v[TAG],
 		.level = 6,
 		.replace = v[REPLACE] != NULL };
-	uint64_t level;
+	uint64_t level = 6;
 
 	if (v[LEVEL] != NULL) {
 		if (!str_u64(v[LEVEL], 9, &level))
