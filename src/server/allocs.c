@@ -126,3 +126,20 @@ server_alloc_stop(struct server *s, const char *alloc_id, bool no_shutdown_delay
 	server_propose(s, &c, ev->id, NULL, done, ctx);
 	return 0;
 }
+
+int
+server_catalog(
+    struct server *s, const struct command *given, server_done *done, void *ctx, struct err *e)
+{
+	struct command c = server_command(s, "Catalog");
+	struct service_row *row;
+
+	OBJS_FOREACH (row, &given->services)
+		if (text(row->alloc_id)[0] != '\0' || text(row->node_id)[0] != '\0')
+			return err_new(e, ERR_INPUT, "service %s belongs to an allocation", text(row->id));
+	c.services = given->services;
+	c.service_removals = given->service_removals;
+	c.kv_ops = given->kv_ops;
+	server_propose(s, &c, NULL, NULL, done, ctx);
+	return 0;
+}

@@ -136,6 +136,14 @@ int server_deployment_pause(
 int server_deployment_health(struct server *s, const char *id, const struct strs *healthy,
     const struct strs *unhealthy, server_done *done, void *ctx, struct err *e);
 
+/* ---- the catalog ---- */
+
+/* Services that people register and the key-value table: of `c` the members services,
+ * service_removals and kv_ops. Services may not be a node's own. */
+struct command;
+int server_catalog(
+    struct server *s, const struct command *c, server_done *done, void *ctx, struct err *e);
+
 /* ---- the rest ---- */
 
 int server_system_gc(struct server *s, server_done *done, void *ctx, struct err *e);

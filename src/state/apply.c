@@ -511,6 +511,51 @@ remove_service(struct apply *ap, const char *id)
 		table_remove(ap->s, STATE_SERVICES, old);
 }
 
+/* ---- keys and values ---- */
+
+static bool
+kv_may(const struct kv_op *op, const struct kv_row *old)
+{
+	return !op->with_cas || (old != NULL ? old->modify_index : 0) == op->cas;
+}
+
+static void
+apply_kv_removal(struct apply *ap, const struct kv_op *op)
+{
+	const struct kv_row *old = state_kv(ap->s, op->key);
+
+	if (!op->recurse) {
+		if (old != NULL && kv_may(op, old))
+			table_remove(ap->s, STATE_KV, old);
+		return;
+	}
+	autorows struct rows below = state_list(ap->s, STATE_KV, op->key);
+	for (size_t i = 0; i < below.n; i++)
+		table_remove(ap->s, STATE_KV, below.at[i]);
+}
+
+static void
+apply_kv(struct apply *ap, const struct kv_op *op)
+{
+	if (op->key == NULL || (!said(op->key) && !op->recurse))
+		return;
+	if (op->remove) {
+		apply_kv_removal(ap, op);
+		return;
+	}
+	const struct kv_row *old = state_kv(ap->s, op->key);
+	struct arena *mem;
+	if (!kv_may(op, old))
+		return;
+	struct kv_row *now = row_new(&kv_row_model, &mem);
+	now->key = arena_strdup(mem, op->key);
+	now->value = arena_strdup(mem, text(op->value));
+	now->flags = op->flags;
+	now->create_index = old != NULL ? old->create_index : ap->index;
+	now->modify_index = ap->index;
+	table_put(ap->s, STATE_KV, now);
+}
+
 /* ---- deletion ---- */
 
 static void
@@ -646,6 +691,7 @@ apply_sections(struct apply *ap)
 	EACH(service_row, &c->services, apply_service);
 	for (size_t i = 0; i < c->service_removals.n; i++)
 		remove_service(ap, c->service_removals.at[i]);
+	EACH(kv_op, &c->kv_ops, apply_kv);
 	if (c->deletion != NULL)
 		apply_deletion(ap, c->deletion);
 	EACH(eval, &c->evals, apply_eval);

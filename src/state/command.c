@@ -83,6 +83,17 @@ static const struct field deployment_update_fields[] = {
 static const struct model deployment_update_model =
     MODEL("DeploymentUpdate", struct deployment_update, deployment_update_fields);
 
+static const struct field kv_op_fields[] = {
+	FIELD(struct kv_op, key, F_STR, "Key"),
+	FIELDX(struct kv_op, value, F_STR, "Value", .flags = MF_OMIT),
+	FIELDX(struct kv_op, flags, F_INT, "Flags", .flags = MF_OMIT),
+	FIELDX(struct kv_op, remove, F_BOOL, "Remove", .flags = MF_OMIT),
+	FIELDX(struct kv_op, recurse, F_BOOL, "Recurse", .flags = MF_OMIT),
+	FIELDX(struct kv_op, with_cas, F_BOOL, "WithCAS", .flags = MF_OMIT),
+	FIELDX(struct kv_op, cas, F_INT, "CAS", .flags = MF_OMIT),
+};
+static const struct model kv_op_model = MODEL("KVOp", struct kv_op, kv_op_fields);
+
 static const struct field deletion_fields[] = {
 	FIELDX(struct deletion, evals, F_STRS, "Evals", .flags = MF_OMIT),
 	FIELDX(struct deletion, allocs, F_STRS, "Allocs", .flags = MF_OMIT),
@@ -108,6 +119,7 @@ static const struct field command_fields[] = {
 	C(deployment_updates, F_OBJS, "DeploymentUpdates", &deployment_update_model),
 	C(services, F_OBJS, "Services", &service_row_model),
 	C(service_removals, F_STRS, "ServiceRemovals", NULL),
+	C(kv_ops, F_OBJS, "KVOps", &kv_op_model),
 	C(deletion, F_OBJ, "Deletion", &deletion_model),
 	C(evals, F_OBJS, "Evals", &eval_model),
 };

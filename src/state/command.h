@@ -43,6 +43,17 @@ struct deployment_update {
 	struct strs groups;		/* to promote; empty: all */
 	struct strs healthy, unhealthy; /* allocations, said by people */
 };
+/* One change of the key-value table. `cas`: only if the key's ModifyIndex is that, 0: only if there
+ * is none; whoever asked sees by the row's ModifyIndex whether it was done. */
+struct kv_op {
+	const char *key;
+	const char *value; /* base64 */
+	int64_t flags;
+	bool remove;
+	bool recurse; /* remove: all keys that begin with `key` */
+	bool with_cas;
+	int64_t cas;
+};
 struct deletion {
 	struct strs evals, allocs, deployments, nodes, services;
 	struct strs jobs; /* "namespace/id" */
@@ -62,6 +73,7 @@ struct command {
 	struct objs deployment_updates;
 	struct objs services; /* struct service_row; CreateIndex as it was */
 	struct strs service_removals;
+	struct objs kv_ops;
 	struct deletion *deletion;
 	struct objs evals;
 };

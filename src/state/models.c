@@ -497,6 +497,7 @@ static const struct field check_state_fields[] = {
 	FIELD(struct check_state, output, F_STR, "Output"),
 	FIELD(struct check_state, interval, F_DURATION, "Interval"),
 	FIELD(struct check_state, timeout, F_DURATION, "Timeout"),
+	FIELDX(struct check_state, target, F_STR, "Target", .flags = MF_OMIT),
 };
 static const struct model check_state_model =
     MODEL("Check", struct check_state, check_state_fields);
@@ -522,3 +523,15 @@ static const struct field service_row_fields[] = {
 };
 const struct model service_row_model =
     MODEL("ServiceRegistration", struct service_row, service_row_fields);
+
+/* ---- keys and values ---- */
+
+static const struct field kv_row_fields[] = {
+	FIELD(struct kv_row, key, F_STR, "Key"),
+	FIELD(struct kv_row, value, F_STR, "Value"),
+	FIELD(struct kv_row, flags, F_INT, "Flags"),
+	FIELD(struct kv_row, lock_index, F_INT, "LockIndex"),
+	FIELD(struct kv_row, create_index, F_INT, "CreateIndex"),
+	FIELD(struct kv_row, modify_index, F_INT, "ModifyIndex"),
+};
+const struct model kv_row_model = MODEL("KeyValue", struct kv_row, kv_row_fields);

@@ -276,7 +276,8 @@ struct check_state {
 	const char *check_id, *name, *type;
 	const char *status; /* passing | warning | critical */
 	const char *output;
-	int64_t interval, timeout;
+	int64_t interval, timeout; /* type "ttl": interval is how long a report holds */
+	const char *target;	   /* what a check of an external service looks at: URL, address:port */
 };
 struct service_row {
 	const char *id; /* _nomad-task-<alloc>-group-<group>-<service>-<label> */
@@ -288,6 +289,16 @@ struct service_row {
 	struct strmap meta;
 	const char *status; /* worst of the checks; passing without checks */
 	struct objs checks; /* struct check_state */
+	int64_t create_index, modify_index;
+};
+
+/* ---- keys and values ---- */
+
+struct kv_row {
+	const char *key;
+	const char *value; /* base64 */
+	int64_t flags;	   /* unsigned, for the asker's own use */
+	int64_t lock_index;
 	int64_t create_index, modify_index;
 };
 
@@ -312,6 +323,7 @@ extern const struct model eval_model;
 extern const struct model deployment_model;
 extern const struct model job_summary_model;
 extern const struct model service_row_model;
+extern const struct model kv_row_model;
 extern const struct model alloc_metric_model;
 extern const struct model task_state_model, task_event_model;
 extern const struct model alloc_deployment_status_model, alloc_network_status_model;

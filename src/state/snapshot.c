@@ -25,6 +25,7 @@ static const struct {
 	[STATE_EVALS] = { "eval", &eval_model },
 	[STATE_DEPLOYMENTS] = { "deployment", &deployment_model },
 	[STATE_SERVICES] = { "service", &service_row_model },
+	[STATE_KV] = { "kv", &kv_row_model },
 };
 
 struct dump {
@@ -199,6 +200,8 @@ id_of(int kind, const void *row)
 		return ((const struct deployment *)row)->id;
 	case STATE_SERVICES:
 		return ((const struct service_row *)row)->id;
+	case STATE_KV:
+		return ((const struct kv_row *)row)->key;
 	default:
 		return ((const struct alloc *)row)->id;
 	}

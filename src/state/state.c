@@ -43,6 +43,8 @@ key_of(enum state_table t, const void *row, char out[JOB_KEY])
 		return ((const struct deployment *)row)->id;
 	case STATE_SERVICES:
 		return ((const struct service_row *)row)->id;
+	case STATE_KV:
+		return ((const struct kv_row *)row)->key;
 	case STATE_TABLES:
 		break;
 	}

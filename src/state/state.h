@@ -25,6 +25,7 @@ enum state_table {
 	STATE_EVALS,
 	STATE_DEPLOYMENTS,
 	STATE_SERVICES,
+	STATE_KV,
 	STATE_TABLES /* how many */
 };
 
@@ -47,6 +48,7 @@ const struct alloc *state_alloc(const struct state *s, const char *id);
 const struct eval *state_eval(const struct state *s, const char *id);
 const struct deployment *state_deployment(const struct state *s, const char *id);
 const struct service_row *state_service(const struct state *s, const char *id);
+const struct kv_row *state_kv(const struct state *s, const char *key);
 /* The newest deployment of a job (by create index). */
 const struct deployment *state_job_deployment(
     const struct state *s, const char *namespace, const char *id);
@@ -66,7 +68,7 @@ struct rows {
 void rows_fini(struct rows *r);
 #define autorows CLEANUP(rows_fini)
 
-/* prefix: of the id, NULL or "" for all; hyphens count only for jobs and services. */
+/* prefix: of the id, NULL or "" for all; hyphens count only for jobs, services and keys. */
 struct rows state_list(const struct state *s, enum state_table t, const char *prefix);
 struct rows state_job_versions(const struct state *s, const char *namespace, const char *id);
 struct rows state_job_allocs(const struct state *s, const char *namespace, const char *id);

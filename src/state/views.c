@@ -73,6 +73,12 @@ state_service(const struct state *s, const char *id)
 	return get(s, STATE_SERVICES, id);
 }
 
+const struct kv_row *
+state_kv(const struct state *s, const char *key)
+{
+	return get(s, STATE_KV, key);
+}
+
 const struct deployment *
 state_job_deployment(const struct state *s, const char *namespace, const char *id)
 {
@@ -128,6 +134,12 @@ ID_ORDER(by_eval, eval)
 ID_ORDER(by_deployment, deployment)
 ID_ORDER(by_service, service_row)
 
+static int
+by_key(const void *a, const void *b)
+{
+	return strcmp((*(const struct kv_row *const *)a)->key, (*(const struct kv_row *const *)b)->key);
+}
+
 static int (*const orders[STATE_TABLES])(const void *, const void *) = {
 	[STATE_JOBS] = by_job,
 	[STATE_JOB_SUMMARIES] = by_summary,
@@ -136,6 +148,7 @@ static int (*const orders[STATE_TABLES])(const void *, const void *) = {
 	[STATE_EVALS] = by_eval,
 	[STATE_DEPLOYMENTS] = by_deployment,
 	[STATE_SERVICES] = by_service,
+	[STATE_KV] = by_key,
 };
 
 static bool
@@ -162,6 +175,7 @@ matches(enum state_table t, const void *row, const char *key, const char *prefix
 	case STATE_JOB_SUMMARIES:
 		return str_starts(((const struct job_summary *)row)->job_id, prefix);
 	case STATE_SERVICES:
+	case STATE_KV:
 		return str_starts(key, prefix);
 	default:
 		return uuid_starts(key, prefix);
