@@ -26,7 +26,7 @@
 
 #define LOG "monitor"
 
-enum { AGENT_FD = 3, CONTROL_FD = 4, RUNNER_FD = 3, ABOVE = 10 };
+enum { RUNNER_FD = 3, ABOVE = 10 };
 enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, STEADY_MS = 30000, FIRST_MS = 3000, STOP_MS = 300000 };
 
 struct kept { /* one of the two children */
@@ -90,7 +90,8 @@ runner_child(const struct monitor *m, int sock)
 	if (m->config->raw_root)
 		VEC_PUSH(&argv, "--raw-root");
 	VEC_PUSH(&argv, NULL);
-	if (dup2(sock, RUNNER_FD) < 0)
+	/* dup2() onto itself would leave it close-on-exec */
+	if ((sock == RUNNER_FD ? fcntl(sock, F_SETFD, 0) : dup2(sock, RUNNER_FD)) < 0)
 		child_failed("pot-runner");
 	proc_close_from(RUNNER_FD + 1);
 	child_ready();

@@ -366,7 +366,13 @@ runner_relay(struct runner_child *c, pid_t command, int pty, struct runner_reply
 	struct runner_reply started = { .kind = RUNNER_STARTED };
 	int status = 0;
 	uint64_t since;
+	sigset_t term, none;
 
+	/* let in while waiting alone, so that it cannot come between the look and the wait */
+	sigemptyset(&none);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &term, NULL);
 	if (runner_say(c, &started, pty >= 0 ? &pty : NULL, e) < 0)
 		(void)kill(-command, SIGKILL);
 	own_close(&pty);
@@ -376,11 +382,8 @@ runner_relay(struct runner_child *c, pid_t command, int pty, struct runner_reply
 	if (c->config->env->host->proc->start_time(command, &since, e) == 0)
 		handle = c->config->env->host->proc->open(command, since, e);
 	while (handle >= 0) {
-		struct pollfd w[2] = { { .fd = handle, .events = POLLIN },
-			{ .fd = c->sock, .events = 0 } };
-		sigset_t none;
-		sigemptyset(&none);
-		int n = ppoll(w, 2, NULL, &none);
+		struct pollfd w[2] = { { .fd = handle, .events = POLLIN }, { .fd = c->sock, .events = 0 } };
+		int n = cancelled ? 0 : ppoll(w, 2, NULL, &none);
 		if (n > 0 && w[0].revents != 0)
 			break;
 		if (cancelled || (n > 0 && w[1].revents != 0)) {

@@ -1,14 +1,12 @@
 #include "platform/linux/init.h"
 
 #include "base/own.h"
-#include "platform/linux/join.h"
 #include "platform/linux/mount_set.h"
 #include "platform/linux/process.h"
 #include "platform/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,7 +15,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -327,32 +324,6 @@ live(struct life *l)
 	_exit(l->code);
 }
 
-/* The keeper's own descriptors are no business of the pot's init: whoever waits for the keeper's end
- * of a socket to close must not wait for ours. */
-static void
-keep_only_ours(const struct init_start *s)
-{
-	int ours[4 + CGROUPS_MAX], last = 2;
-	size_t n = 0;
-
-	for (int i = 0; i < 3; i++)
-		ours[n++] = s->stdio[i];
-	ours[n++] = s->channel;
-	for (size_t i = 0; i < s->n_cgroup_fds; i++)
-		ours[n++] = s->cgroup_fds[i];
-	for (;;) {
-		int next = INT_MAX;
-		for (size_t i = 0; i < n; i++)
-			if (ours[i] > last && ours[i] < next)
-				next = ours[i];
-		if (next > last + 1)
-			(void)syscall(SYS_close_range, (unsigned)last + 1, next == INT_MAX ? ~0U : (unsigned)next - 1, 0);
-		if (next == INT_MAX)
-			return;
-		last = next;
-	}
-}
-
 static void
 wait_for_go(int channel)
 {
@@ -375,7 +346,6 @@ init_main(const struct init_start *s)
 	struct isolate_event event = { .kind = ISOLATE_READY };
 
 	proc_title("pot-init");
-	keep_only_ours(s);
 	if (set_up(s, &e) < 0)
 		fail(s->channel, &e);
 	tell(s->channel, &event);
