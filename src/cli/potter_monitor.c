@@ -173,7 +173,8 @@ potter_monitor_eval(struct potter_call *c, const char *id)
 		failed = failed || rc > 0;
 		deployment = s.deployment;
 	}
-	if (deployment[0] != '\0') {
+	/* what could not be placed may wait for room for ever: the deployment would, too */
+	if (deployment[0] != '\0' && !failed) {
 		printf("==> %s: Monitoring deployment \"%s\"\n", now(c),
 		    potter_short(c, deployment, potter_length(c)));
 		potter_monitor_deployment(c, deployment);
