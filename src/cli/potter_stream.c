@@ -120,9 +120,7 @@ on_interrupt(void *ctx, int signo)
 static int
 alloc_logs(struct potter_call *c)
 {
-	struct logs l = { .call = c,
-		.in = BUF_INIT,
-		.out = potter_on(c, "stderr") ? STDERR_FILENO : STDOUT_FILENO };
+	struct logs l = { .call = c, .in = BUF_INIT, .out = STDOUT_FILENO };
 	const char *n = potter_value(c, "n"), *bytes = potter_value(c, "c");
 
 	if (c->argc < 1 || c->argc > 2)

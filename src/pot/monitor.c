@@ -21,13 +21,20 @@
 #include <unistd.h>
 
 /*
- * Everything that happens here is a signal or a time that comes, so the loop waits for signals alone.
+ * Everything that happens here is a signal or a time that comes, so the loop waits for signals
+ * alone.
  */
 
 #define LOG "monitor"
 
 enum { RUNNER_FD = 3, ABOVE = 10 };
-enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, STEADY_MS = 30000, FIRST_MS = 3000, STOP_MS = 300000 };
+enum {
+	BACKOFF_MIN_MS = 100,
+	BACKOFF_MAX_MS = 5000,
+	STEADY_MS = 30000,
+	FIRST_MS = 3000,
+	STOP_MS = 300000
+};
 
 struct kept { /* one of the two children */
 	const char *name;
@@ -42,8 +49,8 @@ struct monitor {
 	const struct monitor_config *config;
 	struct account user;
 	struct kept agent, runner;
-	int agent_end; /* of the runner's socket, for the next agent; -1 */
-	int control;   /* our end of the agent's control socket; -1 */
+	int agent_end;	 /* of the runner's socket, for the next agent; -1 */
+	int control;	 /* our end of the agent's control socket; -1 */
 	int stop_signal; /* 0: not stopping */
 	int64_t kill_at_ns;
 	bool done;
@@ -80,7 +87,8 @@ runner_child(const struct monitor *m, int sock)
 	snprintf(uid, sizeof(uid), "%u", (unsigned)m->user.uid);
 	snprintf(gid, sizeof(gid), "%u", (unsigned)m->user.gid);
 	snprintf(parent, sizeof(parent), "%d", (int)getppid());
-	const char *const fixed[] = { "pot-runner", "--worker", "--uid", uid, "--gid", gid, "--parent", parent };
+	const char *const fixed[] = { "pot-runner", "--worker", "--uid", uid, "--gid", gid,
+		"--parent", parent };
 	for (size_t i = 0; i < NELEM(fixed); i++)
 		VEC_PUSH(&argv, fixed[i]);
 	for (size_t i = 0; m->config->roots != NULL && m->config->roots[i] != NULL; i++) {
@@ -216,7 +224,9 @@ restart_later(struct kept *k)
 	if (lived_ms >= STEADY_MS)
 		k->backoff_ms = 0;
 	int64_t wait_ms = k->backoff_ms;
-	k->backoff_ms = wait_ms == 0 ? BACKOFF_MIN_MS : wait_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait_ms * 2;
+	k->backoff_ms = wait_ms == 0		       ? BACKOFF_MIN_MS
+			: wait_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS
+						       : wait_ms * 2;
 	k->start_at_ns = clock_mono_ns() + wait_ms * NS_PER_MS;
 }
 
@@ -233,7 +243,9 @@ agent_ended(struct monitor *m, int status)
 	/* its runner has lost whom it worked for and ends by itself */
 	m->runner.pid = 0;
 	m->status = code;
-	if (m->stop_signal != 0 || (WIFEXITED(status) && code == 0) || (early && !m->agent.ever_steady)) {
+	/* An agent that ends by itself at its beginning cannot start, and has said why. */
+	bool hopeless = WIFEXITED(status) && (code == 0 || (early && !m->agent.ever_steady));
+	if (m->stop_signal != 0 || hopeless) {
 		if (m->stop_signal == 0)
 			log_warn(LOG, "agent ended: %s", how(status, text));
 		m->done = true;
@@ -256,7 +268,8 @@ reap(struct monitor *m)
 		} else if (pid == m->runner.pid) {
 			m->runner.pid = 0;
 			if (m->stop_signal == 0)
-				log_error(LOG, "pot-runner ended: %s; starting it again", how(status, text));
+				log_error(LOG, "pot-runner ended: %s; starting it again",
+				    how(status, text));
 			restart_later(&m->runner);
 		} /* else: a keeper, whose starter has gone, or a runner on its way out */
 	}
