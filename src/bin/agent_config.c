@@ -661,11 +661,11 @@ check_values(const struct agent_config *c, struct err *e)
 		return err_new(
 		    e, ERR_INPUT, "data_dir = \"%s\": must be an absolute path", c->data_dir);
 	struct agent_plugin *p;
-	OBJS_FOREACH(p, &c->plugins)
-	if (!str_eq(p->name, "raw_exec") && !str_eq(p->name, "pot") &&
-	    !str_eq(p->name, "nomad-pot-driver"))
-		return err_new(e, ERR_UNSUPPORTED,
-		    "plugin \"%s\": there are the drivers pot and raw_exec", p->name);
+	OBJS_FOREACH (p, &c->plugins)
+		if (!str_eq(p->name, "raw_exec") && !str_eq(p->name, "pot") &&
+		    !str_eq(p->name, "nomad-pot-driver"))
+			return err_new(e, ERR_UNSUPPORTED,
+			    "plugin \"%s\": there are the drivers pot and raw_exec", p->name);
 	return 0;
 }
 
@@ -706,13 +706,13 @@ agent_raw_exec(const struct agent_config *c, const char *key)
 	const struct any *value = NULL;
 	struct agent_plugin *p;
 
-	OBJS_FOREACH(p, &c->plugins)
-	if (str_eq(p->name, "raw_exec")) {
-		/* A block within a block without a table is a list of maps. */
-		const struct any *config =
-		    any_type(p->config) == ANY_LIST ? any_at(p->config, 0) : p->config;
-		value = any_get(config, key) != NULL ? any_get(config, key) : value;
-	}
+	OBJS_FOREACH (p, &c->plugins)
+		if (str_eq(p->name, "raw_exec")) {
+			/* A block within a block without a table is a list of maps. */
+			const struct any *config =
+			    any_type(p->config) == ANY_LIST ? any_at(p->config, 0) : p->config;
+			value = any_get(config, key) != NULL ? any_get(config, key) : value;
+		}
 	if (value != NULL)
 		return any_type(value) == ANY_BOOL && value->b;
 	return c->dev && strcmp(key, "enabled") == 0;

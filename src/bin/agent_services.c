@@ -56,8 +56,10 @@ open_ingress(struct agent_services *s, struct loop *l, const struct agent_config
 	struct ingress_config ic = { .haproxy = g->haproxy,
 		.dir = s->ingress_dir,
 		.listen = listen,
-		.dashboard = g->dashboard_port > 0 ? host_port(mem, c->bind_addr, g->dashboard_port) : NULL,
-		.default_rule = g->default_rule != NULL && *g->default_rule != '\0' ? g->default_rule : NULL,
+		.dashboard =
+		    g->dashboard_port > 0 ? host_port(mem, c->bind_addr, g->dashboard_port) : NULL,
+		.default_rule =
+		    g->default_rule != NULL && *g->default_rule != '\0' ? g->default_rule : NULL,
 		.host_name = c->name };
 	if (ingress_new(l, server_state(server), &ic, &s->ingress, e) == 0)
 		return 0;

@@ -1,6 +1,6 @@
 /*
- * pot-keeper: stays with one running pot: passes or turns over its output, notes how it ended, tears
- * the run down. Started by libpot with a socket as descriptor 3; not for use by hand.
+ * pot-keeper: stays with one running pot: passes or turns over its output, notes how it ended,
+ * tears the run down. Started by libpot with a socket as descriptor 3; not for use by hand.
  */
 #include "supervise/keep.h"
 

@@ -26,9 +26,10 @@
 
 enum { WORKER_FD = 3, ROOTS_MAX = 64 };
 
-static const char usage[] = "usage: pot-runner --monitor [--user NAME] [--root DIR]... [--raw-root] -- COMMAND...\n"
-			    "       pot-runner --finish POT RUN_ID [CONF]\n"
-			    "It is started by 'potter agent' and by pot-keeper; pot-runner(8) tells more.\n";
+static const char usage[] =
+    "usage: pot-runner --monitor [--user NAME] [--root DIR]... [--raw-root] -- COMMAND...\n"
+    "       pot-runner --finish POT RUN_ID [CONF]\n"
+    "It is started by 'potter agent' and by pot-keeper; pot-runner(8) tells more.\n";
 
 struct options {
 	bool monitor, worker, raw_root;
@@ -55,7 +56,9 @@ static void
 on_progress(void *ctx, const char *what, uint64_t done, uint64_t total)
 {
 	struct importing *i = ctx;
-	struct runner_reply p = { .kind = RUNNER_PROGRESS, .text = what, .done = done, .total = total };
+	struct runner_reply p = {
+		.kind = RUNNER_PROGRESS, .text = what, .done = done, .total = total
+	};
 	struct err e;
 
 	(void)runner_say(i->child, &p, NULL, &e);
@@ -83,7 +86,8 @@ import(const struct runner_config *c, const struct runner_request *q, struct run
 
 	/* a path would be read with rights that the asker has not */
 	if (!url_allowed(q->url))
-		return err_new(e, ERR_RIGHTS, "images come from http:// and https:// registries, not from \"%s\"", q->url);
+		return err_new(e, ERR_RIGHTS,
+		    "images come from http:// and https:// registries, not from \"%s\"", q->url);
 	if (image_fetch(&tool, q->url, q->image, q->tag, c->env->conf.cache, &image, e) < 0)
 		return -1;
 	if (pot_receive_begin(c->env, pot_image_name(q->image, q->tag, &mem), &r, e) < 0)
@@ -159,7 +163,8 @@ monitor(const struct options *o, char **command)
 		return 2;
 	}
 	if (config.program == NULL) {
-		err_new(&e, ERR_UNSUPPORTED, "cannot tell the path of this program: is /proc mounted?");
+		err_new(
+		    &e, ERR_UNSUPPORTED, "cannot tell the path of this program: is /proc mounted?");
 		return failed(&e);
 	}
 	proc_title("pot-monitor");
