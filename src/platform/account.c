@@ -58,16 +58,12 @@ user_entry(struct account *out, char *const field[FIELDS], uint64_t uid, uint64_
 }
 
 static int
-find_user(const char *user, struct account *out, struct err *e)
+find_user(const char *user, char *at, struct account *out, struct err *e)
 {
-	autobuf struct buf text = BUF_INIT;
-	char *field[FIELDS], *at;
+	char *field[FIELDS];
 	uint64_t wanted = 0, uid, gid;
 	bool number = str_u64(user, ID_MAX, &wanted);
 
-	if (load("/etc/passwd", &text, e) < 0)
-		return -1;
-	at = text.data;
 	while (next_entry(&at, field)) {
 		if (!str_u64(field[2], ID_MAX, &uid) || !str_u64(field[3], ID_MAX, &gid))
 			continue;
@@ -101,10 +97,9 @@ is_member(const char *members, const char *name)
 }
 
 static int
-find_groups(const char *group, struct account *out, struct err *e)
+find_groups(const char *group, char *at, struct account *out, struct err *e)
 {
-	autobuf struct buf text = BUF_INIT;
-	char *field[FIELDS], *at;
+	char *field[FIELDS];
 	uint64_t gid, wanted;
 	bool found = group == NULL;
 
@@ -112,9 +107,6 @@ find_groups(const char *group, struct account *out, struct err *e)
 		out->gid = (gid_t)wanted;
 		found = true;
 	}
-	if (load("/etc/group", &text, e) < 0)
-		return -1;
-	at = text.data;
 	while (next_entry(&at, field)) {
 		if (!str_u64(field[2], ID_MAX, &gid))
 			continue;
@@ -133,7 +125,7 @@ find_groups(const char *group, struct account *out, struct err *e)
 }
 
 int
-account_find(const char *user, struct account *out, struct err *e)
+account_parse(const char *user, char *passwd, char *group, struct account *out, struct err *e)
 {
 	char name[128];
 	struct account found = { .home = "/", .shell = "/bin/sh" };
@@ -142,13 +134,23 @@ account_find(const char *user, struct account *out, struct err *e)
 		user = "root";
 	if (!str_copy(name, sizeof(name), user))
 		return err_new(e, ERR_INPUT, "user name too long");
-	char *group = strchr(name, ':');
-	if (group != NULL)
-		*group++ = '\0';
-	if (find_user(name, &found, e) < 0 || find_groups(group, &found, e) < 0)
+	char *own_group = strchr(name, ':');
+	if (own_group != NULL)
+		*own_group++ = '\0';
+	if (find_user(name, passwd, &found, e) < 0 || find_groups(own_group, group, &found, e) < 0)
 		return -1;
 	if (found.shell[0] != '/')
 		strcpy(found.shell, "/bin/sh");
 	*out = found;
 	return 0;
+}
+
+int
+account_find(const char *user, struct account *out, struct err *e)
+{
+	autobuf struct buf passwd = BUF_INIT, group = BUF_INIT;
+
+	if (load("/etc/passwd", &passwd, e) < 0 || load("/etc/group", &group, e) < 0)
+		return -1;
+	return account_parse(user, passwd.data, group.data, out, e);
 }

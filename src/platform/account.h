@@ -22,5 +22,7 @@ struct account {
 
 /* "name", "uid", "name:group", "uid:gid"; NULL or "": root. ERR_ABSENT: no such user or group. */
 int account_find(const char *user, struct account *out, struct err *e);
+/* The same from the texts of the two files, which are taken apart in place; NULL: empty. */
+int account_parse(const char *user, char *passwd, char *group, struct account *out, struct err *e);
 
 #endif
