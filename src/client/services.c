@@ -50,7 +50,6 @@ tell(struct client_service *s)
 			worst = c->status;
 	}
 	row.status = health_status_name(worst);
-	s->registered = true;
 	sync_service(a->client, s->id, &row);
 }
 
@@ -211,7 +210,10 @@ start_service(struct client_service *s)
 	s->check = arena_array(&s->mem, s->n_checks + 1, struct client_check);
 	for (size_t i = 0; i < s->n_checks; i++)
 		start_check(s, &s->check[i], js->checks.at[i], i);
-	tell(s);
+	/* An adopted instance is in the directory already; it stays as it is until its checks speak. */
+	s->registered = true;
+	if (!a->adopted || s->n_checks == 0)
+		tell(s);
 }
 
 static void

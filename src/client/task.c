@@ -282,6 +282,7 @@ on_started(void *ctx, const struct driver_run *run, const struct err *e, bool re
 		do_clean(t);
 		return;
 	}
+	t->alloc->adopted = false;
 	runs(t, run);
 	task_event(t, "Started", "Task started by client", NULL);
 	set_state(t, "running");
@@ -392,6 +393,7 @@ on_adopted(void *ctx, const struct driver_run *run, const struct err *e, bool re
 	if (run != NULL) {
 		log_info("client.task", "alloc_id=%s task=%s: still running, adopted", t->alloc->id,
 		    t->job_task->name);
+		t->alloc->adopted = true;
 		runs(t, run);
 		t->state = "running";
 		if (t->started_at == 0)

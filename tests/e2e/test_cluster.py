@@ -132,11 +132,15 @@ def test_a_killed_keeper_or_program_is_started_again(web):
     quick = 'restart { delay = "0s" }'
     web.nomad("run", web.job_file(update=Node.QUICK, extra=quick))
     web.wait_page()
-    for mark in ("pot-keeper", "httpd -f -p 80"):
-        [pid] = [p for p, words in web.processes().items() if mark in words][:1]
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: pid not in web.processes(), what="its end")
-        web.wait_page(timeout=30)
+    [keeper] = [p for p, words in web.processes().items() if words.startswith("pot-keeper")]
+    os.kill(keeper, signal.SIGKILL)
+    wait_until(lambda: keeper not in web.processes(), what="its end")
+    web.wait_page(timeout=30)
+    [pot] = web.running()
+    web.pot("signal", "-p", pot, "-s", "SIGKILL")
+    wait_until(lambda: web.running() not in ([pot], []) or web.allocs(status=None)[0]["TaskStates"]["www1"]["Restarts"] >= 2,
+               timeout=20, what="the restart")
+    web.wait_page(timeout=30)
     web.wait_running(1)
     wait_until(lambda: len([l for l in web.links() if l != "pot0"]) == 1, what="one link")
 
