@@ -20,7 +20,7 @@ sched_target(const struct node *n, const char *target, const char **out)
 	size_t len = strlen(target);
 
 	*out = target;
-	if (!str_starts(target, "${") || target[len - 1] != '}')
+	if (!str_starts(target, "${") || !str_ends(target, "}"))
 		return true;
 	if (len - 3 >= sizeof(name))
 		return false;
@@ -76,7 +76,8 @@ order_of(const char *l, const char *r)
 	return strcmp(l, r);
 }
 
-/* Nomad takes RE2; this is POSIX extended syntax, with the three classes that people use in both. */
+/* Nomad takes RE2; this is POSIX extended syntax, with the three classes that people use in both.
+ */
 static bool
 regexp_matches(const char *text, const char *pattern)
 {

@@ -15,12 +15,12 @@ typedef VEC(const struct alloc *) alloc_list;
 /* A node while a plan is made: what is used there counts what the plan stops and places. */
 struct candidate {
 	const struct node *node;
-	bool counted; /* the members below are filled in */
-	int64_t cpu, memory, disk;	   /* used */
+	bool counted;			       /* the members below are filled in */
+	int64_t cpu, memory, disk;	       /* used */
 	int64_t cpu_all, memory_all, disk_all; /* what there is, reservations taken off */
-	uint64_t *ports; /* bits: taken by what stays */
+	uint64_t *ports;		       /* bits: taken by what stays */
 	uint64_t *leaving; /* bits: taken by what stops; no dynamic port is given there again yet */
-	int mine;	 /* allocations of this group (set per placement) */
+	int mine;	   /* allocations of this group (set per placement) */
 };
 
 struct sched {
@@ -61,6 +61,14 @@ typedef VEC(struct placement) placement_list;
 void sched_reconcile(struct sched *s, placement_list *out);
 void sched_stop(struct sched *s, const struct alloc *a, const char *why, const char *client_status);
 
+/* ---- reschedule.c ---- */
+struct sched_later {
+	const struct alloc *alloc;
+	int64_t when;
+};
+typedef VEC(struct sched_later) later_list;
+/* Evaluations for those times, those within 5 s in one; the allocations note theirs. */
+void sched_look_later(struct sched *s, later_list *later);
 /* The wait before the next attempt, by the policy and the attempts made. */
 int64_t sched_delay(const struct alloc *a);
 
@@ -76,10 +84,23 @@ struct candidate *sched_candidate(struct sched *s, const char *node_id);
 bool sched_place(struct sched *s, const struct placement *p);
 bool sched_fits_in_place(struct sched *s, const struct alloc *a, const struct task_group *g);
 
-/* ---- room.c: resources and ports ---- */
+void sched_bump(struct sched *s, struct intmap *m, const char *key); /* one more */
+/* Allocations of the job that will be there: of the state without what stops, and of the plan. */
+void sched_each_staying(struct sched *s, void (*fn)(void *ctx, const struct alloc *a), void *ctx);
+
+/* ---- score.c ---- */
 struct need {
 	int64_t cpu, memory, disk;
 };
+struct option {
+	struct candidate *c;
+	struct allocated_resources *resources;
+	struct node_score *score;
+};
+void sched_score(
+    struct sched *s, struct option *o, const struct placement *p, const struct need *n);
+
+/* ---- room.c: resources and ports ---- */
 void need_of_group(const struct task_group *g, struct need *out);
 void need_of_alloc(const struct alloc *a, struct need *out);
 /* "memory", "network: reserved port collision …"; NULL: it fits and *out is what it gets. */
@@ -87,6 +108,6 @@ const char *sched_allocate(struct sched *s, struct candidate *c, const struct ta
     struct allocated_resources **out);
 void candidate_add(struct candidate *c, const struct alloc *a, bool leaving);
 void candidate_take(struct candidate *c, const struct alloc *a); /* it leaves: gives back */
-void candidate_base(struct sched *s, struct candidate *c); /* totals and reserved ports */
+void candidate_base(struct sched *s, struct candidate *c);	 /* totals and reserved ports */
 
 #endif

@@ -193,15 +193,16 @@ find_operand(const struct objs *constraints, const char *operand)
 }
 
 /* Allocations of the job that will be there: of the state without what stops, and of the plan. */
-static void
-each_staying(struct sched *s, void (*fn)(void *ctx, const struct alloc *a), void *ctx)
+void
+sched_each_staying(struct sched *s, void (*fn)(void *ctx, const struct alloc *a), void *ctx)
 {
 	const struct alloc *placed;
 	autorows struct rows all =
 	    state_job_allocs(s->state, s->in->eval->namespace, s->in->eval->job_id);
 
 	for (size_t i = 0; i < all.n; i++)
-		if (!alloc_terminal(all.at[i]) && !plan_stops(s, ((const struct alloc *)all.at[i])->id))
+		if (!alloc_terminal(all.at[i]) &&
+		    !plan_stops(s, ((const struct alloc *)all.at[i])->id))
 			fn(ctx, all.at[i]);
 	OBJS_FOREACH (placed, &s->plan->allocs)
 		if (state_alloc(s->state, placed->id) == NULL)
@@ -240,7 +241,7 @@ too_many(struct sched *s, const struct node *n, const struct objs *constraints, 
 	struct distinct d = { .s = s, .group = group, .value = n->id };
 
 	if (c != NULL) {
-		each_staying(s, count_same, &d);
+		sched_each_staying(s, count_same, &d);
 		if (d.found - (except != NULL && str_eq(except->node_id, n->id)) > 0)
 			return "distinct_hosts";
 	}
@@ -253,7 +254,7 @@ too_many(struct sched *s, const struct node *n, const struct objs *constraints, 
 		d = (struct distinct){ .s = s, .group = group, .target = c->l_target };
 		if (!sched_target(n, c->l_target, &d.value))
 			return arena_printf(s->mem, "missing property \"%s\"", c->l_target);
-		each_staying(s, count_same, &d);
+		sched_each_staying(s, count_same, &d);
 		if (d.found >= (int64_t)limit)
 			return arena_printf(s->mem, "distinct_property: %s=%s used by %lld allocs",
 			    c->l_target, d.value, (long long)d.found);
@@ -262,8 +263,8 @@ too_many(struct sched *s, const struct node *n, const struct objs *constraints, 
 }
 
 static const char *
-not_distinct(struct sched *s, const struct node *n, const struct job *job,
-    const struct task_group *g)
+not_distinct(
+    struct sched *s, const struct node *n, const struct job *job, const struct task_group *g)
 {
 	const char *why = too_many(s, n, &job->constraints, NULL, NULL);
 
@@ -272,8 +273,8 @@ not_distinct(struct sched *s, const struct node *n, const struct job *job,
 
 /* ---- metrics ---- */
 
-static void
-bump(struct sched *s, struct intmap *m, const char *key)
+void
+sched_bump(struct sched *s, struct intmap *m, const char *key)
 {
 	int64_t *n = intmap_get(m, key);
 
@@ -285,8 +286,8 @@ note_filtered(struct sched *s, struct alloc_metric *m, const struct node *n, con
 {
 	m->nodes_filtered++;
 	if (n->node_class != NULL && n->node_class[0] != '\0')
-		bump(s, &m->class_filtered, n->node_class);
-	bump(s, &m->constraint_filtered, why);
+		sched_bump(s, &m->class_filtered, n->node_class);
+	sched_bump(s, &m->constraint_filtered, why);
 }
 
 static void
@@ -294,207 +295,8 @@ note_exhausted(struct sched *s, struct alloc_metric *m, const struct node *n, co
 {
 	m->nodes_exhausted++;
 	if (n->node_class != NULL && n->node_class[0] != '\0')
-		bump(s, &m->class_exhausted, n->node_class);
-	bump(s, &m->dimension_exhausted, why);
-}
-
-/* ---- scores ---- */
-
-struct option {
-	struct candidate *c;
-	struct allocated_resources *resources;
-	struct node_score *score;
-};
-
-static void
-add_score(struct sched *s, struct node_score *sc, const char *name, double value)
-{
-	floatmap_set(&sc->scores, s->mem, name, value);
-}
-
-static double
-free_part(int64_t used, int64_t all)
-{
-	return all > 0 ? 1.0 - (double)used / (double)all : 0;
-}
-
-static double
-bin_pack(const struct candidate *c, const struct need *n)
-{
-	double total = pow(10, free_part(c->cpu + n->cpu, c->cpu_all)) +
-		       pow(10, free_part(c->memory + n->memory, c->memory_all));
-	double score = 20.0 - total;
-
-	return (score < 0 ? 0 : score > 18 ? 18 : score) / 18.0;
-}
-
-static bool
-affinity_total(const struct node *n, const struct objs *affinities, double *score, double *weights)
-{
-	const struct affinity *a;
-
-	OBJS_FOREACH (a, affinities) {
-		*weights += fabs((double)a->weight);
-		if (sched_constraint(n, a->l_target, a->operand, a->r_target))
-			*score += (double)a->weight;
-	}
-	return affinities->n > 0;
-}
-
-static void
-score_affinity(struct sched *s, const struct option *o, const struct job *job,
-    const struct task_group *g)
-{
-	double score = 0, weights = 0;
-	const struct task *t;
-	bool any = affinity_total(o->c->node, &job->affinities, &score, &weights);
-
-	any |= affinity_total(o->c->node, &g->affinities, &score, &weights);
-	OBJS_FOREACH (t, &g->tasks)
-		any |= affinity_total(o->c->node, &t->affinities, &score, &weights);
-	if (any && weights > 0)
-		add_score(s, o->score, "node-affinity", score / weights);
-}
-
-struct spread_use {
-	struct sched *s;
-	const char *group, *attribute;
-	struct intmap used; /* by value */
-};
-
-static void
-count_spread(void *ctx, const struct alloc *a)
-{
-	struct spread_use *u = ctx;
-	const struct node *n = state_node(u->s->state, a->node_id);
-	const char *value;
-
-	if (str_eq(a->task_group, u->group) && n != NULL && sched_target(n, u->attribute, &value))
-		bump(u->s, &u->used, value);
-}
-
-/* No targets: the less a value is used compared with the others, the better. */
-static double
-even_spread(const struct spread_use *u, const char *value)
-{
-	int64_t *mine = intmap_get(&u->used, value);
-	int64_t current = mine != NULL ? *mine : 0, min = -1, max = 0;
-
-	for (size_t i = 0; i < u->used.n; i++) {
-		if (min < 0 || u->used.value[i] < min)
-			min = u->used.value[i];
-		if (u->used.value[i] > max)
-			max = u->used.value[i];
-	}
-	if (min < 0)
-		return 0;
-	if (mine == NULL)
-		min = 0;
-	if (current != min)
-		return min == 0 ? -1 : (double)(min - current) / (double)min;
-	if (min == max)
-		return -1;
-	return min == 0 ? 1 : (double)(max - min) / (double)min;
-}
-
-static double
-target_spread(const struct spread *sp, const struct spread_use *u, const char *value, int64_t count)
-{
-	const struct spread_target *t;
-	const int64_t *mine = intmap_get(&u->used, value);
-	double used = (double)(mine != NULL ? *mine : 0) + 1, desired = -1;
-	int64_t given = 0;
-
-	OBJS_FOREACH (t, &sp->targets) {
-		given += t->percent;
-		if (str_eq(t->value, value))
-			desired = (double)t->percent / 100.0 * (double)count;
-	}
-	if (desired < 0 && given < 100)
-		desired = (double)(100 - given) / 100.0 * (double)count;
-	return desired <= 0 ? -1 : (desired - used) / desired;
-}
-
-static void
-score_spread(struct sched *s, const struct option *o, const struct job *job,
-    const struct task_group *g)
-{
-	const struct objs *lists[2] = { &job->spreads, &g->spreads };
-	const struct spread *sp;
-	double total = 0, weights = 0;
-
-	for (int i = 0; i < 2; i++)
-		OBJS_FOREACH (sp, lists[i])
-			weights += (double)(sp->weight > 0 ? sp->weight : 50);
-	if (weights <= 0)
-		return;
-	for (int i = 0; i < 2; i++)
-		OBJS_FOREACH (sp, lists[i]) {
-			struct spread_use u = { .s = s, .group = g->name, .attribute = sp->attribute };
-			const char *value;
-			double weight = (double)(sp->weight > 0 ? sp->weight : 50) / weights;
-			if (!sched_target(o->c->node, sp->attribute, &value)) {
-				total -= 1;
-				continue;
-			}
-			each_staying(s, count_spread, &u);
-			total += sp->targets.n > 0
-				     ? target_spread(sp, &u, value, g->count) * weight
-				     : even_spread(&u, value);
-		}
-	if (total != 0)
-		add_score(s, o->score, "allocation-spread", total);
-}
-
-struct tally {
-	const char *group, *node_id;
-	int64_t n;
-};
-
-static void
-count_here(void *ctx, const struct alloc *a)
-{
-	struct tally *t = ctx;
-
-	t->n += str_eq(a->task_group, t->group) && str_eq(a->node_id, t->node_id);
-}
-
-static bool
-failed_there(const struct placement *p, const char *node_id)
-{
-	const struct reschedule_event *ev;
-
-	if (!p->reschedule || p->previous == NULL)
-		return false;
-	if (str_eq(p->previous->node_id, node_id))
-		return true;
-	if (p->previous->reschedule_tracker != NULL)
-		OBJS_FOREACH (ev, &p->previous->reschedule_tracker->events)
-			if (str_eq(ev->prev_node_id, node_id))
-				return true;
-	return false;
-}
-
-static void
-score_option(struct sched *s, struct option *o, const struct placement *p, const struct need *n)
-{
-	struct tally here = { p->group->name, o->c->node->id, 0 };
-	double sum = 0;
-
-	o->score = arena_new(s->mem, struct node_score);
-	o->score->node_id = o->c->node->id;
-	add_score(s, o->score, "binpack", bin_pack(o->c, n));
-	each_staying(s, count_here, &here);
-	if (here.n > 0 && p->group->count > 0)
-		add_score(s, o->score, "job-anti-affinity",
-		    -(double)(here.n + 1) / (double)p->group->count);
-	if (failed_there(p, o->c->node->id))
-		add_score(s, o->score, "node-reschedule-penalty", -1);
-	score_affinity(s, o, p->job, p->group);
-	score_spread(s, o, p->job, p->group);
-	for (size_t i = 0; i < o->score->scores.n; i++)
-		sum += o->score->scores.value[i];
-	o->score->norm_score = sum / (double)o->score->scores.n;
+		sched_bump(s, &m->class_exhausted, n->node_class);
+	sched_bump(s, &m->dimension_exhausted, why);
 }
 
 /* ---- choosing ---- */
@@ -551,8 +353,8 @@ look_at(struct sched *s, struct candidate *c, const struct placement *p, const s
 	m->nodes_evaluated++;
 	why = sched_infeasible(s, c->node, p->job, p->group);
 	if (c->node->computed_class != NULL)
-		intmap_set(&s->plan->class_eligibility, s->mem, c->node->computed_class,
-		    why == NULL);
+		intmap_set(
+		    &s->plan->class_eligibility, s->mem, c->node->computed_class, why == NULL);
 	if (why == NULL)
 		why = not_distinct(s, c->node, p->job, p->group);
 	if (why != NULL) {
@@ -566,7 +368,7 @@ look_at(struct sched *s, struct candidate *c, const struct placement *p, const s
 		note_exhausted(s, m, c->node, why);
 		return false;
 	}
-	score_option(s, out, p, n);
+	sched_score(s, out, p, n);
 	keep_score(s, m, out->score);
 	return true;
 }
@@ -622,8 +424,8 @@ track(struct sched *s, const struct placement *p)
 }
 
 static struct alloc *
-make_alloc(struct sched *s, const struct placement *p, const struct option *o,
-    struct alloc_metric *m)
+make_alloc(
+    struct sched *s, const struct placement *p, const struct option *o, struct alloc_metric *m)
 {
 	struct alloc *a = arena_new(s->mem, struct alloc);
 
@@ -654,8 +456,7 @@ make_alloc(struct sched *s, const struct placement *p, const struct option *o,
 	    objmap_get(&d->task_groups, p->group->name) != NULL) {
 		a->deployment_id = d->id;
 		if (p->canary) {
-			a->deployment_status =
-			    arena_new(s->mem, struct alloc_deployment_status);
+			a->deployment_status = arena_new(s->mem, struct alloc_deployment_status);
 			a->deployment_status->canary = true;
 		}
 	}
@@ -704,7 +505,8 @@ sched_fits_in_place(struct sched *s, const struct alloc *a, const struct task_gr
 	    too_many(s, n, &s->job->constraints, NULL, a) != NULL ||
 	    too_many(s, n, &g->constraints, g->name, a) != NULL)
 		return false;
-	/* disk is the only resource that changes without a new allocation, and only within a group */
+	/* disk is the only resource that changes without a new allocation, and only within a group
+	 */
 	need_of_alloc(a, &n_old);
 	need_of_group(g, &n_new);
 	return n_old.cpu == n_new.cpu && n_old.memory == n_new.memory && n_old.disk == n_new.disk;

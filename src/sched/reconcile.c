@@ -19,24 +19,20 @@ static const char MIGRATED[] = "alloc is being migrated";
 static const char LOST[] = "alloc is lost since its node is down";
 static const char RESCHEDULED[] = "alloc was rescheduled because it failed";
 
-struct later {
-	const struct alloc *alloc;
-	int64_t when;
-};
-
 struct group_work {
 	struct sched *s;
 	const char *name;
 	const struct task_group *g; /* NULL: gone from the job, or the job is stopped */
-	alloc_list running;	    /* untainted: to keep, update or stop; also those that retry later */
+	alloc_list running; /* untainted: to keep, update or stop; also those that retry later */
 	alloc_list migrate, lost, retry, canaries;
-	VEC(struct later) later;
+	later_list later;
 	alloc_list destructive, in_place;
 	bool *used; /* names in use */
 	size_t used_n;
 	bool had_running; /* something has run this version already */
-	struct deployment_group *dg; /* in s->made or of the active deployment; NULL: no deployment */
-	bool existing;		     /* dg was there before this plan */
+	struct deployment_group
+	    *dg;       /* in s->made or of the active deployment; NULL: no deployment */
+	bool existing; /* dg was there before this plan */
 	struct group_updates counts;
 };
 
@@ -104,7 +100,7 @@ classify_failed(struct group_work *w, const struct alloc *a)
 		VEC_PUSH(&w->retry, a);
 		break;
 	case SCHED_LATER:
-		VEC_PUSH(&w->later, ((struct later){ a, when }));
+		VEC_PUSH(&w->later, ((struct sched_later){ a, when }));
 		VEC_PUSH(&w->running, a);
 		break;
 	case SCHED_NEVER:
@@ -127,24 +123,23 @@ classify(struct group_work *w, const struct alloc *a)
 			VEC_PUSH(&w->running, a); /* ended well while it was being moved */
 		if (!over && node_lost(s, a)) {
 			struct alloc_stop *stop = arena_new(s->mem, struct alloc_stop);
-			*stop = (struct alloc_stop){ .id = a->id,
-				.client_status = "lost",
-				.keep = true };
+			*stop = (struct alloc_stop){
+				.id = a->id, .client_status = "lost", .keep = true
+			};
 			objs_add(&s->plan->stops, s->mem, stop);
 		}
 		return;
 	}
 	if (over && s->batch && older_incarnation(s, a))
 		return; /* the new version runs again from the start */
+	bool done = s->batch && str_eq(a->client_status, "complete"); /* keeps its place */
+	if (over && !done && !str_eq(a->client_status, "failed"))
+		return;
 	if (str_eq(a->client_status, "failed"))
 		classify_failed(w, a);
-	else if (over && s->batch && str_eq(a->client_status, "complete"))
-		VEC_PUSH(&w->running, a);
-	else if (over)
-		return;
-	else if (a->desired_transition != NULL && a->desired_transition->migrate)
+	else if (!done && a->desired_transition != NULL && a->desired_transition->migrate)
 		VEC_PUSH(&w->migrate, a);
-	else if (node_lost(s, a))
+	else if (!done && node_lost(s, a))
 		VEC_PUSH(&w->lost, a);
 	else
 		VEC_PUSH(&w->running, a);
@@ -292,8 +287,7 @@ stop_surplus(struct group_work *w, bool canary_state)
 static void
 stop_canaries_of(struct group_work *w, const struct deployment *d)
 {
-	const struct deployment_group *dg =
-	    d != NULL ? objmap_get(&d->task_groups, w->name) : NULL;
+	const struct deployment_group *dg = d != NULL ? objmap_get(&d->task_groups, w->name) : NULL;
 
 	if (dg == NULL || dg->promoted)
 		return;
@@ -336,7 +330,8 @@ sort_updates(struct group_work *w, bool canary_state)
 			VEC_PUSH(&w->in_place, a);
 	}
 	if (w->destructive.n > 1)
-		qsort(w->destructive.at, w->destructive.n, sizeof(w->destructive.at[0]), by_name_up);
+		qsort(
+		    w->destructive.at, w->destructive.n, sizeof(w->destructive.at[0]), by_name_up);
 }
 
 static void
@@ -349,7 +344,7 @@ update_in_place(struct group_work *w)
 		a->eval_id = s->in->eval->id;
 		a->job = s->job;
 		a->job_version = s->job->version;
-		a->deployment_id = w->dg != NULL && s->made != NULL ? s->made->id
+		a->deployment_id = w->dg != NULL && s->made != NULL	? s->made->id
 				   : w->dg != NULL && s->active != NULL ? s->active->id
 									: NULL;
 		a->deployment_status = NULL;
@@ -383,8 +378,7 @@ parallel_limit(const struct group_work *w, bool canary_state)
 	const struct update_strategy *u = w->g->update;
 	const struct sched *s = w->s;
 
-	if (s->batch || u == NULL || u->max_parallel <= 0 ||
-	    w->destructive.n + w->migrate.n == 0)
+	if (s->batch || u == NULL || u->max_parallel <= 0 || w->destructive.n + w->migrate.n == 0)
 		return w->g->count;
 	if (s->paused || s->failed || canary_state)
 		return 0;
@@ -417,7 +411,8 @@ place_previous(struct group_work *w, const struct alloc *a, bool reschedule, boo
 		.lost = lost,
 		.canary = alloc_canary(a) && has_alloc(&w->canaries, a) };
 
-	/* while canaries are on trial, what fails at the old version comes back at the old version */
+	/* while canaries are on trial, what fails at the old version comes back at the old version
+	 */
 	if (canary_state && !p.canary && a->job != NULL && !same_version(w->s, a) &&
 	    job_group(a->job, w->name) != NULL) {
 		p.job = a->job;
@@ -444,20 +439,18 @@ missing(struct group_work *w, bool canary_state, placement_list *out)
 		existing++;
 	}
 	for (; existing < w->g->count; existing++)
-		VEC_PUSH(out, ((struct placement){
-				  .group = w->g, .job = w->s->job, .name = next_name(w) }));
+		VEC_PUSH(out,
+		    ((struct placement){ .group = w->g, .job = w->s->job, .name = next_name(w) }));
 }
 
 static void
 place_canaries(struct group_work *w, int64_t n, placement_list *out)
 {
 	for (int64_t i = 0; i < n; i++) {
-		const char *name = (size_t)i < w->destructive.n ? w->destructive.at[i]->name
-								: next_name(w);
-		VEC_PUSH(out, ((struct placement){ .group = w->g,
-				  .job = w->s->job,
-				  .name = name,
-				  .canary = true }));
+		const char *name =
+		    (size_t)i < w->destructive.n ? w->destructive.at[i]->name : next_name(w);
+		VEC_PUSH(out, ((struct placement){
+				  .group = w->g, .job = w->s->job, .name = name, .canary = true }));
 		w->counts.canary++;
 	}
 }
@@ -489,55 +482,8 @@ move(struct group_work *w, placement_list *out)
 	VEC_FOREACH (const struct alloc **, a, &w->migrate) {
 		sched_stop(w->s, *a, MIGRATED, NULL);
 		w->counts.migrate++;
-		place_previous(w, *a, false, false, w->dg != NULL && w->dg->desired_canaries > 0 &&
-			!w->dg->promoted, out);
-	}
-}
-
-/* ---- later looks ---- */
-
-static bool
-waits_already(const struct sched *s, const struct alloc *a)
-{
-	const struct eval *ev = state_eval(s->state, a->follow_up_eval_id);
-
-	return ev != NULL && !eval_terminal(ev) && !str_eq(ev->id, s->in->eval->id);
-}
-
-static void
-look_later(struct group_work *w)
-{
-	const int64_t batch = 5000000000;
-	struct sched *s = w->s;
-	struct eval *ev = NULL;
-
-	for (size_t done = 0; done < w->later.n; done++) {
-		size_t first = done;
-		for (size_t i = done; i < w->later.n; i++)
-			if (w->later.at[i].when < w->later.at[first].when)
-				first = i;
-		struct later l = w->later.at[first];
-		w->later.at[first] = w->later.at[done];
-		if (waits_already(s, l.alloc))
-			continue;
-		if (ev == NULL || l.when - ev->wait_until > batch) {
-			ev = arena_new(s->mem, struct eval);
-			ev->id = sched_uuid(s);
-			ev->namespace = s->job->namespace;
-			ev->priority = s->job->priority;
-			ev->type = s->job->type;
-			ev->triggered_by = "alloc-failure";
-			ev->job_id = s->job->id;
-			ev->status = "pending";
-			ev->status_description = "created for delayed rescheduling";
-			ev->wait_until = l.when;
-			ev->previous_eval = s->in->eval->id;
-			objs_add(&s->plan->evals, s->mem, ev);
-		}
-		struct alloc_stop *note = arena_new(s->mem, struct alloc_stop);
-		*note = (struct alloc_stop){
-			.id = l.alloc->id, .follow_up_eval_id = ev->id, .keep = true };
-		objs_add(&s->plan->stops, s->mem, note);
+		place_previous(w, *a, false, false,
+		    w->dg != NULL && w->dg->desired_canaries > 0 && !w->dg->promoted, out);
 	}
 }
 
@@ -599,15 +545,15 @@ join_deployment(struct group_work *w)
 static bool
 group_done(const struct group_work *w, size_t wanted, bool canaries_due)
 {
-	if (w->destructive.n + w->in_place.n + wanted + w->migrate.n + w->retry.n + w->later.n > 0 ||
+	if (w->destructive.n + w->in_place.n + wanted + w->migrate.n + w->retry.n + w->later.n >
+		0 ||
 	    canaries_due)
 		return false;
 	if (w->dg == NULL)
 		return true;
 	int64_t total = w->dg->desired_total > w->dg->desired_canaries ? w->dg->desired_total
 								       : w->dg->desired_canaries;
-	return w->dg->healthy_allocs >= total &&
-	       (w->dg->desired_canaries == 0 || w->dg->promoted);
+	return w->dg->healthy_allocs >= total && (w->dg->desired_canaries == 0 || w->dg->promoted);
 }
 
 /* ---- one group ---- */
@@ -634,8 +580,7 @@ run_group(struct group_work *w, placement_list *out)
 	int64_t limit = parallel_limit(w, trial);
 	missing(w, trial, &wanted);
 	if (w->dg != NULL && !w->existing)
-		w->dg->desired_total =
-		    (int64_t)(w->destructive.n + w->in_place.n + wanted.n);
+		w->dg->desired_total = (int64_t)(w->destructive.n + w->in_place.n + wanted.n);
 	join_deployment(w);
 	s->complete = s->complete && group_done(w, wanted.n, canaries_due);
 	if (canaries_due && !s->paused && !s->failed)
@@ -648,7 +593,7 @@ run_group(struct group_work *w, placement_list *out)
 	replace(w, (size_t)(ready && limit > 0 ? limit : 0), out);
 	update_in_place(w);
 	move(w, out);
-	look_later(w);
+	sched_look_later(s, &w->later);
 	VEC_FINI(&wanted);
 }
 
@@ -678,8 +623,8 @@ one_group(struct sched *s, const char *name, const struct task_group *g, const s
 		stop_everything(&w);
 	else
 		run_group(&w, out);
-	objmap_set(&s->plan->updates, s->mem, name,
-	    arena_memdup(s->mem, &w.counts, sizeof(w.counts)));
+	objmap_set(
+	    &s->plan->updates, s->mem, name, arena_memdup(s->mem, &w.counts, sizeof(w.counts)));
 	free_work(&w);
 }
 

@@ -99,3 +99,50 @@ sched_reschedule(const struct alloc *a, const struct eval *ev, int64_t now, int6
 		return SCHED_NOW;
 	return SCHED_LATER;
 }
+
+/* ---- later looks ---- */
+
+static bool
+waits_already(const struct sched *s, const struct alloc *a)
+{
+	const struct eval *ev = state_eval(s->state, a->follow_up_eval_id);
+
+	return ev != NULL && !eval_terminal(ev) && !str_eq(ev->id, s->in->eval->id);
+}
+
+void
+sched_look_later(struct sched *s, later_list *later)
+{
+	const int64_t batch = 5000000000;
+	struct eval *ev = NULL;
+
+	for (size_t done = 0; done < later->n; done++) {
+		size_t first = done;
+		for (size_t i = done; i < later->n; i++)
+			if (later->at[i].when < later->at[first].when)
+				first = i;
+		struct sched_later l = later->at[first];
+		later->at[first] = later->at[done];
+		if (waits_already(s, l.alloc))
+			continue;
+		if (ev == NULL || l.when - ev->wait_until > batch) {
+			ev = arena_new(s->mem, struct eval);
+			ev->id = sched_uuid(s);
+			ev->namespace = s->job->namespace;
+			ev->priority = s->job->priority;
+			ev->type = s->job->type;
+			ev->triggered_by = "alloc-failure";
+			ev->job_id = s->job->id;
+			ev->status = "pending";
+			ev->status_description = "created for delayed rescheduling";
+			ev->wait_until = l.when;
+			ev->previous_eval = s->in->eval->id;
+			objs_add(&s->plan->evals, s->mem, ev);
+		}
+		struct alloc_stop *note = arena_new(s->mem, struct alloc_stop);
+		*note = (struct alloc_stop){
+			.id = l.alloc->id, .follow_up_eval_id = ev->id, .keep = true
+		};
+		objs_add(&s->plan->stops, s->mem, note);
+	}
+}

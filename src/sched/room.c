@@ -88,7 +88,8 @@ mark_alloc(uint64_t *bits, const struct alloc *a, bool on)
 	if (r == NULL)
 		return;
 	for (size_t i = 0; i < r->tasks.n; i++)
-		mark_networks(bits, &((const struct allocated_task *)r->tasks.value[i])->networks, on);
+		mark_networks(
+		    bits, &((const struct allocated_task *)r->tasks.value[i])->networks, on);
 	if (r->shared != NULL) {
 		mark_networks(bits, &r->shared->networks, on);
 		mark_ports(bits, &r->shared->ports, on);
@@ -200,8 +201,7 @@ give_dynamic(struct giving *g, struct port *p)
 	if (max >= PORTS)
 		max = PORTS - 1;
 	for (int i = 0; found == 0 && min <= max && i < 20; i++) {
-		int64_t port =
-		    min + (int64_t)(sched_random(g->s) % (uint64_t)(max - min + 1));
+		int64_t port = min + (int64_t)(sched_random(g->s) % (uint64_t)(max - min + 1));
 		if (free_port(g->c, port))
 			found = port;
 	}

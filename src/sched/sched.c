@@ -54,8 +54,7 @@ find_deployment(struct sched *s)
 		return;
 	if (s->stopped) {
 		if (deployment_active(d))
-			say_deployment(
-			    s, d->id, "cancelled", "Cancelled because job is stopped");
+			say_deployment(s, d->id, "cancelled", "Cancelled because job is stopped");
 		s->old = d;
 		return;
 	}
@@ -90,9 +89,9 @@ describe_canaries(struct deployment *d)
 		automatic = automatic && g->auto_promote;
 	}
 	if (wait)
-		d->status_description =
-		    automatic ? "Deployment is running pending automatic promotion"
-			      : "Deployment is running but requires manual promotion";
+		d->status_description = automatic
+					    ? "Deployment is running pending automatic promotion"
+					    : "Deployment is running but requires manual promotion";
 }
 
 static void
@@ -103,8 +102,7 @@ finish_deployment(struct sched *s)
 	if (p->deployment != NULL)
 		describe_canaries(p->deployment);
 	else if (s->active != NULL && !s->failed && s->complete && p->failed.n == 0)
-		say_deployment(
-		    s, s->active->id, "successful", "Deployment completed successfully");
+		say_deployment(s, s->active->id, "successful", "Deployment completed successfully");
 	if (s->made != NULL)
 		s->plan->deployment_id = s->made->id;
 }
@@ -168,8 +166,8 @@ sched_run(const struct sched_input *in, struct arena *mem, struct plan **out, st
 	s.random[1] = in->seed[1] ^ 0x9e3779b97f4a7c15ULL; /* both 0 would stay 0 */
 	for (int i = 0; i < 8; i++) /* seeds that differ little give streams that differ much */
 		(void)sched_random(&s);
-	s.job = in->job != NULL ? in->job
-				: state_job(in->state, in->eval->namespace, in->eval->job_id);
+	s.job =
+	    in->job != NULL ? in->job : state_job(in->state, in->eval->namespace, in->eval->job_id);
 	s.stopped = s.job == NULL || s.job->stop;
 	s.batch = str_eq(s.job != NULL ? s.job->type : in->eval->type, "batch");
 	if (check_type(&s, e) < 0)
@@ -254,7 +252,8 @@ still_fits(const struct candidate *c, const struct alloc *a)
 	if (r->shared != NULL && !networks_free(c, &r->shared->networks))
 		return false;
 	for (size_t i = 0; i < r->tasks.n; i++)
-		if (!networks_free(c, &((const struct allocated_task *)r->tasks.value[i])->networks))
+		if (!networks_free(
+			c, &((const struct allocated_task *)r->tasks.value[i])->networks))
 			return false;
 	return true;
 }

@@ -1,5 +1,6 @@
 /*
- * version.c: versions and their constraints, as HashiCorp's go-version compares them; and semver 2.0.
+ * version.c: versions and their constraints, as HashiCorp's go-version compares them; and
+ * semver 2.0.
  */
 #include "sched/sched.h"
 
@@ -11,7 +12,7 @@ enum { SEGMENTS = 8, PRE_MAX = 128 };
 
 struct version {
 	uint64_t segment[SEGMENTS];
-	int n; /* segments written */
+	int n;		   /* segments written */
 	char pre[PRE_MAX]; /* "" : a release */
 };
 

@@ -107,8 +107,8 @@ server_services_update(struct server *s, const char *node_id, const char *secret
 }
 
 int
-server_alloc_stop(struct server *s, const char *alloc_id, bool no_shutdown_delay,
-    server_done *done, void *ctx, struct err *e)
+server_alloc_stop(struct server *s, const char *alloc_id, bool no_shutdown_delay, server_done *done,
+    void *ctx, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	const struct alloc *a = state_alloc(s->state, alloc_id);
@@ -136,7 +136,8 @@ server_catalog(
 
 	OBJS_FOREACH (row, &given->services)
 		if (text(row->alloc_id)[0] != '\0' || text(row->node_id)[0] != '\0')
-			return err_new(e, ERR_INPUT, "service %s belongs to an allocation", text(row->id));
+			return err_new(
+			    e, ERR_INPUT, "service %s belongs to an allocation", text(row->id));
 	c.services = given->services;
 	c.service_removals = given->service_removals;
 	c.kv_ops = given->kv_ops;

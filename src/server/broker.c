@@ -1,8 +1,8 @@
 /*
  * broker.c: which evaluation is next.
  *
- * Evaluations are looked at one after the other, on the state as it is then, so that never two of one
- * job are under way. Which ones wait follows from their rows; nothing here needs to be stored.
+ * Evaluations are looked at one after the other, on the state as it is then, so that never two of
+ * one job are under way. Which ones wait follows from their rows; nothing here needs to be stored.
  */
 #include "server/inside.h"
 
@@ -11,10 +11,10 @@ static void wait_over(void *arg);
 static bool
 drop(eval_list *l, const char *id)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->at[i]->id, id) == 0) {
-			const struct eval *ev = l->at[i];
-			VEC_REMOVE(l, i);
+	VEC_FOREACH (const struct eval **, p, l)
+		if (strcmp((*p)->id, id) == 0) {
+			const struct eval *ev = *p;
+			VEC_REMOVE(l, p - l->at);
 			row_unref(ev);
 			return true;
 		}

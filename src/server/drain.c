@@ -102,8 +102,8 @@ finished(struct server *s, const struct node *n, struct drain *d)
 		.updated_at = server_now(s),
 		.status = "complete" };
 	ev->message = "Node drain complete";
-	*u = (struct node_update){
-		.id = n->id, .drain_end = true, .last_drain = last, .event = ev };
+	*u =
+	    (struct node_update){ .id = n->id, .drain_end = true, .last_drain = last, .event = ev };
 	objs_add(&d->c->node_updates, d->mem, u);
 }
 

@@ -25,7 +25,8 @@ old_enough(const struct gc *g, int64_t time, int64_t age)
 	return g->force || time <= g->now - age;
 }
 
-/* An allocation that could still be replaced because it failed must stay: it counts the attempts. */
+/* An allocation that could still be replaced because it failed must stay: it counts the attempts.
+ */
 static bool
 may_be_retried(const struct alloc *a, const struct job *job)
 {

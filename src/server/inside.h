@@ -28,7 +28,7 @@ struct proposal {
 	struct server_result result;
 	server_done *done; /* NULL: nobody waits */
 	void *ctx;
-	bool read_only; /* nothing to write: only answers, after what is before it */
+	bool read_only;	    /* nothing to write: only answers, after what is before it */
 	uint64_t index;	    /* once it is in the log */
 	struct err refused; /* by the state; kind ERR_NONE: it was not */
 };
@@ -56,7 +56,8 @@ struct server {
 	bool flush_due, flushing, closing, settling;
 	struct broker broker;
 	struct map beats; /* node id -> struct beat */
-	struct map looks; /* deployment id -> &look_marker or &eval_marker: the watcher's next turn */
+	struct map
+	    looks; /* deployment id -> &look_marker or &eval_marker: the watcher's next turn */
 	void *deadline_timer;
 	void *drain_timer;
 	bool draining, drains_changed;
@@ -75,8 +76,8 @@ void server_answer(struct server *s, const struct server_result *r, server_done 
 void server_wake(struct server *s); /* there is something to do at the end of this turn */
 struct command server_command(struct server *s, const char *type); /* with the time */
 /* An evaluation of a job, pending; in the arena. */
-struct eval *server_eval(struct server *s, struct arena *mem, const struct job *job,
-    const char *triggered_by);
+struct eval *server_eval(
+    struct server *s, struct arena *mem, const struct job *job, const char *triggered_by);
 void *server_after(struct server *s, int64_t ns, void (*fn)(void *), void *arg);
 void server_cancel(struct server *s, void **timer);
 
@@ -84,14 +85,14 @@ void server_cancel(struct server *s, void **timer);
 void broker_changed(struct server *s, const struct eval *old, const struct eval *now);
 void broker_restore(struct server *s);
 void broker_free(struct server *s);
-const struct eval *broker_next(struct server *s); /* a reference, or NULL */
+const struct eval *broker_next(struct server *s);	    /* a reference, or NULL */
 void broker_block(struct server *s, const struct eval *ev); /* back, after a fruitless look */
 /* Room on nodes of this class; NULL: any. */
 void broker_unblock(struct server *s, const char *computed_class);
 bool broker_has_job(const struct server *s, const char *namespace, const char *job_id);
 
 /* ---- worker.c ---- */
-void worker_run(struct server *s, const struct eval *ev);
+void worker_run(struct server *s, const struct eval *next);
 
 /* ---- watcher.c: deployments ---- */
 void watcher_look(struct server *s, const char *deployment_id, bool with_eval);

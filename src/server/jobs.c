@@ -28,7 +28,8 @@ check_index(const struct server_register *r, const struct job *old, struct err *
 		return 0;
 	if (want == 0 && old != NULL)
 		return err_new(e, ERR_BUSY,
-		    "Enforcing job modify index 0: job exists with conflicting job modify index: %lld",
+		    "Enforcing job modify index 0: job exists with conflicting job modify index: "
+		    "%lld",
 		    (long long)old->job_modify_index);
 	if (want == 0)
 		return 0;
@@ -37,7 +38,8 @@ check_index(const struct server_register *r, const struct job *old, struct err *
 		    e, ERR_BUSY, "Enforcing job modify index %llu: job does not exist", want);
 	if ((uint64_t)old->job_modify_index != r->job_modify_index)
 		return err_new(e, ERR_BUSY,
-		    "Enforcing job modify index %llu: job exists with conflicting job modify index: "
+		    "Enforcing job modify index %llu: job exists with conflicting job modify "
+		    "index: "
 		    "%lld",
 		    want, (long long)old->job_modify_index);
 	return 0;
@@ -48,14 +50,16 @@ check_kind(const struct job *job, const struct job *old, struct err *e)
 {
 	if (!str_eq(job->type, "service") && !str_eq(job->type, "batch"))
 		return err_new(e, ERR_UNSUPPORTED,
-		    "job \"%s\": type \"%s\" is not there yet; use \"service\" or \"batch\"", job->id,
-		    text(job->type));
+		    "job \"%s\": type \"%s\" is not there yet; use \"service\" or \"batch\"",
+		    job->id, text(job->type));
 	if (job->periodic != NULL)
 		return err_new(e, ERR_UNSUPPORTED,
-		    "job \"%s\": periodic jobs are not there yet; remove the periodic block", job->id);
+		    "job \"%s\": periodic jobs are not there yet; remove the periodic block",
+		    job->id);
 	if (job->parameterized != NULL)
 		return err_new(e, ERR_UNSUPPORTED,
-		    "job \"%s\": parameterized jobs are not there yet; remove the parameterized block",
+		    "job \"%s\": parameterized jobs are not there yet; remove the parameterized "
+		    "block",
 		    job->id);
 	if (old != NULL && !str_eq(old->type, job->type))
 		return err_new(e, ERR_BUSY,
@@ -116,13 +120,13 @@ propose_job(struct server *s, struct job *job, const struct job *old, int64_t pr
 }
 
 int
-server_job_register(struct server *s, const struct server_register *r, server_done *done,
-    void *ctx, struct err *e)
+server_job_register(
+    struct server *s, const struct server_register *r, server_done *done, void *ctx, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	struct job *job;
+	struct job *job = NULL;
 
-	if (prepare(s, r->job, &mem, &job, e) < 0)
+	if (prepare(s, r->job, &mem, &job, e) < 0 || job == NULL)
 		return -1;
 	const struct job *old = state_job(s->state, job->namespace, job->id);
 	if (check_index(r, old, e) < 0 || check_kind(job, old, e) < 0)
@@ -192,14 +196,17 @@ server_job_revert(struct server *s, const char *namespace, const char *id, int64
 		return not_found(e);
 	if (enforce_prior >= 0 && now->version != enforce_prior)
 		return err_new(e, ERR_BUSY,
-		    "Enforcing job modify index %lld: job exists with conflicting job version: %lld",
+		    "Enforcing job modify index %lld: job exists with conflicting job version: "
+		    "%lld",
 		    (long long)enforce_prior, (long long)now->version);
 	if (now->version == version)
 		return err_new(e, ERR_BUSY, "can't revert to current version");
 	if (then == NULL)
-		return err_new(e, ERR_ABSENT, "job \"%s\" in namespace \"%s\" at version %lld not found",
-		    id, text(now->namespace), (long long)version);
-	propose_job(s, model_copy(&job_model, then, &mem), now, 0, "job-register", "", done, ctx, &mem);
+		return err_new(e, ERR_ABSENT,
+		    "job \"%s\" in namespace \"%s\" at version %lld not found", id,
+		    text(now->namespace), (long long)version);
+	propose_job(
+	    s, model_copy(&job_model, then, &mem), now, 0, "job-register", "", done, ctx, &mem);
 	return 0;
 }
 
@@ -212,8 +219,8 @@ server_job_stable(struct server *s, const char *namespace, const char *id, int64
 	struct job_stable st = { namespace, id, version, stable };
 
 	if (state_job_version(s->state, namespace, id, version) == NULL)
-		return err_new(e, ERR_ABSENT, "job \"%s\" at version %lld not found", id,
-		    (long long)version);
+		return err_new(
+		    e, ERR_ABSENT, "job \"%s\" at version %lld not found", id, (long long)version);
 	objs_add(&c.job_stables, &mem, &st);
 	server_propose(s, &c, NULL, NULL, done, ctx);
 	return 0;
@@ -231,10 +238,10 @@ server_job_scale(struct server *s, const char *namespace, const char *id, const 
 	struct job *job = model_copy(&job_model, old, &mem);
 	struct task_group *g = job_group(job, group);
 	if (g == NULL)
-		return err_new(
-		    e, ERR_INPUT, "task group \"%s\" specified for scaling does not exist in job", group);
-	if (count >= 0 && g->scaling != NULL && (count < g->scaling->min ||
-		(g->scaling->max > 0 && count > g->scaling->max)))
+		return err_new(e, ERR_INPUT,
+		    "task group \"%s\" specified for scaling does not exist in job", group);
+	if (count >= 0 && g->scaling != NULL &&
+	    (count < g->scaling->min || (g->scaling->max > 0 && count > g->scaling->max)))
 		return err_new(e, ERR_INPUT,
 		    "group count was %s scaling policy: %lld is outside %lld to %lld",
 		    count < g->scaling->min ? "less than minimum" : "greater than maximum",
@@ -322,14 +329,14 @@ write_plan(struct server *s, const struct job *job, const struct job *old, const
 }
 
 int
-server_job_plan(struct server *s, const struct job *given_job, bool diff, struct jsonw *w,
-    struct err *e)
+server_job_plan(
+    struct server *s, const struct job *given_job, bool diff, struct jsonw *w, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	struct job *job;
-	struct plan *p;
+	struct job *job = NULL;
+	struct plan *p = NULL;
 
-	if (prepare(s, given_job, &mem, &job, e) < 0)
+	if (prepare(s, given_job, &mem, &job, e) < 0 || job == NULL)
 		return -1;
 	const struct job *old = state_job(s->state, job->namespace, job->id);
 	if (check_kind(job, old, e) < 0)
@@ -340,11 +347,9 @@ server_job_plan(struct server *s, const struct job *given_job, bool diff, struct
 	job->create_index = old != NULL ? old->create_index : INT64_MAX;
 	job->job_modify_index = old != NULL ? old->job_modify_index : 0;
 	struct eval *ev = server_eval(s, &mem, job, "job-register");
-	struct sched_input in = { .state = s->state,
-		.eval = ev,
-		.job = job,
-		.now = server_now(s),
-		.seed = { 1, 2 } };
+	struct sched_input in = {
+		.state = s->state, .eval = ev, .job = job, .now = server_now(s), .seed = { 1, 2 }
+	};
 	if (sched_run(&in, &mem, &p, e) < 0)
 		return -1;
 	write_plan(s, job, old, p, diff, w, &mem);

@@ -251,19 +251,18 @@ server_node_eligibility(struct server *s, const char *node_id, bool eligible, se
 	autoarena struct arena mem = ARENA_INIT;
 	struct command c = server_command(s, "NodeEligibility");
 	const struct node *n = find(s, node_id, e);
-	struct node_event ev = { .message = eligible
-		? "Node marked as eligible for scheduling"
-		: "Node marked as ineligible for scheduling" };
-	struct node_update u = { .id = node_id,
-		.eligibility = eligible ? "eligible" : "ineligible",
-		.event = &ev };
+	struct node_event ev = { .message = eligible ? "Node marked as eligible for scheduling"
+						     : "Node marked as ineligible for scheduling" };
+	struct node_update u = {
+		.id = node_id, .eligibility = eligible ? "eligible" : "ineligible", .event = &ev
+	};
 
 	if (n == NULL)
 		return -1;
 	if (eligible && n->drain)
-		return err_new(
-		    e, ERR_BUSY, "can not set node's scheduling eligibility to eligible while it is "
-				 "draining; stop the drain first");
+		return err_new(e, ERR_BUSY,
+		    "can not set node's scheduling eligibility to eligible while it is "
+		    "draining; stop the drain first");
 	objs_add(&c.node_updates, &mem, &u);
 	server_propose(s, &c, NULL, NULL, done, ctx);
 	return 0;

@@ -76,7 +76,8 @@ wanted(const struct context *c, const char *context)
 static bool
 could_be_id(const struct context *c, const char *prefix)
 {
-	return c->table == STATE_JOBS || strspn(prefix, "0123456789abcdefABCDEF-") == strlen(prefix);
+	return c->table == STATE_JOBS ||
+	       strspn(prefix, "0123456789abcdefABCDEF-") == strlen(prefix);
 }
 
 static bool
@@ -114,7 +115,8 @@ server_search(struct server *s, const char *namespace, const char *prefix, const
 		any |= strcmp(context, others[i]) == 0;
 	if (!any)
 		return err_new(e, ERR_INPUT,
-		    "context must be one of all, allocs, deployment, evals, jobs, nodes; got \"%s\"",
+		    "context must be one of all, allocs, deployment, evals, jobs, nodes; got "
+		    "\"%s\"",
 		    context);
 	jsonw_object(w);
 	jsonw_key(w, "Matches");

@@ -34,8 +34,7 @@ server_command(struct server *s, const char *type)
 }
 
 struct eval *
-server_eval(
-    struct server *s, struct arena *mem, const struct job *job, const char *triggered_by)
+server_eval(struct server *s, struct arena *mem, const struct job *job, const char *triggered_by)
 {
 	struct eval *ev = arena_new(mem, struct eval);
 
@@ -210,8 +209,8 @@ read_entry(void *ctx, uint64_t index, const char *type, const char *body, size_t
 	struct state *st = ((struct server *)ctx)->state;
 
 	if (state_apply(st, index, type, body, len, e) < 0) { /* as when it was new */
-		log_warn("server", "command %llu is skipped: %s", (unsigned long long)index,
-		    e->text);
+		log_warn(
+		    "server", "command %llu is skipped: %s", (unsigned long long)index, e->text);
 		state_skip(st, index);
 	}
 	return 0;
@@ -231,8 +230,8 @@ recover(struct server *s, struct err *e)
 	return 0;
 }
 
-/* Appends and applies what is queued. It is seen inside from now on, but nobody is told before it is
- * on disk. */
+/* Appends and applies what is queued. It is seen inside from now on, but nobody is told before it
+ * is on disk. */
 static int
 take_queue(struct server *s, struct err *e)
 {
@@ -244,8 +243,8 @@ take_queue(struct server *s, struct err *e)
 		if (p->read_only)
 			continue;
 		p->index++;
-		if (store_log_append(s->store, p->index, p->type, buf_str(&p->payload),
-			p->payload.len, e) < 0) {
+		if (store_log_append(
+			s->store, p->index, p->type, buf_str(&p->payload), p->payload.len, e) < 0) {
 			memmove(s->queue.at, s->queue.at + i + 1,
 			    (s->queue.n - i - 1) * sizeof(s->queue.at[0]));
 			s->queue.n -= i + 1;
@@ -273,9 +272,9 @@ tell(struct server *s, const struct err *failure)
 	s->open.n = s->open.cap = 0;
 	state_hold(s->state, false);
 	for (size_t i = 0; i < n; i++) {
-		const struct err *e = failure != NULL ? failure
+		const struct err *e = failure != NULL			  ? failure
 				      : open[i]->refused.kind != ERR_NONE ? &open[i]->refused
-									   : NULL;
+									  : NULL;
 		finish(open[i], open[i]->index, e);
 	}
 	free(open);
@@ -445,8 +444,8 @@ row_changed(void *ctx, enum state_table t, const void *old, const void *now, uin
 /* ---- opening ---- */
 
 int
-server_open(const struct server_config *c, const struct server_env *env, struct server **out,
-    struct err *e)
+server_open(
+    const struct server_config *c, const struct server_env *env, struct server **out, struct err *e)
 {
 	struct server *s = xcalloc(1, sizeof(*s));
 	autofree char *path = c->data_dir != NULL ? xasprintf("%s/state.db", c->data_dir) : NULL;

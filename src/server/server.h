@@ -1,14 +1,16 @@
 /*
  * server.h: who decides, in what order?
  *
- * One struct server holds the state, its log on disk, the evaluation broker, the scheduler's worker,
- * the deployment watcher, heartbeats and collection. Everything runs on the thread of its loop.
+ * One struct server holds the state, its log on disk, the evaluation broker, the scheduler's
+ * worker, the deployment watcher, heartbeats and collection. Everything runs on the thread of its
+ * loop.
  *
- * Calls that change something take a callback. They return -1 with *e when the request is refused at
- * once (the callback is not called then), or 0, and the callback is called exactly once, later, when
- * the change is on disk and applied, or could not be written. Arguments are copied where needed; the
- * result is good during the callback. Error kinds map to HTTP: ERR_ABSENT 404, ERR_INPUT 400 (job
- * validation and check-index conflicts: 500, as Nomad), others 500; the texts are those of Nomad's API.
+ * Calls that change something take a callback. They return -1 with *e when the request is refused
+ * at once (the callback is not called then), or 0, and the callback is called exactly once, later,
+ * when the change is on disk and applied, or could not be written. Arguments are copied where
+ * needed; the result is good during the callback. Error kinds map to HTTP: ERR_ABSENT 404,
+ * ERR_INPUT 400 (job validation and check-index conflicts: 500, as Nomad), others 500; the texts
+ * are those of Nomad's API.
  */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
@@ -22,7 +24,7 @@ struct server;
 /* What the server needs of its world; the simulation brings its own. */
 struct server_env {
 	void *ctx;
-	int64_t (*now_ns)(void *ctx);			    /* wall clock */
+	int64_t (*now_ns)(void *ctx); /* wall clock */
 	void (*uuid)(void *ctx, char out[37]);
 	void (*defer)(void *ctx, void (*fn)(void *), void *arg); /* at the end of this turn */
 	void (*defer_cancel)(void *ctx, void (*fn)(void *), void *arg);
@@ -41,8 +43,8 @@ struct server_config {
 };
 
 /* ERR_CORRUPT names the file and the way out; it is left as it was found. */
-int server_open(
-    const struct server_config *c, const struct server_env *env, struct server **out, struct err *e);
+int server_open(const struct server_config *c, const struct server_env *env, struct server **out,
+    struct err *e);
 void server_close(struct server *s); /* writes what is pending; callbacks get an error after that */
 
 struct state *server_state(struct server *s); /* to read and to watch; never state_apply() */
@@ -59,12 +61,13 @@ struct server_result {
 	uint64_t job_modify_index;
 	uint64_t node_modify_index;
 	uint64_t deployment_modify_index;
-	int64_t reverted_version;    /* of deployment fail; -1: none */
-	const char *warnings;	     /* as in the API's Warnings, "" if none */
-	struct strs eval_ids;	     /* of calls that make several */
-	int64_t heartbeat_ttl_ns;    /* node calls */
+	int64_t reverted_version; /* of deployment fail; -1: none */
+	const char *warnings;	  /* as in the API's Warnings, "" if none */
+	struct strs eval_ids;	  /* of calls that make several */
+	int64_t heartbeat_ttl_ns; /* node calls */
 };
-typedef void server_done(void *ctx, const struct server_result *r, const struct err *e); /* e NULL: fine */
+typedef void server_done(
+    void *ctx, const struct server_result *r, const struct err *e); /* e NULL: fine */
 
 /* ---- jobs ---- */
 
@@ -91,7 +94,8 @@ int server_job_scale(struct server *s, const char *namespace, const char *id, co
     int64_t count, server_done *done, void *ctx, struct err *e);
 
 /* Dry run, at once: writes the reply of /v1/job/:id/plan. */
-int server_job_plan(struct server *s, const struct job *job, bool diff, struct jsonw *w, struct err *e);
+int server_job_plan(
+    struct server *s, const struct job *job, bool diff, struct jsonw *w, struct err *e);
 
 /* ---- allocations, nodes: commands of people ---- */
 
@@ -119,8 +123,7 @@ int server_node_heartbeat(struct server *s, const char *node_id, const char *sec
 int server_allocs_update(struct server *s, const char *node_id, const char *secret_id,
     const struct objs *allocs, server_done *done, void *ctx, struct err *e);
 int server_services_update(struct server *s, const char *node_id, const char *secret_id,
-    const struct objs *register_, const struct strs *deregister, server_done *done, void *ctx,
-    struct err *e);
+    const struct objs *add, const struct strs *remove, server_done *done, void *ctx, struct err *e);
 /* Is this the secret of that node? For reads by a node. */
 int server_node_check(struct server *s, const char *node_id, const char *secret_id, struct err *e);
 
@@ -138,11 +141,11 @@ int server_deployment_health(struct server *s, const char *id, const struct strs
 
 /* ---- the catalog ---- */
 
-/* Services that people register and the key-value table: of `c` the members services,
+/* Services that people register and the key-value table: of `given` the members services,
  * service_removals and kv_ops. Services may not be a node's own. */
 struct command;
 int server_catalog(
-    struct server *s, const struct command *c, server_done *done, void *ctx, struct err *e);
+    struct server *s, const struct command *given, server_done *done, void *ctx, struct err *e);
 
 /* ---- the rest ---- */
 

@@ -3,7 +3,8 @@
  *
  * Looked at after each change of its allocations, and at its deadlines: health moves it forward (an
  * evaluation brings the next batch, or ends it), canaries that are all healthy may be promoted, and
- * what does not get well in time fails, with a return to the last stable version where that is asked.
+ * what does not get well in time fails, with a return to the last stable version where that is
+ * asked.
  */
 #include "server/inside.h"
 
@@ -119,8 +120,7 @@ hopeless(const struct alloc *a)
 	int64_t when;
 
 	return str_eq(a->client_status, "failed") && text(a->next_allocation)[0] == '\0' &&
-	       !alloc_server_terminal(a) &&
-	       sched_reschedule(a, NULL, 0, &when) == SCHED_NEVER;
+	       !alloc_server_terminal(a) && sched_reschedule(a, NULL, 0, &when) == SCHED_NEVER;
 }
 
 static bool
@@ -198,9 +198,9 @@ promote(struct server *s, const struct deployment *d, const struct strs *groups,
 {
 	autoarena struct arena mem = ARENA_INIT;
 	struct command c = server_command(s, "DeploymentPromotion");
-	struct deployment_update u = { .id = d->id,
-		.promote = true,
-		.status_description = description };
+	struct deployment_update u = {
+		.id = d->id, .promote = true, .status_description = description
+	};
 	const struct job *job = state_job(s->state, d->namespace, d->job_id);
 	struct eval *ev = NULL;
 
@@ -267,15 +267,13 @@ watcher_arm(struct server *s)
 
 	server_cancel(s, &s->deadline_timer);
 	for (size_t i = 0; i < all.n; i++) {
-		int64_t when =
-		    deployment_active(all.at[i]) ? deadline_of(s, all.at[i]) : 0;
+		int64_t when = deployment_active(all.at[i]) ? deadline_of(s, all.at[i]) : 0;
 		if (when > 0 && (first == 0 || when < first))
 			first = when;
 	}
 	if (first > 0) {
 		int64_t wait = first - server_now(s);
-		s->deadline_timer =
-		    server_after(s, wait > 0 ? wait : MS_NS, deadline_passed, s);
+		s->deadline_timer = server_after(s, wait > 0 ? wait : MS_NS, deadline_passed, s);
 	}
 }
 
@@ -336,16 +334,16 @@ server_deployment_promote(struct server *s, const char *id, const struct strs *g
 		any = true;
 		int64_t healthy = healthy_canaries(s, g);
 		if (healthy < g->desired_canaries) {
-			buf_addf(&problems, "\n* Task group \"%s\" has %lld/%lld healthy allocations",
-			    name, (long long)healthy, (long long)g->desired_canaries);
+			buf_addf(&problems,
+			    "\n* Task group \"%s\" has %lld/%lld healthy allocations", name,
+			    (long long)healthy, (long long)g->desired_canaries);
 			bad++;
 		}
 	}
 	if (!any)
 		return err_new(e, ERR_BUSY, "no canaries to promote");
 	if (bad > 0)
-		return err_new(
-		    e, ERR_BUSY, "%d error(s) occurred:\n%s", bad, buf_str(&problems));
+		return err_new(e, ERR_BUSY, "%d error(s) occurred:\n%s", bad, buf_str(&problems));
 	promote(s, d, groups, "Deployment is running", done, ctx);
 	return 0;
 }
@@ -400,7 +398,8 @@ check_members(struct server *s, const struct deployment *d, const struct strs *i
 		const struct alloc *a = state_alloc(s->state, ids->at[i]);
 		if (a == NULL || !str_eq(a->deployment_id, d->id))
 			return err_new(e, ERR_INPUT,
-			    "allocation \"%s\" is not part of deployment \"%s\"", ids->at[i], d->id);
+			    "allocation \"%s\" is not part of deployment \"%s\"", ids->at[i],
+			    d->id);
 	}
 	return 0;
 }

@@ -30,8 +30,8 @@ copy_eval(const struct eval *ev, struct arena *mem)
 
 /* At most one blocked evaluation per job: those there already give way. */
 static void
-cancel_blocked(struct server *s, struct command *c, const struct eval *ev, const char *why,
-    struct arena *mem)
+cancel_blocked(
+    struct server *s, struct command *c, const struct eval *ev, const char *why, struct arena *mem)
 {
 	VEC_FOREACH (const struct eval **, b, &s->broker.blocked) {
 		if (!str_eq((*b)->job_id, ev->job_id) || !str_eq((*b)->namespace, ev->namespace) ||
@@ -140,10 +140,10 @@ propose_plan(struct server *s, const struct eval *ev, struct plan *p, struct are
 }
 
 void
-worker_run(struct server *s, const struct eval *stale)
+worker_run(struct server *s, const struct eval *next)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	const struct eval *ev = state_eval(s->state, stale->id);
+	const struct eval *ev = state_eval(s->state, next->id);
 	struct sched_input in = { .state = s->state, .eval = ev, .now = server_now(s) };
 	struct plan *p = NULL;
 	struct err e = ERR_INIT;

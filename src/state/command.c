@@ -39,7 +39,8 @@ static const struct model event_model = MODEL("NodeEvent", struct node_event, ev
 static const struct field node_update_fields[] = {
 	FIELD(struct node_update, id, F_STR, "ID"),
 	FIELDX(struct node_update, status, F_STR, "Status", .flags = MF_OMIT),
-	FIELDX(struct node_update, status_description, F_STR, "StatusDescription", .flags = MF_OMIT),
+	FIELDX(
+	    struct node_update, status_description, F_STR, "StatusDescription", .flags = MF_OMIT),
 	FIELDX(struct node_update, eligibility, F_STR, "Eligibility", .flags = MF_OMIT),
 	FIELDX(struct node_update, updated_at, F_INT, "UpdatedAt", .flags = MF_OMIT),
 	FIELDX(struct node_update, drain_strategy, F_OBJ, "DrainStrategy",
@@ -64,8 +65,8 @@ static const struct model alloc_stop_model =
 
 static const struct field transition_fields[] = {
 	FIELD(struct transition, ids, F_STRS, "IDs"),
-	FIELDX(struct transition, transition, F_OBJ, "Transition",
-	    .sub = &desired_transition_model, .flags = MF_EMPTY),
+	FIELDX(struct transition, transition, F_OBJ, "Transition", .sub = &desired_transition_model,
+	    .flags = MF_EMPTY),
 };
 static const struct model transition_model =
     MODEL("Transition", struct transition, transition_fields);
@@ -134,8 +135,7 @@ command_encode(const struct command *c, struct buf *out)
 }
 
 int
-command_decode(
-    const char *payload, size_t len, struct arena *a, struct command *out, struct err *e)
+command_decode(const char *payload, size_t len, struct arena *a, struct command *out, struct err *e)
 {
 	return model_read(&command_model, payload, len, a, out, e);
 }

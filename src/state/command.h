@@ -1,9 +1,9 @@
 /*
  * command.h: what can be asked of the state: one change, as it is written to the log.
  *
- * A command is a list of sections; each that is there is applied, in the order of the members below,
- * all at one index. The type is a name for people and for the event stream and decides nothing. Who
- * writes a command puts every id and time into it.
+ * A command is a list of sections; each that is there is applied, in the order of the members
+ * below, all at one index. The type is a name for people and for the event stream and decides
+ * nothing. Who writes a command puts every id and time into it.
  */
 #ifndef STATE_COMMAND_H
 #define STATE_COMMAND_H
@@ -61,14 +61,14 @@ struct deletion {
 
 struct command {
 	const char *type;
-	int64_t now; /* wall ns */
-	struct job *job; /* becomes the next version */
+	int64_t now;					  /* wall ns */
+	struct job *job;				  /* becomes the next version */
 	struct objs job_stops, job_stables, node_updates; /* of the structs above */
 	struct node *node;
 	struct objs client_allocs; /* struct alloc: ID and what a node reports */
 	struct objs transitions;
 	struct deployment *deployment; /* made by a plan: new, or with groups added */
-	struct objs allocs;		/* struct alloc: placed, or updated in place, by a plan */
+	struct objs allocs;	       /* struct alloc: placed, or updated in place, by a plan */
 	struct objs alloc_stops;
 	struct objs deployment_updates;
 	struct objs services; /* struct service_row; CreateIndex as it was */

@@ -59,8 +59,8 @@ computed_class(const struct node *n, struct arena *mem)
 	for (size_t i = 0; i < n->drivers.n; i++) {
 		const struct driver_info *d = n->drivers.value[i];
 		if (d->detected)
-			sum += hash_pair(
-			    "driver", n->drivers.key[i], d->healthy ? "healthy" : "sick");
+			sum +=
+			    hash_pair("driver", n->drivers.key[i], d->healthy ? "healthy" : "sick");
 	}
 	for (size_t i = 0; i < n->host_volumes.n; i++)
 		sum += hash_pair("volume", n->host_volumes.key[i], "");
@@ -106,9 +106,8 @@ node_derive(struct node *n, struct arena *mem)
 	n->version = strmap_get(&n->attributes, "nomad.version");
 	n->version = n->version != NULL ? arena_strdup(mem, n->version) : NULL;
 	const char *colon = strrchr(text(n->http_addr), ':');
-	n->address = colon != NULL
-			 ? arena_strndup(mem, n->http_addr, (size_t)(colon - n->http_addr))
-			 : NULL;
+	n->address =
+	    colon != NULL ? arena_strndup(mem, n->http_addr, (size_t)(colon - n->http_addr)) : NULL;
 }
 
 /* ---- allocations ---- */
@@ -167,21 +166,20 @@ static void
 count(struct group_summary *g, const struct alloc *a)
 {
 	const char *status = text(a->client_status);
+	bool waiting = status[0] == '\0' || strcmp(status, "pending") == 0;
 
 	if (strcmp(status, "running") == 0)
 		g->running++;
-	else if (strcmp(status, "complete") == 0)
-		g->complete++;
+	else if (strcmp(status, "complete") == 0 || (waiting && alloc_server_terminal(a)))
+		g->complete++; /* also what was stopped before its node took it up */
 	else if (strcmp(status, "failed") == 0)
 		g->failed++;
 	else if (strcmp(status, "lost") == 0)
 		g->lost++;
 	else if (strcmp(status, "unknown") == 0)
 		g->unknown++;
-	else if (!alloc_server_terminal(a))
-		g->starting++;
 	else
-		g->complete++; /* stopped before its node took it up */
+		g->starting++;
 }
 
 static void

@@ -71,8 +71,7 @@ static const struct field driver_info_fields[] = {
 	FIELD(struct driver_info, update_time, F_TIME, "UpdateTime"),
 	FIELD(struct driver_info, attributes, F_STRMAP, "Attributes"),
 };
-const struct model driver_info_model =
-    MODEL("DriverInfo", struct driver_info, driver_info_fields);
+const struct model driver_info_model = MODEL("DriverInfo", struct driver_info, driver_info_fields);
 
 static const struct field host_volume_fields[] = {
 	FIELD(struct host_volume, name, F_STR, "Name"),
@@ -112,10 +111,8 @@ static const struct model drain_metadata_model =
     MODEL("LastDrain", struct drain_metadata, drain_metadata_fields);
 
 static const struct field node_fields[] = {
-	FIELD(struct node, id, F_STR, "ID"),
-	FIELD(struct node, datacenter, F_STR, "Datacenter"),
-	FIELD(struct node, name, F_STR, "Name"),
-	FIELD(struct node, node_class, F_STR, "NodeClass"),
+	FIELD(struct node, id, F_STR, "ID"), FIELD(struct node, datacenter, F_STR, "Datacenter"),
+	FIELD(struct node, name, F_STR, "Name"), FIELD(struct node, node_class, F_STR, "NodeClass"),
 	FIELD(struct node, node_pool, F_STR, "NodePool"),
 	FIELD(struct node, http_addr, F_STR, "HTTPAddr"),
 	FIELD(struct node, tls_enabled, F_BOOL, "TLSEnabled"),
@@ -139,7 +136,8 @@ static const struct field node_fields[] = {
 	OBJS(struct node, events, "Events", node_event_model, MF_EMPTY),
 	FIELD(struct node, create_index, F_INT, "CreateIndex"),
 	FIELD(struct node, modify_index, F_INT, "ModifyIndex"),
-	FIELD(struct node, secret_id, F_STR, "SecretID"), /* last: the public model ends before it */
+	FIELD(
+	    struct node, secret_id, F_STR, "SecretID"), /* last: the public model ends before it */
 };
 const struct model node_secret_model = MODEL("Node", struct node, node_fields);
 const struct model node_model = {
@@ -238,14 +236,14 @@ static const struct field alloc_deployment_status_fields[] = {
 	FIELD(struct alloc_deployment_status, canary, F_BOOL, "Canary"),
 	FIELD(struct alloc_deployment_status, modify_index, F_INT, "ModifyIndex"),
 };
-const struct model alloc_deployment_status_model = MODEL_SET(
-    "DeploymentStatus", struct alloc_deployment_status, alloc_deployment_status_fields);
+const struct model alloc_deployment_status_model =
+    MODEL_SET("DeploymentStatus", struct alloc_deployment_status, alloc_deployment_status_fields);
 
 static const struct field transition_fields[] = {
 	FIELDX(struct desired_transition, migrate, F_BOOL, "Migrate", .flags = MF_NULL),
 	FIELDX(struct desired_transition, reschedule, F_BOOL, "Reschedule", .flags = MF_NULL),
-	FIELDX(
-	    struct desired_transition, force_reschedule, F_BOOL, "ForceReschedule", .flags = MF_NULL),
+	FIELDX(struct desired_transition, force_reschedule, F_BOOL, "ForceReschedule",
+	    .flags = MF_NULL),
 	FIELDX(struct desired_transition, no_shutdown_delay, F_BOOL, "NoShutdownDelay",
 	    .flags = MF_OMIT),
 };
@@ -301,8 +299,7 @@ const struct model alloc_metric_model =
     MODEL("AllocMetric", struct alloc_metric, alloc_metric_fields);
 
 static const struct field alloc_fields[] = {
-	FIELD(struct alloc, id, F_STR, "ID"),
-	FIELD(struct alloc, eval_id, F_STR, "EvalID"),
+	FIELD(struct alloc, id, F_STR, "ID"), FIELD(struct alloc, eval_id, F_STR, "EvalID"),
 	FIELD(struct alloc, name, F_STR, "Name"),
 	FIELD(struct alloc, namespace, F_STR, "Namespace"),
 	FIELD(struct alloc, node_id, F_STR, "NodeID"),
@@ -311,14 +308,16 @@ static const struct field alloc_fields[] = {
 	FIELD(struct alloc, job_type, F_STR, "JobType"),
 	FIELD(struct alloc, job_version, F_INT, "JobVersion"),
 	FIELD(struct alloc, task_group, F_STR, "TaskGroup"),
-	OBJ(struct alloc, allocated_resources, "AllocatedResources", allocated_resources_model, MF_EMPTY),
+	OBJ(struct alloc, allocated_resources, "AllocatedResources", allocated_resources_model,
+	    MF_EMPTY),
 	OBJ(struct alloc, resources, "Resources", resources_model, 0),
 	OBJMAP(struct alloc, task_resources, "TaskResources", resources_model, MF_EMPTY),
 	OBJ(struct alloc, shared_resources, "SharedResources", resources_model, 0),
 	OBJ(struct alloc, metrics, "Metrics", alloc_metric_model, MF_EMPTY),
 	FIELD(struct alloc, desired_status, F_STR, "DesiredStatus"),
 	FIELD(struct alloc, desired_description, F_STR, "DesiredDescription"),
-	OBJ(struct alloc, desired_transition, "DesiredTransition", desired_transition_model, MF_EMPTY),
+	OBJ(struct alloc, desired_transition, "DesiredTransition", desired_transition_model,
+	    MF_EMPTY),
 	FIELD(struct alloc, client_status, F_STR, "ClientStatus"),
 	FIELD(struct alloc, client_description, F_STR, "ClientDescription"),
 	OBJMAP(struct alloc, task_states, "TaskStates", task_state_model, MF_EMPTY),
@@ -372,7 +371,8 @@ static const struct field alloc_stub_fields[] = {
 	FIELD(struct alloc, desired_description, F_STR, "DesiredDescription"),
 	FIELD(struct alloc, client_status, F_STR, "ClientStatus"),
 	FIELD(struct alloc, client_description, F_STR, "ClientDescription"),
-	OBJ(struct alloc, desired_transition, "DesiredTransition", desired_transition_model, MF_EMPTY),
+	OBJ(struct alloc, desired_transition, "DesiredTransition", desired_transition_model,
+	    MF_EMPTY),
 	OBJMAP(struct alloc, task_states, "TaskStates", task_state_model, MF_EMPTY),
 	OBJ(struct alloc, deployment_status, "DeploymentStatus", alloc_deployment_status_model, 0),
 	FIELD(struct alloc, follow_up_eval_id, F_STR, "FollowupEvalID"),
@@ -409,8 +409,8 @@ static const struct field eval_fields[] = {
 	FIELDX(struct eval, blocked_eval, F_STR, "BlockedEval", .flags = MF_OMIT),
 	OBJMAP(struct eval, failed_tg_allocs, "FailedTGAllocs", alloc_metric_model, MF_OMIT),
 	FIELDX(struct eval, class_eligibility, F_BOOLMAP, "ClassEligibility", .flags = MF_OMIT),
-	FIELDX(struct eval, escaped_computed_class, F_BOOL, "EscapedComputedClass",
-	    .flags = MF_OMIT),
+	FIELDX(
+	    struct eval, escaped_computed_class, F_BOOL, "EscapedComputedClass", .flags = MF_OMIT),
 	FIELDX(struct eval, queued_allocations, F_INTMAP, "QueuedAllocations", .flags = MF_OMIT),
 	FIELDX(struct eval, snapshot_index, F_INT, "SnapshotIndex", .flags = MF_OMIT),
 	FIELD(struct eval, create_index, F_INT, "CreateIndex"),
@@ -484,8 +484,7 @@ static const struct field job_summary_fields[] = {
 	FIELD(struct job_summary, create_index, F_INT, "CreateIndex"),
 	FIELD(struct job_summary, modify_index, F_INT, "ModifyIndex"),
 };
-const struct model job_summary_model =
-    MODEL("JobSummary", struct job_summary, job_summary_fields);
+const struct model job_summary_model = MODEL("JobSummary", struct job_summary, job_summary_fields);
 
 /* ---- services ---- */
 

@@ -133,8 +133,7 @@ alloc_terminal(const struct alloc *a)
 bool
 eval_terminal(const struct eval *ev)
 {
-	return is(ev->status, "complete") || is(ev->status, "failed") ||
-	       is(ev->status, "canceled");
+	return is(ev->status, "complete") || is(ev->status, "failed") || is(ev->status, "canceled");
 }
 
 bool

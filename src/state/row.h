@@ -6,7 +6,8 @@
 
 #include "state/rows.h"
 
-/* A zeroed object of the model with one reference, which owns *mem. Fill it before anybody sees it. */
+/* A zeroed object of the model with one reference, which owns *mem. Fill it before anybody sees it.
+ */
 void *row_new(const struct model *m, struct arena **mem);
 /* A row with the content of an object that is none. */
 void *row_make(const struct model *m, const void *object, struct arena **mem);

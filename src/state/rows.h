@@ -2,11 +2,11 @@
  * rows.h: the objects of the cluster: nodes, allocations, evaluations, deployments, summaries,
  * services.
  *
- * Members are those of Nomad's HTTP API, in snake case; the models at the end carry the API's names.
- * Times are wall nanoseconds since 1970 (0: never), durations nanoseconds, memory and disk MB, cpu
- * MHz. Text may be NULL, which is the same as "". Rows inside the state are immutable and counted:
- * keep one beyond the current callback with row_ref(), give it back with row_unref(). Objects that
- * were made by hand live in an arena and know nothing of counting.
+ * Members are those of Nomad's HTTP API, in snake case; the models at the end carry the API's
+ * names. Times are wall nanoseconds since 1970 (0: never), durations nanoseconds, memory and disk
+ * MB, cpu MHz. Text may be NULL, which is the same as "". Rows inside the state are immutable and
+ * counted: keep one beyond the current callback with row_ref(), give it back with row_unref().
+ * Objects that were made by hand live in an arena and know nothing of counting.
  */
 #ifndef STATE_ROWS_H
 #define STATE_ROWS_H
@@ -17,7 +17,8 @@
 #include <stdint.h>
 
 struct job;	  /* job/job.h, as are: */
-struct resources; /* CPU, MemoryMB, DiskMB, Networks as Nomad had them before 0.9; the CLI reads it */
+struct resources; /* CPU, MemoryMB, DiskMB, Networks as Nomad had them before 0.9; the CLI reads it
+		   */
 struct network;
 struct port;
 
@@ -92,11 +93,12 @@ struct node {
 	struct strmap attributes, meta, links;
 	struct node_resources *node_resources;
 	struct node_reserved *reserved_resources;
-	struct resources *resources, *reserved; /* legacy (job/job.h); filled from the two above by apply */
-	const char *computed_class;		       /* filled by apply: "v1:<number>" */
-	struct objmap drivers;			       /* struct driver_info */
-	struct objmap host_volumes;		       /* struct host_volume */
-	const char *scheduling_eligibility;	       /* eligible | ineligible */
+	struct resources *resources,
+	    *reserved;		    /* legacy (job/job.h); filled from the two above by apply */
+	const char *computed_class; /* filled by apply: "v1:<number>" */
+	struct objmap drivers;	    /* struct driver_info */
+	struct objmap host_volumes; /* struct host_volume */
+	const char *scheduling_eligibility; /* eligible | ineligible */
 	bool drain;
 	struct drain_strategy *drain_strategy;
 	struct drain_metadata *last_drain;
@@ -134,9 +136,9 @@ struct task_event {
 	bool fails_task;
 	int64_t exit_code, signal;
 	int64_t kill_timeout, start_delay;
-	const char *restart_reason, *driver_error, *setup_error, *download_error,
-	    *validation_error, *kill_error, *kill_reason, *failed_sibling, *task_signal,
-	    *task_signal_reason, *generic_source, *driver_message;
+	const char *restart_reason, *driver_error, *setup_error, *download_error, *validation_error,
+	    *kill_error, *kill_reason, *failed_sibling, *task_signal, *task_signal_reason,
+	    *generic_source, *driver_message;
 };
 struct task_state {
 	const char *state; /* pending | running | dead */
@@ -188,8 +190,8 @@ struct alloc {
 	int64_t job_version;   /* of *job, also where Job is left out */
 	const char *job_type;
 	struct allocated_resources *allocated_resources;
-	struct resources *resources;	 /* legacy totals (job/job.h) */
-	struct objmap task_resources;		 /* legacy, struct resources */
+	struct resources *resources;	    /* legacy totals (job/job.h) */
+	struct objmap task_resources;	    /* legacy, struct resources */
 	struct resources *shared_resources; /* legacy */
 	struct alloc_metric *metrics;
 	const char *desired_status; /* run | stop | evict */
@@ -229,7 +231,7 @@ struct eval {
 	int64_t wait;	    /* duration */
 	int64_t wait_until; /* time */
 	const char *next_eval, *previous_eval, *blocked_eval;
-	struct objmap failed_tg_allocs; /* struct alloc_metric by group */
+	struct objmap failed_tg_allocs;	 /* struct alloc_metric by group */
 	struct intmap class_eligibility; /* 0 or 1 by computed class */
 	bool escaped_computed_class;
 	struct intmap queued_allocations; /* by group */
@@ -250,7 +252,7 @@ struct deployment {
 	int64_t job_version, job_modify_index, job_spec_modify_index, job_create_index;
 	bool is_multiregion;
 	struct objmap task_groups; /* struct deployment_group */
-	const char *status; /* running | paused | successful | failed | cancelled */
+	const char *status;	   /* running | paused | successful | failed | cancelled */
 	const char *status_description;
 	int64_t eval_priority;
 	int64_t create_index, modify_index, create_time, modify_time;
@@ -277,7 +279,7 @@ struct check_state {
 	const char *status; /* passing | warning | critical */
 	const char *output;
 	int64_t interval, timeout; /* type "ttl": interval is how long a report holds */
-	const char *target;	   /* what a check of an external service looks at: URL, address:port */
+	const char *target; /* what a check of an external service looks at: URL, address:port */
 };
 struct service_row {
 	const char *id; /* _nomad-task-<alloc>-group-<group>-<service>-<label> */

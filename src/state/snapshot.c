@@ -50,7 +50,7 @@ known_version(const struct state *s, const struct alloc *a)
 	const struct job *job = state_job_version(s, a->namespace, a->job_id, a->job_version);
 
 	return job != NULL && a->job != NULL && job->create_index == a->job->create_index ? job
-											   : NULL;
+											  : NULL;
 }
 
 static int
@@ -208,8 +208,7 @@ id_of(int kind, const void *row)
 }
 
 int
-state_restore_row(
-    struct state *s, const char *table, const char *json, size_t len, struct err *e)
+state_restore_row(struct state *s, const char *table, const char *json, size_t len, struct err *e)
 {
 	struct arena *mem;
 
@@ -220,15 +219,14 @@ state_restore_row(
 			continue;
 		void *row = row_new(kinds[kind].model, &mem);
 		if (model_read(kinds[kind].model, json, len, mem, row, e) < 0 ||
-		    (id_of(kind, row) == NULL &&
-			err_new(e, ERR_CORRUPT, "a row without ID") < 0)) {
+		    (id_of(kind, row) == NULL && err_new(e, ERR_CORRUPT, "a row without ID") < 0)) {
 			row_unref(row);
 			return err_ctx(e, "a row of table \"%s\"", table);
 		}
 		return restore(s, kind, row, mem, e);
 	}
-	return err_new(e, ERR_CORRUPT, "a row of table \"%s\", which this version does not know",
-	    table);
+	return err_new(
+	    e, ERR_CORRUPT, "a row of table \"%s\", which this version does not know", table);
 }
 
 void

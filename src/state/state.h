@@ -129,7 +129,8 @@ void state_clear(struct state *s);
 void state_skip(struct state *s, uint64_t index);
 
 /* Snapshot: each row as (table name, JSON), in an order in which they can be restored. */
-typedef int state_dump_fn(void *ctx, const char *table, const char *json, size_t len, struct err *e);
+typedef int state_dump_fn(
+    void *ctx, const char *table, const char *json, size_t len, struct err *e);
 int state_dump(const struct state *s, state_dump_fn *fn, void *ctx, struct err *e);
 int state_restore_row(
     struct state *s, const char *table, const char *json, size_t len, struct err *e);

@@ -74,10 +74,10 @@ struct state {
 enum { JOB_KEY = 512 };
 const char *job_key(const char *namespace, const char *id, char out[JOB_KEY]);
 
-/* Puts a row in place of the one with its id, or removes that (now NULL; then old names it). Takes
+/* Puts a row in place of the one with its id, or removes that. Takes
  * over the caller's reference of `now`. Indexes, groups, watches, listeners follow. */
 void table_put(struct state *s, enum state_table t, void *now);
-void table_remove(struct state *s, enum state_table t, const void *old);
+void table_remove(struct state *s, enum state_table t, const void *row);
 
 struct row_set *state_group(const struct state *s, enum grouping g, const char *key);
 struct job_versions *state_versions(const struct state *s, const char *namespace, const char *id);

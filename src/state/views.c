@@ -83,8 +83,7 @@ const struct deployment *
 state_job_deployment(const struct state *s, const char *namespace, const char *id)
 {
 	char key[JOB_KEY];
-	const struct row_set *set =
-	    state_group(s, DEPLOYMENTS_OF_JOB, job_key(namespace, id, key));
+	const struct row_set *set = state_group(s, DEPLOYMENTS_OF_JOB, job_key(namespace, id, key));
 	const struct deployment *newest = NULL;
 
 	for (size_t i = 0; set != NULL && i < set->rows.n; i++) {
@@ -125,8 +124,8 @@ by_summary(const void *a, const void *b)
 #define ID_ORDER(name, type)                                                                       \
 	static int name(const void *a, const void *b)                                              \
 	{                                                                                          \
-		return strcmp((*(const struct type *const *)a)->id,                                \
-		    (*(const struct type *const *)b)->id);                                         \
+		return strcmp(                                                                     \
+		    (*(const struct type *const *)a)->id, (*(const struct type *const *)b)->id);   \
 	}
 ID_ORDER(by_node, node)
 ID_ORDER(by_alloc, alloc)
@@ -137,7 +136,8 @@ ID_ORDER(by_service, service_row)
 static int
 by_key(const void *a, const void *b)
 {
-	return strcmp((*(const struct kv_row *const *)a)->key, (*(const struct kv_row *const *)b)->key);
+	return strcmp(
+	    (*(const struct kv_row *const *)a)->key, (*(const struct kv_row *const *)b)->key);
 }
 
 static int (*const orders[STATE_TABLES])(const void *, const void *) = {
@@ -209,8 +209,8 @@ state_job_versions(const struct state *s, const char *namespace, const char *id)
 	return out;
 }
 
-/* Sets are kept in the order in which rows joined them, which is by create index already; equal ones
- * (of one plan) are put in order of their id. */
+/* Sets are kept in the order in which rows joined them, which is by create index already; equal
+ * ones (of one plan) are put in order of their id. */
 static struct rows
 list_of(const struct state *s, enum grouping g, const char *key)
 {
@@ -329,8 +329,7 @@ state_named_services_index(const struct state *s, const char *service_name)
 /* ---- the stub of a job ---- */
 
 void
-state_job_stub_to_json(
-    const struct state *s, const struct job *job, bool meta, struct jsonw *w)
+state_job_stub_to_json(const struct state *s, const struct job *job, bool meta, struct jsonw *w)
 {
 	jsonw_object(w);
 	jsonw_kstr(w, "ID", job->id);
@@ -348,8 +347,8 @@ state_job_stub_to_json(
 	jsonw_kbool(w, "ParameterizedJob", job->parameterized != NULL);
 	jsonw_kbool(w, "Stop", job->stop);
 	jsonw_kstr(w, "Status", job->status != NULL ? job->status : "");
-	jsonw_kstr(w, "StatusDescription",
-	    job->status_description != NULL ? job->status_description : "");
+	jsonw_kstr(
+	    w, "StatusDescription", job->status_description != NULL ? job->status_description : "");
 	jsonw_key(w, "JobSummary");
 	model_to_json(&job_summary_model, state_job_summary(s, job->namespace, job->id), w);
 	if (meta) {

@@ -62,7 +62,8 @@ way_out(const char *path, char *out, size_t size)
 	snprintf(backup, sizeof(backup), "%s.backup", path);
 	if (stat(backup, &st) == 0)
 		snprintf(out, size,
-		    "To go back to the copy made at %s: remove %s-wal if it is there, and move %s over "
+		    "To go back to the copy made at %s: remove %s-wal if it is there, and move %s "
+		    "over "
 		    "it",
 		    clock_rfc3339((int64_t)st.st_mtime * NS_PER_SEC, when), path, backup);
 	else
@@ -95,8 +96,8 @@ fail(struct store_log *s, struct err *e, const char *what)
 	case SQLITE_FORMAT:
 		return corrupt(s, e, text);
 	case SQLITE_FULL:
-		return err_new(e, ERR_FULL, "%s: %s: %s; make room on its file system", s->path, what,
-		    text);
+		return err_new(
+		    e, ERR_FULL, "%s: %s: %s; make room on its file system", s->path, what, text);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return err_new(e, ERR_BUSY,
@@ -109,8 +110,8 @@ fail(struct store_log *s, struct err *e, const char *what)
 		return err_new(e, ERR_RIGHTS, "%s: %s: %s", s->path, what, text);
 	case SQLITE_CANTOPEN: {
 		int sys = sqlite3_system_errno(s->db);
-		return err_new(e, sys != 0 ? err_kind_of_errno(sys) : ERR_SYS, "%s: %s: %s", s->path,
-		    what, sys != 0 ? strerror(sys) : text);
+		return err_new(e, sys != 0 ? err_kind_of_errno(sys) : ERR_SYS, "%s: %s: %s",
+		    s->path, what, sys != 0 ? strerror(sys) : text);
 	}
 	default:
 		return err_new(e, ERR_SYS, "%s: %s: %s", s->path, what, text);
@@ -139,7 +140,8 @@ step(struct store_log *s, enum statement which, const char *what, struct err *e)
 static int64_t
 sum_of(int64_t number, const char *type, const void *body, size_t len)
 {
-	uint64_t part[3] = { (uint64_t)number, ids_hash64(type, strlen(type)), ids_hash64(body, len) };
+	uint64_t part[3] = { (uint64_t)number, ids_hash64(type, strlen(type)),
+		ids_hash64(body, len) };
 
 	return (int64_t)ids_hash64(part, sizeof(part));
 }
@@ -234,7 +236,7 @@ pragma_int(struct store_log *s, const char *sql, int64_t *out, struct err *e)
 static int
 check_format(struct store_log *s, struct err *e)
 {
-	int64_t id, version;
+	int64_t id = 0, version = 0;
 
 	if (pragma_int(s, "PRAGMA application_id", &id, e) < 0 ||
 	    pragma_int(s, "PRAGMA user_version", &version, e) < 0)
@@ -243,7 +245,8 @@ check_format(struct store_log *s, struct err *e)
 		return corrupt(s, e, "it is not a state file of Potter");
 	if (version != FORMAT)
 		return err_new(e, ERR_UNSUPPORTED,
-		    "state file %s has format %lld, this version of Potter reads %d; use the version "
+		    "state file %s has format %lld, this version of Potter reads %d; use the "
+		    "version "
 		    "that wrote it",
 		    s->path, (long long)version, FORMAT);
 	return 0;
@@ -341,8 +344,8 @@ checked(sqlite3_stmt *st, int64_t number, const char **type, const char **body, 
 }
 
 static int
-read_rows(struct store_log *s, int64_t generation, int64_t expected, const struct store_log_reader *r,
-    struct err *e)
+read_rows(struct store_log *s, int64_t generation, int64_t expected,
+    const struct store_log_reader *r, struct err *e)
 {
 	static const char sql[] =
 	    "SELECT seq, kind, body, sum FROM snapshot_row WHERE generation = ?1 ORDER BY seq";
@@ -437,7 +440,8 @@ read_entry(struct store_log *s, sqlite3_stmt *st, const struct store_log_reader 
 int
 store_log_recover(struct store_log *s, const struct store_log_reader *r, struct err *e)
 {
-	static const char sql[] = "SELECT idx, type, body, sum FROM log WHERE idx > ?1 ORDER BY idx";
+	static const char sql[] =
+	    "SELECT idx, type, body, sum FROM log WHERE idx > ?1 ORDER BY idx";
 	sqlite3_stmt *st = NULL;
 	int rc = 0, code = SQLITE_DONE;
 
@@ -488,8 +492,8 @@ begin(struct store_log *s, struct err *e)
 }
 
 static int
-insert(struct store_log *s, enum statement which, int64_t number, const char *type, const char *body,
-    size_t len, struct err *e)
+insert(struct store_log *s, enum statement which, int64_t number, const char *type,
+    const char *body, size_t len, struct err *e)
 {
 	sqlite3_stmt *st = s->statement[which];
 
@@ -505,8 +509,8 @@ insert(struct store_log *s, enum statement which, int64_t number, const char *ty
 }
 
 int
-store_log_append(struct store_log *s, uint64_t index, const char *type, const char *body, size_t len,
-    struct err *e)
+store_log_append(struct store_log *s, uint64_t index, const char *type, const char *body,
+    size_t len, struct err *e)
 {
 	if (index != s->now.last + 1)
 		return err_new(e, ERR_INPUT, "%s: entry %llu does not follow %llu", s->path,
@@ -568,13 +572,14 @@ store_log_snapshot_begin(struct store_log *s, uint64_t index, struct err *e)
 	int64_t keep = s->now.complete, generation;
 
 	if (begin(s, e) < 0 ||
-	    run_numbers(s, "DELETE FROM snapshot_row WHERE generation <> ?1 AND ?2 = 0", keep, 0, e) <
-		0 ||
 	    run_numbers(
-		s, "DELETE FROM snapshot WHERE generation <> ?1 AND ?2 = 0", keep, 0, e) < 0)
+		s, "DELETE FROM snapshot_row WHERE generation <> ?1 AND ?2 = 0", keep, 0, e) < 0 ||
+	    run_numbers(s, "DELETE FROM snapshot WHERE generation <> ?1 AND ?2 = 0", keep, 0, e) <
+		0)
 		return -1;
 	generation = keep + 1;
-	if (run_numbers(s, "INSERT INTO snapshot(generation, idx, rows, complete) VALUES (?1, ?2, 0, 0)",
+	if (run_numbers(s,
+		"INSERT INTO snapshot(generation, idx, rows, complete) VALUES (?1, ?2, 0, 0)",
 		generation, (int64_t)index, e) < 0)
 		return -1;
 	s->now.generation = generation;
@@ -608,7 +613,8 @@ store_log_snapshot_end(struct store_log *s, struct err *e)
 		"DELETE FROM log WHERE idx <= (SELECT idx FROM snapshot WHERE generation = ?1 "
 		"AND ?2 = ?2)",
 		g, g, e) < 0 ||
-	    run_numbers(s, "DELETE FROM snapshot_row WHERE generation < ?1 AND ?2 = ?2", g, g, e) < 0 ||
+	    run_numbers(s, "DELETE FROM snapshot_row WHERE generation < ?1 AND ?2 = ?2", g, g, e) <
+		0 ||
 	    run_numbers(s, "DELETE FROM snapshot WHERE generation < ?1 AND ?2 = ?2", g, g, e) < 0 ||
 	    pragma_int(s, "SELECT count(*) FROM log", &left, e) < 0)
 		return -1;

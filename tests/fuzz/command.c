@@ -1,4 +1,5 @@
-/* What recovery reads from disk: a command, applied to a state that holds a job, and a snapshot row. */
+/* What recovery reads from disk: a command, applied to a state that holds a job, and a snapshot
+ * row. */
 #include "state/command.h"
 #include "state/state.h"
 

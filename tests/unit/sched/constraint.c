@@ -13,8 +13,8 @@ static int
 setup(void **state)
 {
 	(void)state;
-	node = (struct node){
-		.id = "n-1", .name = "box", .datacenter = "dc1", .node_class = "big" };
+	node =
+	    (struct node){ .id = "n-1", .name = "box", .datacenter = "dc1", .node_class = "big" };
 	strmap_set(&node.attributes, &mem, "kernel.name", "linux");
 	strmap_set(&node.attributes, &mem, "cpu.numcores", "8");
 	strmap_set(&node.attributes, &mem, "load", "0.5");

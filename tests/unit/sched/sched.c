@@ -54,11 +54,12 @@ teardown(void **state)
 static void
 add_node(const char *id, const char *extra)
 {
-	apply("{\"Now\":1,\"Node\":{\"ID\":\"%s\",\"SecretID\":\"s\",\"Name\":\"%s\",\"Datacenter\":"
-	      "\"dc1\",\"Status\":\"ready\",\"NodeClass\":\"c\",\"NodeResources\":{\"Cpu\":{"
-	      "\"CpuShares\":1000},\"Memory\":{\"MemoryMB\":1000},\"Disk\":{\"DiskMB\":10000},"
-	      "\"Networks\":[{\"Mode\":\"host\",\"Device\":\"e0\",\"IP\":\"10.0.0.9\"}]},\"Drivers\":"
-	      "{\"pot\":{\"Detected\":true,\"Healthy\":true}}%s}}",
+	apply(
+	    "{\"Now\":1,\"Node\":{\"ID\":\"%s\",\"SecretID\":\"s\",\"Name\":\"%s\",\"Datacenter\":"
+	    "\"dc1\",\"Status\":\"ready\",\"NodeClass\":\"c\",\"NodeResources\":{\"Cpu\":{"
+	    "\"CpuShares\":1000},\"Memory\":{\"MemoryMB\":1000},\"Disk\":{\"DiskMB\":10000},"
+	    "\"Networks\":[{\"Mode\":\"host\",\"Device\":\"e0\",\"IP\":\"10.0.0.9\"}]},\"Drivers\":"
+	    "{\"pot\":{\"Detected\":true,\"Healthy\":true}}%s}}",
 	    id, id, extra);
 }
 
@@ -136,7 +137,8 @@ all_say(const char *status, const char *health)
 		if (!alloc_terminal(list.at[i])) {
 			/* the row is replaced by the change that names it */
 			autofree char *id = xstrdup(((const struct alloc *)list.at[i])->id);
-			apply("{\"Now\":%lld,\"ClientAllocs\":[{\"ID\":\"%s\",\"ClientStatus\":\"%s\"%s}]}",
+			apply("{\"Now\":%lld,\"ClientAllocs\":[{\"ID\":\"%s\",\"ClientStatus\":\"%"
+			      "s\"%s}]}",
 			    (long long)now, id, status, health);
 		}
 }
@@ -175,7 +177,9 @@ the_same_input_gives_the_same_plan(void **state)
 		char id[4] = { 'n', (char)('0' + i), 0 };
 		add_node(id, "");
 	}
-	put_job(4, "\"CPU\":100,\"MemoryMB\":100,\"Networks\":[{\"DynamicPorts\":[{\"Label\":\"p\"}]}]", "", "");
+	put_job(4,
+	    "\"CPU\":100,\"MemoryMB\":100,\"Networks\":[{\"DynamicPorts\":[{\"Label\":\"p\"}]}]",
+	    "", "");
 	for (int i = 0; i < 3; i++) {
 		const struct plan *p = plan_seeded(i < 2 ? 5 : 6);
 		struct jsonw w = JSONW_INIT(&text[i]);
@@ -199,8 +203,8 @@ a_node_is_filled_before_the_next_but_groups_are_spread(void **state)
 	const struct plan *p = plan();
 	assert_int_equal(p->allocs.n, 2);
 	/* anti-affinity outweighs packing for allocations of one group */
-	assert_string_not_equal(((struct alloc *)p->allocs.at[0])->node_id,
-	    ((struct alloc *)p->allocs.at[1])->node_id);
+	assert_string_not_equal(
+	    ((struct alloc *)p->allocs.at[0])->node_id, ((struct alloc *)p->allocs.at[1])->node_id);
 	const struct alloc_metric *m = ((struct alloc *)p->allocs.at[1])->metrics;
 	assert_int_equal(m->nodes_evaluated, 2);
 	assert_true(m->score_meta_data.n == 2);
@@ -223,7 +227,8 @@ each_dimension_that_is_short_is_named(void **state)
 	};
 
 	(void)state;
-	add_node("n1", ",\"ReservedResources\":{\"Networks\":{\"ReservedHostPorts\":\"20-25,80\"}}");
+	add_node(
+	    "n1", ",\"ReservedResources\":{\"Networks\":{\"ReservedHostPorts\":\"20-25,80\"}}");
 	for (size_t i = 0; i < NELEM(rows); i++) {
 		put_job(1, rows[i].resources, rows[i].group, "");
 		const struct plan *p = plan();
@@ -248,12 +253,15 @@ what_filters_a_node_is_named(void **state)
 {
 	(void)state;
 	add_node("n1", ",\"Attributes\":{\"kernel.name\":\"linux\"}");
-	put_job(1, "", "", ",\"Constraints\":[{\"LTarget\":\"${attr.kernel.name}\",\"RTarget\":"
-			   "\"freebsd\",\"Operand\":\"=\"}]");
+	put_job(1, "", "",
+	    ",\"Constraints\":[{\"LTarget\":\"${attr.kernel.name}\",\"RTarget\":"
+	    "\"freebsd\",\"Operand\":\"=\"}]");
 	expect_failure(plan(), "${attr.kernel.name} = freebsd", NULL);
-	put_job(1, "", ",\"Volumes\":{\"v\":{\"Name\":\"v\",\"Type\":\"host\",\"Source\":\"data\"}}", "");
+	put_job(1, "",
+	    ",\"Volumes\":{\"v\":{\"Name\":\"v\",\"Type\":\"host\",\"Source\":\"data\"}}", "");
 	expect_failure(plan(), "missing compatible host volumes", NULL);
-	apply("{\"Node\":{\"ID\":\"n1\",\"SecretID\":\"s\",\"Datacenter\":\"dc1\",\"Status\":\"ready\","
+	apply("{\"Node\":{\"ID\":\"n1\",\"SecretID\":\"s\",\"Datacenter\":\"dc1\",\"Status\":"
+	      "\"ready\","
 	      "\"Drivers\":{\"pot\":{\"Detected\":true,\"Healthy\":false}}}}");
 	put_job(1, "", "", "");
 	const struct plan *p = plan();
@@ -270,8 +278,9 @@ nodes_that_are_not_ready_or_elsewhere_are_not_looked_at(void **state)
 	add_node("n1", "");
 	add_node("n2", "");
 	add_node("n3", "");
-	apply("{\"NodeUpdates\":[{\"ID\":\"n1\",\"Status\":\"down\"},{\"ID\":\"n2\",\"Eligibility\":"
-	      "\"ineligible\"},{\"ID\":\"n3\",\"DrainStrategy\":{\"Deadline\":5}}]}");
+	apply(
+	    "{\"NodeUpdates\":[{\"ID\":\"n1\",\"Status\":\"down\"},{\"ID\":\"n2\",\"Eligibility\":"
+	    "\"ineligible\"},{\"ID\":\"n3\",\"DrainStrategy\":{\"Deadline\":5}}]}");
 	put_job(1, "", "", "");
 	const struct plan *p = plan();
 	assert_int_equal(failure(p)->nodes_evaluated, 0);
@@ -285,12 +294,13 @@ distinct_hosts_gives_each_its_own(void **state)
 	(void)state;
 	add_node("n1", "");
 	add_node("n2", "");
-	put_job(3, "", "", ",\"Constraints\":[{\"Operand\":\"distinct_hosts\",\"RTarget\":\"true\"}]");
+	put_job(
+	    3, "", "", ",\"Constraints\":[{\"Operand\":\"distinct_hosts\",\"RTarget\":\"true\"}]");
 	const struct plan *p = plan();
 	assert_int_equal(p->allocs.n, 2);
 	expect_failure(p, "distinct_hosts", NULL);
-	assert_string_not_equal(((struct alloc *)p->allocs.at[0])->node_id,
-	    ((struct alloc *)p->allocs.at[1])->node_id);
+	assert_string_not_equal(
+	    ((struct alloc *)p->allocs.at[0])->node_id, ((struct alloc *)p->allocs.at[1])->node_id);
 }
 
 static void
@@ -300,8 +310,9 @@ distinct_property_limits_each_value(void **state)
 	add_node("n1", ",\"Meta\":{\"rack\":\"a\"}");
 	add_node("n2", ",\"Meta\":{\"rack\":\"a\"}");
 	add_node("n3", ",\"Meta\":{\"rack\":\"b\"}");
-	put_job(4, "", "", ",\"Constraints\":[{\"Operand\":\"distinct_property\",\"LTarget\":"
-			   "\"${meta.rack}\",\"RTarget\":\"1\"}]");
+	put_job(4, "", "",
+	    ",\"Constraints\":[{\"Operand\":\"distinct_property\",\"LTarget\":"
+	    "\"${meta.rack}\",\"RTarget\":\"1\"}]");
 	assert_int_equal(plan()->allocs.n, 2);
 }
 
@@ -332,8 +343,10 @@ an_affinity_pulls(void **state)
 		char id[4] = { 'n', (char)('0' + i), 0 };
 		add_node(id, i == 4 ? ",\"Meta\":{\"disk\":\"ssd\"}" : "");
 	}
-	put_job(1, "", ",\"Affinities\":[{\"LTarget\":\"${meta.disk}\",\"RTarget\":\"ssd\","
-		       "\"Operand\":\"=\",\"Weight\":100}]", "");
+	put_job(1, "",
+	    ",\"Affinities\":[{\"LTarget\":\"${meta.disk}\",\"RTarget\":\"ssd\","
+	    "\"Operand\":\"=\",\"Weight\":100}]",
+	    "");
 	for (uint64_t seed = 1; seed < 9; seed++)
 		assert_string_equal(
 		    ((struct alloc *)plan_seeded(seed)->allocs.at[0])->node_id, "n4");
@@ -381,8 +394,10 @@ a_deprecated_task_network_gets_its_ports_too(void **state)
 {
 	(void)state;
 	add_node("n1", "");
-	put_job(1, "\"CPU\":50,\"MemoryMB\":64,\"Networks\":[{\"MBits\":10,\"DynamicPorts\":[{"
-		   "\"Label\":\"http\"}]}]", "", "");
+	put_job(1,
+	    "\"CPU\":50,\"MemoryMB\":64,\"Networks\":[{\"MBits\":10,\"DynamicPorts\":[{"
+	    "\"Label\":\"http\"}]}]",
+	    "", "");
 	const struct plan *p = plan();
 	const struct allocated_task *t =
 	    objmap_get(&((struct alloc *)p->allocs.at[0])->allocated_resources->tasks, "t");
@@ -401,7 +416,8 @@ a_dynamic_port_of_what_still_stops_is_not_given_again(void **state)
 {
 	(void)state;
 	add_node("n1", ""); /* two ports in all */
-	apply("{\"Node\":{\"ID\":\"n1\",\"SecretID\":\"s\",\"Datacenter\":\"dc1\",\"Status\":\"ready\","
+	apply("{\"Node\":{\"ID\":\"n1\",\"SecretID\":\"s\",\"Datacenter\":\"dc1\",\"Status\":"
+	      "\"ready\","
 	      "\"NodeResources\":{\"Cpu\":{\"CpuShares\":1000},\"Memory\":{\"MemoryMB\":1000},"
 	      "\"Disk\":{\"DiskMB\":1000},\"MinDynamicPort\":20000,\"MaxDynamicPort\":20001,"
 	      "\"Networks\":[{\"IP\":\"10.0.0.9\"}]},\"Drivers\":{\"pot\":{\"Detected\":true,"
@@ -486,8 +502,10 @@ an_unhealthy_one_holds_the_rest_back(void **state)
 	assert_true(plan_is_empty(plan())); /* the first is not healthy yet */
 	autorows struct rows list = state_job_allocs(st, "default", "j");
 	autofree char *id = xstrdup(((const struct alloc *)list.at[3])->id);
-	apply("{\"ClientAllocs\":[{\"ID\":\"%s\",\"ClientStatus\":\"running\",\"DeploymentStatus\":{"
-	      "\"Healthy\":false}}]}", id);
+	apply(
+	    "{\"ClientAllocs\":[{\"ID\":\"%s\",\"ClientStatus\":\"running\",\"DeploymentStatus\":{"
+	    "\"Healthy\":false}}]}",
+	    id);
 	assert_true(plan_is_empty(plan()));
 }
 

@@ -151,17 +151,14 @@ what_cannot_be_placed_says_why_and_waits_for_room(void **state)
 	assert_int_equal(m->coalesced_failures, 1);
 	assert_int_equal(*intmap_get(&m->dimension_exhausted, "memory"), 1);
 	assert_int_equal(*intmap_get(&ev->queued_allocations, "g"), 2);
-	const struct eval *blocked =
-	    ROW_REF(state_eval(server_state(w.server), ev->blocked_eval));
+	const struct eval *blocked = ROW_REF(state_eval(server_state(w.server), ev->blocked_eval));
 	assert_string_equal(blocked->status, "blocked");
-	const struct job_summary *sum =
-	    state_job_summary(server_state(w.server), "default", "web");
+	const struct job_summary *sum = state_job_summary(server_state(w.server), "default", "web");
 	assert_int_equal(((const struct group_summary *)objmap_get(&sum->summary, "g"))->queued, 2);
 	node_add(&w);
 	world_advance(&w, 5 * SEC);
 	assert_int_equal(census(&w, "web").running, 3);
-	assert_string_equal(
-	    state_eval(server_state(w.server), blocked->id)->status, "complete");
+	assert_string_equal(state_eval(server_state(w.server), blocked->id)->status, "complete");
 	row_unref(blocked);
 	sum = state_job_summary(server_state(w.server), "default", "web");
 	assert_int_equal(((const struct group_summary *)objmap_get(&sum->summary, "g"))->queued, 0);
@@ -178,8 +175,7 @@ a_constraint_that_no_node_meets_is_named(void **state)
 	const struct alloc_metric *m = objmap_get(&last_eval(&w)->failed_tg_allocs, "g");
 	assert_non_null(m);
 	assert_int_equal(m->nodes_filtered, 1);
-	assert_int_equal(
-	    *intmap_get(&m->constraint_filtered, "${attr.kernel.name} = freebsd"), 1);
+	assert_int_equal(*intmap_get(&m->constraint_filtered, "${attr.kernel.name} = freebsd"), 1);
 	assert_string_equal(state_job(server_state(w.server), "default", "web")->status, "pending");
 }
 
@@ -261,8 +257,7 @@ a_bad_version_fails_its_deployment_and_goes_back(void **state)
 	const struct job *job = state_job(server_state(w.server), "default", "web");
 	assert_int_equal(job->version, 2);
 	assert_null(strmap_get(&job->meta, "bad"));
-	autorows struct rows d =
-	    state_job_deployments(server_state(w.server), "default", "web");
+	autorows struct rows d = state_job_deployments(server_state(w.server), "default", "web");
 	const struct deployment *failed = d.at[1];
 	assert_string_equal(failed->status, "failed");
 	assert_string_equal(failed->status_description,
@@ -344,7 +339,8 @@ a_stopped_job_is_dead_and_a_purged_one_gone(void **state)
 	world_advance(&w, 2 * SEC);
 	assert_null(state_job(server_state(w.server), "default", "web"));
 	assert_int_equal(census(&w, "web").running, 0);
-	assert_int_equal(server_job_deregister(w.server, "default", "web", true, world_done, &w, &e), -1);
+	assert_int_equal(
+	    server_job_deregister(w.server, "default", "web", true, world_done, &w, &e), -1);
 	assert_string_equal(e.text, "job not found");
 	assert_int_equal(server_system_gc(w.server, world_done, &w, &e), 0);
 	world_settle(&w);
@@ -435,13 +431,15 @@ wrong_requests_are_refused_in_words(void **state)
 	node_add(&w);
 	submit(&w, web(text, 1, "1", NULL, NULL));
 	struct server_register r = {
-		.job = job_text(&mem, text), .enforce_index = true, .job_modify_index = 0 };
+		.job = job_text(&mem, text), .enforce_index = true, .job_modify_index = 0
+	};
 	assert_int_equal(server_job_register(w.server, &r, world_done, &w, &e), -1);
 	assert_non_null(strstr(e.text, "Enforcing job modify index 0: job exists"));
-	assert_int_equal(server_job_revert(w.server, "default", "web", 0, -1, world_done, &w, &e), -1);
+	assert_int_equal(
+	    server_job_revert(w.server, "default", "web", 0, -1, world_done, &w, &e), -1);
 	assert_string_equal(e.text, "can't revert to current version");
-	assert_int_equal(server_node_heartbeat(
-			     w.server, w.nodes[0].id, "wrong", "ready", world_done, &w, &e),
+	assert_int_equal(
+	    server_node_heartbeat(w.server, w.nodes[0].id, "wrong", "ready", world_done, &w, &e),
 	    -1);
 	assert_int_equal(e.kind, ERR_RIGHTS);
 	assert_int_equal(server_deployment_fail(w.server, "nothing", world_done, &w, &e), -1);
@@ -461,8 +459,8 @@ a_dry_run_tells_and_changes_nothing(void **state)
 	submit(&w, web(text, 2, "1", NULL, NULL));
 	world_advance(&w, 5 * SEC);
 	uint64_t index = state_index(server_state(w.server));
-	if (server_job_plan(w.server, job_text(&mem, web(text, 3, "2", NULL, NULL)), true, &jw, &e) <
-	    0)
+	if (server_job_plan(
+		w.server, job_text(&mem, web(text, 3, "2", NULL, NULL)), true, &jw, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(state_index(server_state(w.server)), index);
 	autojson json_t *v = NULL;

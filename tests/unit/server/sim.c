@@ -1,7 +1,7 @@
 /*
  * Random histories: jobs come, change, turn bad and go; nodes fall silent and come back; the server
- * is killed in between. Whatever happens, no node is ever overfull and no port given twice, and when
- * it is quiet again everything runs once, on the version that was asked for.
+ * is killed in between. Whatever happens, no node is ever overfull and no port given twice, and
+ * when it is quiet again everything runs once, on the version that was asked for.
  *
  * SIM_SEED=<n> repeats one history; SIM_RUNS=<n> says how many.
  */
@@ -96,8 +96,8 @@ put(int i)
 	    "\"HealthyDeadline\":30000000000,\"MinHealthyTime\":1000000000}",
 	    i + 1);
 	web(text, wish->count, version, update, wish->bad ? ",\"Meta\":{\"bad\":\"1\"}" : NULL);
-	autofree char *named = xasprintf("{\"ID\":\"%s\",\"Name\":\"%s\"%s", id, id,
-	    strstr(text, ",\"Datacenters\""));
+	autofree char *named =
+	    xasprintf("{\"ID\":\"%s\",\"Name\":\"%s\"%s", id, id, strstr(text, ",\"Datacenters\""));
 	if (submit(&w, named) < 0)
 		fail_msg("seed %llu: %s", (unsigned long long)seed, w.last_error);
 	wish->there = true;
@@ -208,10 +208,8 @@ make_quiet(void)
 	for (int i = 0; i < w.node_count; i++) {
 		if (!w.nodes[i].alive)
 			node_up(&w, i);
-		(void)server_node_drain(
-		    w.server, w.nodes[i].id, NULL, true, world_done, &w, &e);
-		(void)server_node_eligibility(
-		    w.server, w.nodes[i].id, true, world_done, &w, &e);
+		(void)server_node_drain(w.server, w.nodes[i].id, NULL, true, world_done, &w, &e);
+		(void)server_node_eligibility(w.server, w.nodes[i].id, true, world_done, &w, &e);
 	}
 	for (int i = 0; i < JOBS; i++)
 		if (wishes[i].there) {
@@ -234,7 +232,8 @@ check_job(int i)
 
 	if (c.running != want || c.pending != 0 || (want > 0 && c.on_version != want))
 		fail_msg("seed %llu: %s: %d running, %d pending, %d on the version, wanted %d",
-		    (unsigned long long)seed, job_name(i), c.running, c.pending, c.on_version, want);
+		    (unsigned long long)seed, job_name(i), c.running, c.pending, c.on_version,
+		    want);
 	if (!wishes[i].there)
 		return;
 	const struct deployment *d = deployment_of(&w, job_name(i));
@@ -266,9 +265,10 @@ check_evals(void)
 
 	for (size_t i = 0; i < all.n; i++) {
 		const struct eval *ev = all.at[i];
-		if (!eval_terminal(ev) && !(str_eq(ev->status, "pending") && ev->wait_until > w.now))
-			fail_msg("seed %llu: evaluation %s (%s) is left %s", (unsigned long long)seed,
-			    ev->id, ev->triggered_by, ev->status);
+		if (!eval_terminal(ev) &&
+		    !(str_eq(ev->status, "pending") && ev->wait_until > w.now))
+			fail_msg("seed %llu: evaluation %s (%s) is left %s",
+			    (unsigned long long)seed, ev->id, ev->triggered_by, ev->status);
 	}
 }
 

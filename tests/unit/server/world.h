@@ -1,5 +1,6 @@
 /*
- * world.h: a server and its nodes in one process, with a clock that jumps. For the tests of server/.
+ * world.h: a server and its nodes in one process, with a clock that jumps. For the tests of
+ * server/.
  *
  * Chance comes from a seed, so that every run can be repeated. Nodes are pretended: an allocation
  * that shall run does so after a while, gets healthy a second later, fails if its job says so in
@@ -329,8 +330,8 @@ node_tick(struct world *w, int i)
 		if (pretend_step(w, pretend(w, list.at[k], i), list.at[k], &mem, report))
 			objs_add(&said, &mem, report);
 	}
-	if (said.n > 0 && server_allocs_update(
-			      w->server, w->nodes[i].id, "secret", &said, world_done, w, &e) < 0)
+	if (said.n > 0 &&
+	    server_allocs_update(w->server, w->nodes[i].id, "secret", &said, world_done, w, &e) < 0)
 		fail_msg("%s", e.text);
 	world_settle(w);
 }
@@ -421,8 +422,7 @@ census(struct world *w, const char *job_id)
 {
 	struct census c = { 0 };
 	const struct job *job = state_job(server_state(w->server), "default", job_id);
-	autorows struct rows list =
-	    state_job_allocs(server_state(w->server), "default", job_id);
+	autorows struct rows list = state_job_allocs(server_state(w->server), "default", job_id);
 
 	for (size_t i = 0; i < list.n; i++) {
 		const struct alloc *a = list.at[i];

@@ -37,7 +37,7 @@ apply(struct state *s, const char *json)
 	"\"Status\":\"" status "\",\"QueuedAllocations\":{\"g\":0}}]"
 #define ALLOC(id, version)                                                                         \
 	"{\"ID\":\"" id "\",\"Namespace\":\"default\",\"JobID\":\"web\",\"TaskGroup\":\"g\","      \
-	"\"NodeID\":\"n1\",\"EvalID\":\"e1\",\"DeploymentID\":\"d1\",\"JobVersion\":" version ","   \
+	"\"NodeID\":\"n1\",\"EvalID\":\"e1\",\"DeploymentID\":\"d1\",\"JobVersion\":" version ","  \
 	"\"AllocatedResources\":{\"Tasks\":{\"t\":{\"Cpu\":{\"CpuShares\":100},\"Memory\":{"       \
 	"\"MemoryMB\":64}}},\"Shared\":{\"DiskMB\":300}}}"
 
@@ -59,8 +59,8 @@ running(void)
 		 "\"unique.x\":\"1\"}}}");
 	apply(s, "{\"Now\":3000,\"Deployment\":{\"ID\":\"d1\",\"Namespace\":\"default\",\"JobID\":"
 		 "\"web\",\"JobCreateIndex\":1,\"Status\":\"running\",\"TaskGroups\":{\"g\":{"
-		 "\"DesiredTotal\":2,\"ProgressDeadline\":500}}},\"Allocs\":[" ALLOC("a1", "0") "," ALLOC(
-		     "a2", "0") "]," EVAL("e1", "web", "complete") "}");
+		 "\"DesiredTotal\":2,\"ProgressDeadline\":500}}},\"Allocs\":[" ALLOC(
+		     "a1", "0") "," ALLOC("a2", "0") "]," EVAL("e1", "web", "complete") "}");
 	return s;
 }
 
@@ -151,7 +151,8 @@ a_deployment_counts_its_allocations_and_its_deadline_moves(void **state)
 	assert_int_equal(g->require_progress_by, 4500);
 	assert_int_equal(alloc_health(state_alloc(s, "a1")), 1);
 	assert_int_equal(alloc_health(state_alloc(s, "a2")), 0);
-	apply(s, "{\"Now\":5000,\"DeploymentUpdates\":[{\"ID\":\"d1\",\"Status\":\"successful\"}]}");
+	apply(
+	    s, "{\"Now\":5000,\"DeploymentUpdates\":[{\"ID\":\"d1\",\"Status\":\"successful\"}]}");
 	assert_true(state_job(s, "default", "web")->stable);
 	state_free(s);
 }
@@ -162,9 +163,10 @@ services_go_with_their_allocation_and_their_node(void **state)
 	struct state *s = running();
 
 	(void)state;
-	apply(s, "{\"Services\":[{\"ID\":\"s1\",\"ServiceName\":\"w\",\"NodeID\":\"n1\",\"AllocID\":"
-		 "\"a1\"},{\"ID\":\"s2\",\"ServiceName\":\"w\",\"NodeID\":\"n1\",\"AllocID\":\"a2\"},"
-		 "{\"ID\":\"s3\",\"ServiceName\":\"w\",\"NodeID\":\"n1\",\"AllocID\":\"unknown\"}]}");
+	apply(s,
+	    "{\"Services\":[{\"ID\":\"s1\",\"ServiceName\":\"w\",\"NodeID\":\"n1\",\"AllocID\":"
+	    "\"a1\"},{\"ID\":\"s2\",\"ServiceName\":\"w\",\"NodeID\":\"n1\",\"AllocID\":\"a2\"},"
+	    "{\"ID\":\"s3\",\"ServiceName\":\"w\",\"NodeID\":\"n1\",\"AllocID\":\"unknown\"}]}");
 	autorows struct rows two = state_named_services(s, "w");
 	assert_int_equal(two.n, 2);
 	apply(s, "{\"AllocStops\":[{\"ID\":\"a1\",\"Description\":\"x\"}]}");
@@ -194,8 +196,9 @@ legacy_resources_and_addresses_are_filled_in(void **state)
 	assert_string_equal(n->scheduling_eligibility, "eligible");
 	assert_non_null(n->reserved_resources);
 	char *class = strdup(n->computed_class);
-	apply(s, "{\"Node\":{\"ID\":\"n1\",\"Status\":\"ready\",\"Datacenter\":\"dc1\",\"Attributes\":{"
-		 "\"unique.x\":\"2\"}}}");
+	apply(s,
+	    "{\"Node\":{\"ID\":\"n1\",\"Status\":\"ready\",\"Datacenter\":\"dc1\",\"Attributes\":{"
+	    "\"unique.x\":\"2\"}}}");
 	assert_string_equal(state_node(s, "n1")->computed_class, class);
 	assert_int_equal(state_node(s, "n1")->create_index, 2);
 	apply(s, "{\"Node\":{\"ID\":\"n1\",\"Status\":\"ready\",\"Datacenter\":\"dc2\"}}");
@@ -322,9 +325,10 @@ a_snapshot_restores_the_same_state(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	apply(s, "{\"Services\":[{\"ID\":\"s1\",\"ServiceName\":\"w\",\"NodeID\":\"n1\",\"AllocID\":"
-		 "\"a1\"}],\"ClientAllocs\":[{\"ID\":\"a1\",\"ClientStatus\":\"running\","
-		 "\"DeploymentStatus\":{\"Healthy\":false}}]}");
+	apply(s,
+	    "{\"Services\":[{\"ID\":\"s1\",\"ServiceName\":\"w\",\"NodeID\":\"n1\",\"AllocID\":"
+	    "\"a1\"}],\"ClientAllocs\":[{\"ID\":\"a1\",\"ClientStatus\":\"running\","
+	    "\"DeploymentStatus\":{\"Healthy\":false}}]}");
 	apply(s, "{\"JobStops\":[{\"Namespace\":\"default\",\"ID\":\"web\",\"Purge\":true}]}");
 	apply(s, "{" JOB("web", "") "}"); /* version 0 again, but another job */
 	if (state_dump(s, take_row, &c, &e) < 0)
@@ -342,8 +346,9 @@ a_snapshot_restores_the_same_state(void **state)
 	assert_int_equal(state_table_index(c.to, STATE_NODES), 2);
 	assert_int_equal(alloc_health(state_alloc(c.to, "a1")), 0);
 	struct state *again = c.to; /* an allocation that brought its job changes like others */
-	assert_int_equal(state_apply(again, state_index(again) + 1, "t",
-			     "{\"ClientAllocs\":[{\"ID\":\"a1\",\"ClientStatus\":\"failed\"}]}", 54, &e),
+	assert_int_equal(
+	    state_apply(again, state_index(again) + 1, "t",
+		"{\"ClientAllocs\":[{\"ID\":\"a1\",\"ClientStatus\":\"failed\"}]}", 54, &e),
 	    0);
 	assert_string_equal(state_alloc(again, "a1")->job->id, "web");
 	buf_fini(&c.all);

@@ -176,8 +176,8 @@ what_a_killed_process_had_committed_is_there(void **state)
 			_exit(1);
 		for (uint64_t i = 1;; i++) {
 			char c = (char)i;
-			if (store_log_append(s, i, "x", "body", 4, &e) < 0 || store_log_commit(s, &e) < 0 ||
-			    write(pipe_fd[1], &c, 1) != 1)
+			if (store_log_append(s, i, "x", "body", 4, &e) < 0 ||
+			    store_log_commit(s, &e) < 0 || write(pipe_fd[1], &c, 1) != 1)
 				_exit(1);
 		}
 	}
@@ -342,7 +342,8 @@ an_empty_short_or_foreign_file_is_damage_and_stays(void **state)
 	assert_int_equal(truncate(path, 0), 0);
 	expect_damage("empty");
 	int fd = open(path, O_WRONLY);
-	assert_int_equal(write(fd, "this is no database, but long enough to be read as one", 54), 54);
+	assert_int_equal(
+	    write(fd, "this is no database, but long enough to be read as one", 54), 54);
 	close(fd);
 	expect_damage("not a database");
 	assert_int_equal(size_of(path), 54);
