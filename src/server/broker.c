@@ -6,6 +6,8 @@
  */
 #include "server/inside.h"
 
+#include <assert.h>
+
 static void wait_over(void *arg);
 
 static bool
@@ -61,6 +63,7 @@ wait_over(void *arg)
 void
 broker_changed(struct server *s, const struct eval *old, const struct eval *now)
 {
+	assert(old != NULL || now != NULL);
 	const char *id = (now != NULL ? now : old)->id;
 	bool waited = drop(LIST(waiting), id);
 
