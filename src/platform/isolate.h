@@ -32,6 +32,10 @@ enum {
 	ISOLATE_ALL = 63
 };
 
+/* The other half of enter(), for the main of pot-keeper: argv as enter() made it. */
+#define ISOLATE_ENTER_ARG "--enter"
+int isolate_enter_main(int argc, char **argv);
+
 /* What a command may do: bits 1 << CAP_…; ISOLATE_CAPS_DEFAULT is the set usual for containers. */
 #define ISOLATE_CAPS_DEFAULT 0x00000000a80425fbULL
 #define ISOLATE_CAPS_KEEP    UINT64_MAX /* leave all as they are (ISOLATE_NONE as root) */
@@ -100,6 +104,7 @@ struct isolate_enter {
 	int stdio[3]; /* -1: /dev/null; ignored with tty */
 	bool tty;     /* a pseudo terminal of the pot: *pty is its master */
 	unsigned short rows, cols;
+	const char *program; /* path of pot-keeper, which does it: nothing of the caller gets in */
 };
 
 struct isolate_ops {

@@ -38,6 +38,11 @@ int proc_subreaper(struct err *e);
 int proc_die_with_parent(pid_t parent, int sig, struct err *e);
 /* What ps(1) shows as the command's name, at most 15 bytes. */
 void proc_title(const char *name);
+/* How to start a program that will enter a pot: what the pot could reach of it by /proc/<pid>/exe is
+ * read-only. *path_out is what to execute while the descriptor is open; -1: the plain path, as this
+ * machine cannot do it. */
+enum { PROC_PROGRAM_PATH = 1024 };
+int proc_program(const char *program, char path_out[PROC_PROGRAM_PATH]);
 /* Closes every descriptor from `first` upwards. */
 void proc_close_from(int first);
 /* Signal names: "TERM", "SIGTERM", "term", "15". -1 with ERR_INPUT when unknown. */

@@ -40,6 +40,7 @@ pot_enter(struct pot_env *env, const char *name, const struct pot_exec_options *
 		strs_add(&b, spec->env.at[i]);
 	for (size_t i = 0; o->env != NULL && o->env[i] != NULL; i++)
 		strs_add(&b, arena_strdup(&mem, o->env[i]));
+	in.program = arena_printf(&mem, "%s/pot-keeper", env->libexec);
 	in.pid = r.init;
 	in.start = r.init_start;
 	if (run_cgroups(env, &r, &mem, &in.cgroups, e) < 0)

@@ -222,6 +222,7 @@ raw_exec(struct runner_child *c, struct runner_reply *p, struct err *e)
 	    (q->cwd != NULL && runner_path_check(c->config, q->cwd, e) < 0) ||
 	    run_cgroups(c->config->env, r, &c->mem, &in.cgroups, e) < 0)
 		return -1;
+	in.program = arena_printf(&c->mem, "%s/pot-keeper", c->config->env->libexec);
 	in.pid = r->init;
 	in.start = r->init_start;
 	for (size_t i = 0; i < 3 && !q->tty; i++)

@@ -422,6 +422,7 @@ keep_main(int sock)
 	k.sock = sock;
 	(void)fcntl(sock, F_SETFD, FD_CLOEXEC);
 	proc_close_from(sock + 1); /* whatever the starter had open is not held for the length of a run */
+	proc_title("pot-keeper");
 	take_signals();
 	(void)setsid();
 	if ((chdir("/") < 0 ? err_sys(&e, "enter /") : start(&k, &e)) < 0) {

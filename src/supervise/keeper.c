@@ -56,8 +56,10 @@ spawn_program(const char *program, const struct launch *l, int sock, const int s
 }
 
 static int
-start_program(const char *program, const struct launch *l, int sock, const int stdio[3], pid_t *pid, struct err *e)
+start_program(const char *program, const struct launch *l, int sock, const int stdio[3], struct keeper *k,
+    struct err *e)
 {
+	char path[PROC_PROGRAM_PATH];
 	int fds[3] = { -1, -1, -1 }, result = 0;
 	autofd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	autofd int lifted = fcntl(sock, F_DUPFD_CLOEXEC, ABOVE);
@@ -71,7 +73,8 @@ start_program(const char *program, const struct launch *l, int sock, const int s
 			result = err_sys(e, "pass standard descriptor %d", i);
 	}
 	if (result == 0) {
-		errno = spawn_program(program, l, lifted, fds, pid);
+		k->program = proc_program(program, path);
+		errno = spawn_program(path, l, lifted, fds, &k->pid);
 		if (errno != 0)
 			result = err_sys(e, "start %s", program);
 	}
@@ -157,7 +160,18 @@ static void
 hang_up(struct keeper *k)
 {
 	own_close(&k->sock);
-	k->sock = -1;
+	own_close(&k->program);
+	k->sock = k->program = -1;
+}
+
+/* A start that has come to nothing, whose reason has been heard. */
+static int
+spawn_failed(struct keeper *k)
+{
+	hang_up(k);
+	if (k->pid > 0)
+		reap(k->pid);
+	return -1;
 }
 
 /* Our end is closed first; what the keeper still says tells whether it had noticed before its end. */
@@ -202,24 +216,20 @@ keeper_spawn(const char *program, const struct launch *l, const int stdio[3], st
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "make the channel to the keeper");
-	autofd int ours = pair[0], theirs = pair[1];
-	struct keeper k = { .sock = ours };
+	autofd int theirs = pair[1];
+	struct keeper k = { .sock = pair[0], .program = -1 };
 	launch_encode(l, &body);
 	/* the message waits in the socket while the program loads; a long one needs its reader */
-	if (start_program(program, l, theirs, stdio, &k.pid, e) < 0)
-		return -1;
+	if (start_program(program, l, theirs, stdio, &k, e) < 0)
+		return spawn_failed(&k);
 	close(take_fd(&theirs));
-	if (wire_send(ours, &body, NULL, 0, e) < 0 || expect(ours, KEEP_INIT, &h, e) < 0) {
-		close(take_fd(&ours));
-		reap(k.pid);
-		return -1;
-	}
+	if (wire_send(k.sock, &body, NULL, 0, e) < 0 || expect(k.sock, KEEP_INIT, &h, e) < 0)
+		return spawn_failed(&k);
 	k.init_pid = (pid_t)h.pid;
 	k.init_start = h.start;
 	/* one that has ended already has said why, which keeper_go() hears */
 	if (proc_native.start_time(k.pid, &k.start, e) < 0)
 		k.start = 0;
-	(void)take_fd(&ours);
 	*out = k;
 	return 0;
 }

@@ -127,6 +127,13 @@ proc_title(const char *name)
 	setproctitle("%s", name);
 }
 
+int
+proc_program(const char *program, char path_out[PROC_PROGRAM_PATH])
+{
+	snprintf(path_out, PROC_PROGRAM_PATH, "%s", program);
+	return -1;
+}
+
 void
 proc_close_from(int first)
 {

@@ -1,15 +1,20 @@
 #include "platform/linux/enter.h"
 
-#include "base/own.h"
+#include "base/arena.h"
 #include "platform/linux/child.h"
 #include "platform/linux/join.h"
 #include "platform/linux/process.h"
+#include "platform/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -21,29 +26,30 @@
 
 enum { NAMESPACES = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP };
 
-/* Two processes: the first enters the namespaces, but a process cannot change its own pid namespace;
- * the second is born in it, as a child of the caller, and becomes the command. What both have to say
- * goes through one pipe, which ends when the command runs. */
-struct message {
-	pid_t pid; /* of the second, from the first */
-	struct err failure;
-};
-
-struct entering {
-	const struct isolate_enter *how;
-	int out;     /* messages */
-	int tty_out; /* a socket for the terminal's master; -1 without */
-};
+/*
+ * Who enters a pot can be looked at by the pot: /proc/<pid>/exe leads to the file of the program on the
+ * host. So it is pot-keeper that enters, by a read-only view of its file, and never the caller itself.
+ *
+ *	pot-keeper --enter PID START TTY ROWS COLS LOGIN NEW_PRIVILEGES NO_FILTER CAPS MAX_FILES USER CWD
+ *		N cgroup… N argument…
+ *
+ * with the command's environment, each variable with a '+' in front, as its own (which, unlike
+ * arguments, others cannot read; and no library minds it), the command's standard descriptors as 0 to 2 and a socket for messages as 3. It is two processes:
+ * the first enters the namespaces, but a process cannot change its own pid namespace; the second is born
+ * in it, as a child of the caller, and becomes the command. What both have to say goes through the
+ * socket, which ends when the command runs: "P <pid>", with the terminal's descriptor, from the first;
+ * "E <kind> <errno> <text>" from either.
+ */
+enum { MESSAGE_FD = 3, MESSAGE_MAX = 1400, FIXED_ARGS = 12, NO_COMMAND = 126 };
 
 static NORETURN void
-say(const struct entering *by, pid_t pid, const struct err *failure)
+say_failure(const struct err *e)
 {
-	struct message m = { .pid = pid };
+	char text[MESSAGE_MAX];
+	int n = snprintf(text, sizeof(text), "E %s %d %s", err_kind_name(e->kind), e->sys, e->text);
 
-	if (failure != NULL)
-		m.failure = *failure;
-	/* shorter than PIPE_BUF: whole or not at all */
-	_exit(write(by->out, &m, sizeof(m)) == (ssize_t)sizeof(m) && failure == NULL ? 0 : 126);
+	(void)!send(MESSAGE_FD, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1, MSG_NOSIGNAL);
+	_exit(NO_COMMAND);
 }
 
 union fd_room {
@@ -51,45 +57,32 @@ union fd_room {
 	struct cmsghdr align;
 };
 
-static int
-send_fd(int sock, int fd, struct err *e)
+static NORETURN void
+say_pid(pid_t pid, int terminal)
 {
 	union fd_room room;
-	char c = 't';
-	struct iovec v = { &c, 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room) };
+	char text[24];
+	struct iovec v = { text, (size_t)snprintf(text, sizeof(text), "P %d", (int)pid) };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
 
-	memset(&room, 0, sizeof(room));
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-	return sendmsg(sock, &m, MSG_NOSIGNAL) == 1 ? 0 : err_sys(e, "pass the terminal");
-}
-
-static int
-receive_fd(int sock)
-{
-	union fd_room room;
-	char c;
-	int fd = -1;
-	struct iovec v = { &c, 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room) };
-
-	if (recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) != 1)
-		return -1;
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-	if (h != NULL && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(h), sizeof(fd));
-	return fd;
+	if (terminal >= 0) {
+		memset(&room, 0, sizeof(room));
+		m.msg_control = room.bytes;
+		m.msg_controllen = sizeof(room);
+		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(h), &terminal, sizeof(terminal));
+	}
+	_exit(sendmsg(MESSAGE_FD, &m, MSG_NOSIGNAL) < 0 ? NO_COMMAND : 0);
 }
 
 /* A terminal of the pot's own devpts; what lies at that path belongs to the pot, so it is looked at. */
 static int
-open_terminal(const struct entering *by, struct err *e)
+open_terminal(const struct isolate_enter *how, int *master_out, struct err *e)
 {
-	struct winsize size = { .ws_row = by->how->rows, .ws_col = by->how->cols };
+	struct winsize size = { .ws_row = how->rows, .ws_col = how->cols };
 	int unlock = 0;
 	struct stat st;
 	autofd int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
@@ -100,75 +93,268 @@ open_terminal(const struct entering *by, struct err *e)
 		return err_new(e, ERR_INPUT, "the pot's /dev/pts/ptmx is not a terminal multiplexer");
 	if (fcntl(master, F_SETFL, 0) < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return err_sys(e, "unlock a terminal of the pot");
-	autofd int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0)
 		return err_sys(e, "open the other end of a terminal of the pot");
 	if (size.ws_row > 0 && size.ws_col > 0)
 		(void)ioctl(slave, TIOCSWINSZ, &size);
-	return send_fd(by->tty_out, master, e) < 0 ? -1 : take_fd(&slave);
+	*master_out = take_fd(&master);
+	return slave;
 }
 
 static NORETURN void
-second(const struct entering *by, const int stdio[3])
+second(const struct isolate_enter *how, const int stdio[3])
 {
 	struct process_ready ready;
 	struct err e = ERR_INIT;
 
-	if (process_prepare(&by->how->process, &ready, &e) < 0)
-		say(by, 0, &e);
+	if (process_prepare(&how->process, &ready, &e) < 0)
+		say_failure(&e);
 	memcpy(ready.stdio, stdio, sizeof(ready.stdio));
-	ready.tty = by->how->tty;
+	ready.tty = how->tty;
 	(void)process_exec(&ready, &e);
-	say(by, 0, &e);
+	say_failure(&e);
 }
 
 static NORETURN void
-first(const struct entering *by)
+first(const struct isolate_enter *how)
 {
-	const struct isolate_enter *how = by->how;
 	struct joins joins;
 	struct err e = ERR_INIT;
-	int stdio[3] = { how->stdio[0], how->stdio[1], how->stdio[2] };
+	int stdio[3] = { 0, 1, 2 }, master = -1;
 
 	if (joins_open(&joins, how->cgroups, &e) < 0 || joins_write(&joins, &e) < 0)
-		say(by, 0, &e);
+		say_failure(&e);
 	if (child_enter(how->pid, how->start, NAMESPACES, &e) < 0)
-		say(by, 0, &e);
-	if (how->tty && (stdio[0] = stdio[1] = stdio[2] = open_terminal(by, &e)) < 0)
-		say(by, 0, &e);
+		say_failure(&e);
+	if (how->tty && (stdio[0] = stdio[1] = stdio[2] = open_terminal(how, &master, &e)) < 0)
+		say_failure(&e);
 	struct clone_args args = { .flags = CLONE_PARENT };
 	long pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid < 0) {
 		err_sys(&e, "make a process in the pot");
-		say(by, 0, &e);
+		say_failure(&e);
 	}
 	if (pid == 0)
-		second(by, stdio);
-	say(by, (pid_t)pid, NULL);
+		second(how, stdio);
+	say_pid((pid_t)pid, master);
 }
 
-/* Until both writers are gone: what was said last about each. */
-static int
-hear(int in, pid_t *pid, struct err *e)
+/* ---- the arguments, both ways ---- */
+
+static uint64_t
+number(const char *text)
 {
-	struct message m;
+	return strtoull(text, NULL, 10);
+}
+
+/* "N a b c …" from *argv on; the list stays in place, with a NULL put where it ends. */
+static const char *const *
+take_list(char ***argv, char **end)
+{
+	char **at = *argv;
+	uint64_t n = at < end ? number(*at) : 0;
+
+	if (at >= end || n > (uint64_t)(end - at - 1))
+		_exit(NO_COMMAND);
+	/* the count's own place makes room for the end */
+	memmove(at, at + 1, n * sizeof(*at));
+	at[n] = NULL;
+	*argv = at + n + 1;
+	return n > 0 ? (const char *const *)at : NULL;
+}
+
+static const char *const *
+take_env(void)
+{
+	size_t n = 0;
+
+	for (char **p = environ; *p != NULL; p++)
+		if ((*p)[0] == '+')
+			environ[n++] = *p + 1;
+	environ[n] = NULL;
+	return (const char *const *)environ;
+}
+
+int
+isolate_enter_main(int argc, char **argv)
+{
+	char **end = argv + argc, **at = argv + 2 + FIXED_ARGS;
+
+	if (argc < 2 + FIXED_ARGS + 2)
+		return NO_COMMAND;
+	char **fixed = argv + 2;
+	struct isolate_enter how = { .pid = (pid_t)number(fixed[0]),
+		.start = number(fixed[1]),
+		.tty = fixed[2][0] == '1',
+		.rows = (unsigned short)number(fixed[3]),
+		.cols = (unsigned short)number(fixed[4]),
+		.process = { .login = fixed[5][0] == '1',
+		    .new_privileges = fixed[6][0] == '1',
+		    .no_filter = fixed[7][0] == '1',
+		    .caps = number(fixed[8]),
+		    .max_files = number(fixed[9]),
+		    .user = fixed[10][0] != '\0' ? fixed[10] : NULL,
+		    .cwd = fixed[11][0] != '\0' ? fixed[11] : NULL } };
+	how.cgroups = take_list(&at, end);
+	how.process.argv = take_list(&at, end);
+	how.process.env = take_env();
+	proc_title("pot-keeper");
+	(void)fcntl(MESSAGE_FD, F_SETFD, FD_CLOEXEC);
+	proc_close_from(MESSAGE_FD + 1);
+	first(&how);
+}
+
+static void
+add_number(struct arena *mem, char **argv, size_t *n, uint64_t v)
+{
+	argv[(*n)++] = arena_printf(mem, "%llu", (unsigned long long)v);
+}
+
+static void
+add_list(struct arena *mem, char **argv, size_t *n, const char *const *list)
+{
+	size_t count = 0;
+
+	while (list != NULL && list[count] != NULL)
+		count++;
+	add_number(mem, argv, n, count);
+	for (size_t i = 0; i < count; i++)
+		argv[(*n)++] = (char *)(uintptr_t)list[i];
+}
+
+static size_t
+length(const char *const *list)
+{
+	size_t n = 0;
+
+	while (list != NULL && list[n] != NULL)
+		n++;
+	return n;
+}
+
+static char **
+arguments(const struct isolate_enter *how, struct arena *mem)
+{
+	const struct isolate_process *p = &how->process;
+	size_t n = 0, room = length(how->cgroups) + length(p->argv) + 2 + FIXED_ARGS + 2 + 1;
+	char **argv = arena_array(mem, room, char *);
+	const uint64_t numbers[] = { (uint64_t)how->pid, how->start, how->tty, how->rows, how->cols, p->login,
+		p->new_privileges, p->no_filter, p->caps, p->max_files };
+
+	argv[n++] = arena_strdup(mem, "pot-keeper");
+	argv[n++] = arena_strdup(mem, ISOLATE_ENTER_ARG);
+	for (size_t i = 0; i < NELEM(numbers); i++)
+		add_number(mem, argv, &n, numbers[i]);
+	argv[n++] = arena_strdup(mem, p->user != NULL ? p->user : "");
+	argv[n++] = arena_strdup(mem, p->cwd != NULL ? p->cwd : "");
+	add_list(mem, argv, &n, how->cgroups);
+	add_list(mem, argv, &n, p->argv);
+	return argv;
+}
+
+static char **
+environment(const struct isolate_enter *how, struct arena *mem)
+{
+	size_t n = length(how->process.env);
+	char **env = arena_array(mem, n + 1, char *);
+
+	for (size_t i = 0; i < n; i++)
+		env[i] = arena_printf(mem, "+%s", how->process.env[i]);
+	return env;
+}
+
+/* ---- the caller's half ---- */
+
+static int
+spawn(const struct isolate_enter *how, int sock, pid_t *pid, struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	char path[PROC_PROGRAM_PATH];
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int fds[4], result = 0;
+	autofd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	autofd int program = proc_program(how->program, path);
+
+	if (null < 0)
+		return err_sys(e, "open /dev/null");
+	/* lifted above 3, so that none overwrites another */
+	for (int i = 0; i < 4; i++)
+		fds[i] = fcntl(i == 3 ? sock : how->tty || how->stdio[i] < 0 ? null : how->stdio[i], F_DUPFD_CLOEXEC, 10);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attr);
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	for (int i = 0; i < 4; i++)
+		posix_spawn_file_actions_adddup2(&actions, fds[i], i);
+	errno = posix_spawn(pid, path, &actions, &attr, arguments(how, &mem), environment(how, &mem));
+	if (errno != 0)
+		result = err_sys(e, "start %s", how->program);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attr);
+	for (int i = 0; i < 4; i++)
+		own_close(&fds[i]);
+	return result;
+}
+
+static ssize_t
+receive(int sock, char text[MESSAGE_MAX], int *terminal)
+{
+	union fd_room room;
+	struct iovec v = { text, MESSAGE_MAX - 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room) };
+	ssize_t n;
+
+	do
+		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return n;
+	text[n] = '\0';
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+	if (h != NULL && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
+		own_close(terminal);
+		memcpy(terminal, CMSG_DATA(h), sizeof(*terminal));
+	}
+	return n;
+}
+
+static int
+told_failure(const char *text, struct err *e)
+{
+	char kind[16] = "";
+	int sys = 0, at = 0;
+
+	if (sscanf(text, "E %15s %d %n", kind, &sys, &at) != 2 || at == 0)
+		return err_new(e, ERR_REMOTE, "pot-keeper said \"%.100s\"", text);
+	err_new(e, err_kind_named(kind), "%s", text + at);
+	e->sys = sys;
+	return -1;
+}
+
+/* Until both ends are gone: that is when the command runs, or will not. */
+static int
+hear(int sock, pid_t *pid, int *terminal, struct err *e)
+{
+	char text[MESSAGE_MAX];
 	ssize_t n;
 	int result = 0;
 
 	*pid = 0;
-	while ((n = read(in, &m, sizeof(m))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n != (ssize_t)sizeof(m))
-			return err_sys(e, "hear a process that enters the pot");
-		if (m.pid != 0)
-			*pid = m.pid;
-		if (m.failure.kind != ERR_NONE) {
-			*e = m.failure;
-			result = -1;
-		}
+	while ((n = receive(sock, text, terminal)) > 0) {
+		if (text[0] == 'P')
+			*pid = (pid_t)strtol(text + 1, NULL, 10);
+		else
+			result = told_failure(text, e);
 	}
-	if (result == 0 && *pid == 0)
+	if (n < 0)
+		return err_sys(e, "hear a process that enters the pot");
+	if (result == 0 && *pid <= 0)
 		return err_new(e, ERR_SYS, "the process that was to enter the pot ended early");
 	return result;
 }
@@ -183,29 +369,23 @@ reap(pid_t pid)
 int
 enter_command(const struct isolate_enter *how, pid_t *child, int *pty, struct err *e)
 {
-	int p[2], tty[2] = { -1, -1 };
-	pid_t second_pid;
+	int pair[2];
+	pid_t first_pid, second_pid;
+	autofd int terminal = -1;
 
-	if (how->tty && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, tty) < 0)
-		return err_sys(e, "make a channel for the terminal");
-	autofd int tty_in = tty[0], tty_out = tty[1];
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return err_sys(e, "make a pipe");
-	autofd int in = p[0], out = p[1];
-	pid_t pid = fork();
-	if (pid < 0)
-		return err_sys(e, "make a process");
-	if (pid == 0) {
-		struct entering by = { .how = how, .out = out, .tty_out = tty_out };
-		first(&by);
-	}
-	close(take_fd(&out));
-	reap(pid);
-	if (hear(in, &second_pid, e) < 0) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "make a channel");
+	autofd int ours = pair[0], theirs = pair[1];
+	if (spawn(how, theirs, &first_pid, e) < 0)
+		return -1;
+	close(take_fd(&theirs));
+	int result = hear(ours, &second_pid, &terminal, e);
+	reap(first_pid);
+	if (result < 0) {
 		reap(second_pid);
 		return -1;
 	}
-	*pty = how->tty ? receive_fd(tty_in) : -1;
+	*pty = how->tty ? take_fd(&terminal) : -1;
 	*child = second_pid;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -175,6 +176,22 @@ void
 proc_title(const char *name)
 {
 	(void)prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+int
+proc_program(const char *program, char path_out[PROC_PROGRAM_PATH])
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE };
+	autofd int tree = (int)syscall(SYS_open_tree, AT_FDCWD, program, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	(void)str_copy(path_out, PROC_PROGRAM_PATH, program);
+	if (tree < 0 || syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return -1;
+	/* above the numbers that a child is given */
+	int fd = fcntl(tree, F_DUPFD_CLOEXEC, 10);
+	if (fd >= 0)
+		snprintf(path_out, PROC_PROGRAM_PATH, "/proc/self/fd/%d", fd);
+	return fd;
 }
 
 void

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -724,11 +725,12 @@ enter(const struct keeper *k, const char *const *argv, bool tty, char *out, size
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	struct isolate_enter how = { .pid = k->init_pid,
 		.start = k->init_start,
-		.process = { .argv = argv, .caps = ISOLATE_CAPS_DEFAULT },
+		.process = { .argv = argv, .env = (const char *const[]){ "WORD=a word", "LD_DEBUG=all", NULL }, .caps = ISOLATE_CAPS_DEFAULT },
 		.stdio = { -1, p[1], p[1] },
 		.tty = tty,
 		.rows = 33,
-		.cols = 44 };
+		.cols = 44,
+		.program = keeper };
 	int result = isolate_native.enter(&how, &child, &pty, &e);
 	close(p[1]);
 	if (result < 0) {
@@ -759,6 +761,16 @@ a_second_command_can_enter(void **state)
 	assert_non_null(strstr(out, "/dev/pts/0"));
 	assert_int_equal(enter(&k, ARGV("no-such"), false, out, sizeof(out)), -1);
 	assert_int_equal(e.kind, ERR_ABSENT);
+	assert_int_equal(enter(&k, SH("echo $WORD $LD_DEBUG"), false, out, sizeof(out)), 0);
+	assert_string_equal(out, "a word all\n");
+	/* what enters cannot be written to, by whatever way it is reached */
+	assert_int_equal(enter(&k, ARGV("/proc/self/exe"), false, out, sizeof(out)), 2);
+	assert_non_null(strstr(out, "not by hand"));
+	struct statvfs fs;
+	char exe[64];
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", (int)k.pid);
+	assert_int_equal(statvfs(exe, &fs), 0);
+	assert_true(fs.f_flag & ST_RDONLY);
 	/* mounting while it runs */
 	char data[256];
 	snprintf(data, sizeof(data), "%s", path("data"));
