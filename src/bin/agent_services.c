@@ -26,32 +26,17 @@ host_port(struct arena *mem, const char *host, int64_t port)
 	return arena_strdup(mem, buf_str(&b));
 }
 
-/* Can anything listen on IPv6 here? */
-static bool
-has_ipv6(void)
-{
-	struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
-	autofd int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	return fd >= 0 && bind(fd, (struct sockaddr *)&any, sizeof(any)) == 0;
-}
-
 static int
 open_ingress(struct agent_services *s, struct loop *l, const struct agent_config *c,
     struct server *server, struct arena *mem, struct err *e)
 {
 	const struct agent_ingress *g = c->ingress;
-	const char *listen[3] = { NULL }, *address = g->address;
+	/* the loopback unless told otherwise, as every other listener */
+	const char *address = g->address != NULL && *g->address != '\0' ? g->address : c->bind_addr;
+	const char *listen[2] = { host_port(mem, address, g->port), NULL };
 
 	if (!g->enabled)
 		return 0;
-	if (address != NULL && *address != '\0')
-		listen[0] = host_port(mem, address, g->port);
-	else {
-		listen[0] = arena_printf(mem, ":%" PRId64, g->port);
-		if (has_ipv6())
-			listen[1] = arena_printf(mem, "[::]:%" PRId64, g->port);
-	}
 	s->ingress_dir = arena_printf(mem, "%s/ingress", c->data_dir);
 	struct ingress_config ic = { .haproxy = g->haproxy,
 		.dir = s->ingress_dir,

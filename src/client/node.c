@@ -223,6 +223,8 @@ on_registered(void *ctx, const struct http_result *res)
 	log_info("client.node", "registered node_id=%s", c->id);
 	c->registered = true;
 	answered(c, res);
+	/* While the servers took the node for lost they forgot its services. */
+	services_again(c);
 	sync_start(c);
 }
 

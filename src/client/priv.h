@@ -188,6 +188,7 @@ const struct any *taskenv_any(const struct taskenv *env, const struct any *v, st
 /* services.c */
 void services_up(struct client_alloc *a);   /* all main tasks run: register and probe */
 void services_down(struct client_alloc *a); /* before the tasks are told to stop */
+void services_again(struct client *c);	    /* all that are up are told once more */
 bool services_pass(const struct client_alloc *a);
 bool services_any(const struct client_alloc *a);
 

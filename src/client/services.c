@@ -277,3 +277,16 @@ services_pass(const struct client_alloc *a)
 				return false;
 	return true;
 }
+
+void
+services_again(struct client *c)
+{
+	size_t i = 0;
+	void *value;
+
+	while (map_next(&c->allocs, &i, NULL, &value)) {
+		struct client_alloc *a = value;
+		for (size_t k = 0; a->services_up && k < a->n_services; k++)
+			tell(&a->service[k]);
+	}
+}
