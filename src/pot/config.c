@@ -221,7 +221,7 @@ parse_line(struct pot_config *c, struct arena *mem, const char *where, const cha
 		return err_new(e, ERR_INPUT, "text after the value: put quotes around it");
 	const struct row *row = row_of(key, len);
 	if (row == NULL) {
-		strs_add(unknown, arena_printf(mem, "%s: %.*s", where, (int)len, key));
+		list_add(unknown, arena_printf(mem, "%s: %.*s", where, (int)len, key));
 		return 0;
 	}
 	return assign(c, row, arena_strdup(mem, buf_str(&value)), e);

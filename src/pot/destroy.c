@@ -34,7 +34,7 @@ children_of(
 		if (strcmp(all.at[i], name) != 0 &&
 		    pot_spec_load(env, all.at[i], mem, &spec, &ignored) == 0 &&
 		    strcmp(spec->potbase, name) == 0)
-			strs_add(&b, all.at[i]);
+			list_add(&b, all.at[i]);
 	}
 	return 0;
 }
@@ -189,7 +189,7 @@ pot_prune(struct pot_env *env, const struct pot_prune_options *o, struct arena *
 			continue;
 		int rc = o->dry_run ? 1 : prune_one(env, all.at[i], &why);
 		if (rc > 0)
-			strs_add(&b, all.at[i]);
+			list_add(&b, all.at[i]);
 		if (rc < 0 && first.kind == ERR_NONE) {
 			first = why;
 			err_ctx(&first, "prune pot %s", all.at[i]);

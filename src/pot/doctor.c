@@ -70,7 +70,7 @@ visit_dead_run(struct visit *v, const char *name, const struct run *r)
 			return; /* somebody is at it */
 	}
 	if (rc == 0)
-		strs_add(&v->settle, arena_strdup(v->mem, r->id));
+		list_add(&v->settle, arena_strdup(v->mem, r->id));
 	finding(
 	    v, arena_printf(v->mem, "run %s of pot %s", r->id, name), "its keeper is gone", rc, &e);
 }
@@ -90,7 +90,7 @@ visit_runs(struct visit *v, struct err *e)
 		if (run_read(v->env, names.at[i], &r, &why) < 0) {
 			if (why.kind == ERR_ABSENT)
 				continue;
-			strs_add(&unsure, names.at[i]);
+			list_add(&unsure, names.at[i]);
 			int rc = -1;
 			if (v->mend) {
 				autofd int lock = run_lock(v, names.at[i], &why);
@@ -99,7 +99,7 @@ visit_runs(struct visit *v, struct err *e)
 			finding(v, arena_printf(v->mem, "run record of %s", names.at[i]),
 			    "it cannot be read", rc, &why);
 		} else if (in_use(v, &r)) {
-			strs_add(&live, arena_strdup(v->mem, r.id));
+			list_add(&live, arena_strdup(v->mem, r.id));
 		} else {
 			visit_dead_run(v, names.at[i], &r);
 		}
@@ -138,8 +138,8 @@ visit_intents(struct visit *v, enum intent_kind kind, struct err *e)
 static bool
 owned(const struct visit *v, const char *id, const char *name)
 {
-	return strs_has(&v->live, id) || strs_has(&v->settled, id) ||
-	       (name != NULL && strs_has(&v->unsure, name));
+	return list_has(&v->live, id) || list_has(&v->settled, id) ||
+	       (name != NULL && list_has(&v->unsure, name));
 }
 
 static void

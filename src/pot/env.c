@@ -122,7 +122,7 @@ remove_tree(const char *path, struct err *e)
 }
 
 void
-strs_add(struct strs_builder *b, char *s)
+list_add(struct strs_builder *b, char *s)
 {
 	struct pot_strs *out = b->out;
 
@@ -145,14 +145,14 @@ compare(const void *a, const void *b)
 }
 
 void
-strs_sort(struct pot_strs *l)
+list_sort(struct pot_strs *l)
 {
 	if (l->n > 1)
 		qsort(l->at, l->n, sizeof(*l->at), compare);
 }
 
 bool
-strs_has(const struct pot_strs *l, const char *s)
+list_has(const struct pot_strs *l, const char *s)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (strcmp(l->at[i], s) == 0)

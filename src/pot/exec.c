@@ -37,9 +37,9 @@ pot_enter(struct pot_env *env, const char *name, const struct pot_exec_options *
 		return err_new(
 		    e, ERR_ABSENT, "pot %s is not running; 'pot start %s' starts it", name, name);
 	for (size_t i = 0; o->pot_env && i < spec->env.n; i++)
-		strs_add(&b, spec->env.at[i]);
+		list_add(&b, spec->env.at[i]);
 	for (size_t i = 0; o->env != NULL && o->env[i] != NULL; i++)
-		strs_add(&b, arena_strdup(&mem, o->env[i]));
+		list_add(&b, arena_strdup(&mem, o->env[i]));
 	in.program = arena_printf(&mem, "%s/pot-keeper", env->libexec);
 	in.pid = r.init;
 	in.start = r.init_start;

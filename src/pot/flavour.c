@@ -75,7 +75,7 @@ option(const struct recipe *r, const char *opt, size_t from, size_t *at)
 static bool
 flag(const struct recipe *r, const char *opt)
 {
-	return strs_has(&r->words, opt);
+	return list_has(&r->words, opt);
 }
 
 static const char *const *
@@ -87,7 +87,7 @@ all_of(const struct recipe *r, const char *opt)
 	size_t at = 0;
 
 	while ((value = option(r, opt, at, &at)) != NULL)
-		strs_add(&b, arena_strdup(r->mem, value));
+		list_add(&b, arena_strdup(r->mem, value));
 	return (const char *const *)list.at;
 }
 

@@ -35,10 +35,10 @@ hook_run(struct pot_env *env, const struct pot_spec *spec, const char *hook,
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_strs vars = { 0 };
 	struct strs_builder b = STRS_BUILDER(&vars, &mem);
-	strs_add(&b, arena_strdup(&mem,
+	list_add(&b, arena_strdup(&mem,
 			 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
 	for (size_t i = 0; environ_ != NULL && i < environ_->n; i++)
-		strs_add(&b, environ_->at[i]);
+		list_add(&b, environ_->at[i]);
 	char *argv[] = { path, NULL };
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);

@@ -116,9 +116,9 @@ intent_list(struct pot_env *env, enum intent_kind kind, struct arena *mem, struc
 	while ((d = readdir(dir)) != NULL) {
 		bool base = str_starts(d->d_name, "base:");
 		if (d->d_name[0] != '.' && base == (kind == INTENT_BASE))
-			strs_add(&names, arena_strdup(mem, d->d_name + (base ? 5 : 0)));
+			list_add(&names, arena_strdup(mem, d->d_name + (base ? 5 : 0)));
 	}
 	closedir(dir);
-	strs_sort(out);
+	list_sort(out);
 	return 0;
 }

@@ -19,7 +19,7 @@ env_put(struct strs_builder *b, char *assignment)
 			b->out->at[i] = assignment;
 			return;
 		}
-	strs_add(b, assignment);
+	list_add(b, assignment);
 }
 
 static void

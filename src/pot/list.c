@@ -91,10 +91,10 @@ names_in(const char *path, bool directories, struct arena *mem, struct pot_strs 
 		if (d->d_type == DT_UNKNOWN && fstatat(dirfd(dir), d->d_name, &st, 0) == 0)
 			is_dir = S_ISDIR(st.st_mode);
 		if (is_dir == directories)
-			strs_add(&b, arena_strdup(mem, d->d_name));
+			list_add(&b, arena_strdup(mem, d->d_name));
 	}
 	closedir(dir);
-	strs_sort(out);
+	list_sort(out);
 	return 0;
 }
 
@@ -108,7 +108,7 @@ without_intents(struct pot_env *env, enum intent_kind kind, struct arena *mem,
 	if (intent_list(env, kind, mem, &pending, e) < 0)
 		return -1;
 	for (size_t i = 0; i < names->n; i++)
-		if (!strs_has(&pending, names->at[i]))
+		if (!list_has(&pending, names->at[i]))
 			names->at[n++] = names->at[i];
 	names->n = n;
 	if (names->at != NULL)
@@ -130,10 +130,10 @@ flavour_names(struct pot_env *env, struct arena *mem, struct pot_strs *out, stru
 	for (size_t i = 0; i < files.n; i++) {
 		if (str_ends(files.at[i], ".sh"))
 			files.at[i][strlen(files.at[i]) - 3] = '\0';
-		if (!strs_has(out, files.at[i]))
-			strs_add(&b, files.at[i]);
+		if (!list_has(out, files.at[i]))
+			list_add(&b, files.at[i]);
 	}
-	strs_sort(out);
+	list_sort(out);
 	return 0;
 }
 
@@ -201,15 +201,15 @@ pot_self_env(struct pot_env *env, const struct pot_spec *spec, const struct pot_
 	(void)env;
 	(void)e;
 	*out = (struct pot_strs){ 0 };
-	strs_add(&b, arena_printf(mem, "_POT_NAME=%s", spec->name));
+	list_add(&b, arena_printf(mem, "_POT_NAME=%s", spec->name));
 	if (*spec->ip != '\0')
-		strs_add(&b, arena_printf(mem, "_POT_IP=%s", spec->ip));
+		list_add(&b, arena_printf(mem, "_POT_IP=%s", spec->ip));
 	if (*spec->ip6 != '\0')
-		strs_add(&b, arena_printf(mem, "_POT_IP6=%s", spec->ip6));
+		list_add(&b, arena_printf(mem, "_POT_IP6=%s", spec->ip6));
 	if (*spec->bridge != '\0')
-		strs_add(&b, arena_printf(mem, "_POT_BRIDGE=%s", spec->bridge));
+		list_add(&b, arena_printf(mem, "_POT_BRIDGE=%s", spec->bridge));
 	if (state->init_pid != 0)
-		strs_add(&b, arena_printf(mem, "_POT_JID=%d", (int)state->init_pid));
+		list_add(&b, arena_printf(mem, "_POT_JID=%d", (int)state->init_pid));
 	return 0;
 }
 
@@ -233,14 +233,14 @@ pot_info(
 	out->mounts = mounts.at;
 	out->n_mounts = mounts.n;
 	out->path = arena_printf(mem, "%s/jails/%s/m", env->conf.fs_root, name);
-	strs_add(&datasets, arena_strdup(mem, ds_pot(dataset, name)));
-	strs_add(&datasets, arena_strdup(mem, ds_root(dataset, name)));
+	list_add(&datasets, arena_strdup(mem, ds_pot(dataset, name)));
+	list_add(&datasets, arena_strdup(mem, ds_root(dataset, name)));
 	if (env->host->dataset->snapshots(env->host, dataset, &snaps, e) < 0)
 		return e->kind == ERR_ABSENT
 			   ? err_new(e, ERR_CORRUPT, "pot %s has no root dataset", name)
 			   : -1;
 	for (size_t i = 0; i < snaps.n; i++)
-		strs_add(&snapshots, arena_strdup(mem, snaps.at[i]));
+		list_add(&snapshots, arena_strdup(mem, snaps.at[i]));
 	return 0;
 }
 

@@ -35,9 +35,9 @@ struct strs_builder {
 	size_t cap;
 	struct arena *mem;
 };
-void strs_add(struct strs_builder *, char *string_of_the_arena);
-void strs_sort(struct pot_strs *);
-bool strs_has(const struct pot_strs *, const char *);
+void list_add(struct strs_builder *, char *string_of_the_arena);
+void list_sort(struct pot_strs *);
+bool list_has(const struct pot_strs *, const char *);
 #define STRS_BUILDER(o, m)                                                                         \
 	{                                                                                          \
 		.out = (o), .cap = 0, .mem = (m)                                                   \

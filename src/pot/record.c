@@ -332,8 +332,8 @@ run_names(struct pot_env *env, struct arena *mem, struct pot_strs *out, struct e
 		return errno == ENOENT ? 0 : err_sys(e, "read %s", path);
 	while ((d = readdir(dir)) != NULL)
 		if (d->d_name[0] != '.')
-			strs_add(&names, arena_strdup(mem, d->d_name));
+			list_add(&names, arena_strdup(mem, d->d_name));
 	closedir(dir);
-	strs_sort(out);
+	list_sort(out);
 	return 0;
 }

@@ -121,7 +121,7 @@ runner_describe(struct runner_child *c, const struct run *r, struct runner_run *
 	if (!str_starts(r->name, RUN_RAW_PREFIX))
 		(void)pot_spec_load(c->config->env, r->name, &c->mem, &spec, &ignored);
 	for (size_t i = 0; i < r->n_ports; i++)
-		strs_add(&b, arena_printf(&c->mem, "%s:%u:%u", r->ports[i].udp ? "udp" : "tcp",
+		list_add(&b, arena_printf(&c->mem, "%s:%u:%u", r->ports[i].udp ? "udp" : "tcp",
 				 r->ports[i].pot_port, r->ports[i].host_port));
 	*out = (struct runner_run){ .pot = arena_strdup(&c->mem, r->name),
 		.run_id = arena_strdup(&c->mem, r->id),

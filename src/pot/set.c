@@ -290,7 +290,7 @@ pot_add_dep(struct pot_env *env, const char *name, const char *needs, struct err
 	    edit_begin(&x, env, name, "add-dep", e) < 0 ||
 	    pot_spec_load(env, name, &mem, &spec, e) < 0)
 		return -1;
-	if (strs_has(&spec->depend, needs))
+	if (list_has(&spec->depend, needs))
 		return 0;
 	conf_add(&x.conf, "pot.depend", needs);
 	return edit_end(&x, e);

@@ -248,7 +248,7 @@ static int
 read_depend(struct reader *r, const char *key, const char *value)
 {
 	(void)key;
-	strs_add(&r->depend, squeezed(r, value));
+	list_add(&r->depend, squeezed(r, value));
 	return 0;
 }
 
@@ -269,7 +269,7 @@ read_env(struct reader *r, const char *key, const char *value)
 	*to = '\0';
 	if (strchr(out, '=') == NULL || out[0] == '=')
 		return bad(r, key, value);
-	strs_add(&r->env, out);
+	list_add(&r->env, out);
 	return 0;
 }
 
@@ -277,7 +277,7 @@ static int
 read_hosts(struct reader *r, const char *key, const char *value)
 {
 	(void)key;
-	strs_add(&r->hosts, arena_strdup(r->mem, value));
+	list_add(&r->hosts, arena_strdup(r->mem, value));
 	return 0;
 }
 
@@ -415,7 +415,7 @@ read_arg(struct reader *r, const char *value)
 		}
 	}
 	*to = '\0';
-	strs_add(&r->argv, out);
+	list_add(&r->argv, out);
 }
 
 static int

@@ -76,7 +76,7 @@ words_split(
 			continue;
 		}
 		if (s.in_word)
-			strs_add(&words, arena_strdup(mem, buf_str(&s.word)));
+			list_add(&words, arena_strdup(mem, buf_str(&s.word)));
 		buf_reset(&s.word);
 		s.in_word = false;
 		if (*s.p == '\0')
