@@ -427,8 +427,11 @@ start(struct agent *a, struct err *e)
 	if (lock_data_dir(a, e) < 0 || start_server(a, e) < 0 || make_client(a, e) < 0)
 		return -1;
 	make_api(a);
+	const struct client_api *n = a->client != NULL ? client_api(a->client) : NULL;
+	struct agent_self self = { .node_id = n != NULL ? n->node_id(n->self) : NULL,
+		.address = advertised(a) };
 	if (listen_http(a, e) < 0 ||
-	    agent_services_open(a->loop, a->c, a->server, &a->mem, &a->services, e) < 0)
+	    agent_services_open(a->loop, a->c, a->server, &self, &a->mem, &a->services, e) < 0)
 		return -1;
 	if (a->client != NULL)
 		client_start(a->client);

@@ -1,5 +1,6 @@
 #include "agent_root.h"
 
+#include "agent_bridge.h"
 #include "base/str.h"
 #include "platform/facts.h"
 #include "pot/runner_proto.h"
@@ -119,6 +120,8 @@ agent_root_exec(struct agent_config *c, int argc, char **argv, struct arena *a, 
 		args[n++] = "-data-dir";
 		args[n++] = c->data_dir;
 	}
+	if (c->server->enabled && c->catalog->enabled && c->catalog->bridge_dns)
+		agent_bridge_open();
 	execv(args[0], (char **)args);
 	return err_sys(e, "start %s", args[0]);
 }

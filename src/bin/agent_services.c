@@ -1,6 +1,9 @@
 #include "agent_services.h"
 
+#include "agent_bridge.h"
 #include "base/str.h"
+#include "catalog/catalog.h"
+#include "health/health.h"
 #include "ingress/ingress.h"
 #include "io/url.h"
 
@@ -13,6 +16,9 @@
 enum { STOP_MS = 3000 };
 
 struct agent_services {
+	struct loop *loop;
+	struct server *server;
+	struct catalog *catalog;
 	struct ingress *ingress;
 	const char *ingress_dir;
 };
@@ -54,15 +60,149 @@ open_ingress(struct agent_services *s, struct loop *l, const struct agent_config
 	return 0;
 }
 
+/* Catalog ---------------------------------------------------------------------------------------
+ */
+
+struct change {
+	catalog_done *done;
+	void *arg;
+};
+
+static void
+changed(void *ctx, const struct server_result *r, const struct err *e)
+{
+	struct change *ch = ctx;
+
+	ch->done(ch->arg, r != NULL ? r->index : 0, e);
+	free(ch);
+}
+
+static int
+propose(void *ctx, const struct command *c, catalog_done *done, void *arg, struct err *e)
+{
+	struct agent_services *s = ctx;
+	struct change *ch = xcalloc(1, sizeof(*ch));
+
+	*ch = (struct change){ done, arg };
+	if (server_catalog(s->server, c, changed, ch, e) == 0)
+		return 0;
+	free(ch);
+	return -1;
+}
+
+struct probe {
+	struct health_probe *health;
+	catalog_probe_cb *cb;
+	void *arg;
+};
+
+static void
+probed(void *arg, struct health_probe *health, enum health_status status, const char *output)
+{
+	struct probe *p = arg;
+
+	(void)health;
+	p->cb(p->arg, health_status_name(status), output);
+}
+
+static int
+probe_target(const struct catalog_probe *from, struct health_spec *spec, struct arena *a, struct err *e)
+{
+	struct url u;
+	char *host;
+	uint16_t port;
+
+	if (str_eq(from->type, "tcp")) {
+		if (url_host_port(from->target, 0, a, &host, &port, e) < 0)
+			return -1;
+		spec->address = host;
+		spec->port = port;
+	} else {
+		if (url_parse(from->target, a, &u, e) < 0)
+			return -1;
+		spec->address = u.host;
+		spec->port = u.port;
+		spec->protocol = u.scheme;
+		spec->path = arena_printf(a, "%s%s%s", u.path, *u.query != '\0' ? "?" : "", u.query);
+	}
+	if (str_eq(spec->address, "localhost"))
+		spec->address = "127.0.0.1";
+	return 0;
+}
+
+static void *
+probe_start(void *ctx, const struct catalog_probe *from, catalog_probe_cb *cb, void *arg, struct err *e)
+{
+	struct agent_services *s = ctx;
+	autoarena struct arena a = ARENA_INIT;
+	struct health_spec spec = { .type = from->type, .interval_ns = from->interval_ns,
+		.timeout_ns = from->timeout_ns };
+
+	if (probe_target(from, &spec, &a, e) < 0)
+		return NULL;
+	(void)health_status_named(from->status, &spec.initial);
+	struct probe *p = xcalloc(1, sizeof(*p));
+	*p = (struct probe){ NULL, cb, arg };
+	p->health = health_start(s->loop, &spec, probed, p, e);
+	if (p->health != NULL)
+		return p;
+	free(p);
+	return NULL;
+}
+
+static void
+probe_stop(void *ctx, void *probe)
+{
+	struct probe *p = probe;
+
+	(void)ctx;
+	health_stop(p->health);
+	free(p);
+}
+
+static int
+open_catalog(struct agent_services *s, const struct agent_config *c, const struct agent_self *self,
+    struct arena *mem, struct err *e)
+{
+	const struct agent_catalog *g = c->catalog;
+	const char *address = g->address != NULL && *g->address != '\0' ? g->address : c->bind_addr;
+	struct catalog_listen dns[4] = { { .address = address, .port = (uint16_t)g->dns_port, .udp_fd = -1,
+	    .tcp_fd = -1 } };
+	struct catalog_own own[] = { { "nomad", "http", (uint16_t)c->ports->http },
+		{ "nomad-client", "http", (uint16_t)c->ports->http } };
+	struct catalog_hooks hooks = { s, propose, probe_start, probe_stop };
+	char *host = NULL;
+	uint16_t port;
+
+	size_t passed = agent_bridge_listeners(dns + 1, NELEM(dns) - 1);
+	if (!g->enabled)
+		return 0; /* what was passed stays open, unread */
+	if (url_host_port(self->address, 0, mem, &host, &port, e) < 0)
+		return -1;
+	struct catalog_config cc = { .datacenter = c->datacenter,
+		.node_name = c->name,
+		.node_id = self->node_id,
+		.address = host,
+		.http_address = address,
+		.http_port = (uint16_t)g->http_port,
+		.dns = dns,
+		.n_dns = 1 + (g->bridge_dns ? passed : 0),
+		.own = own,
+		.n_own = self->node_id != NULL ? 2 : 1 };
+	return catalog_new(s->loop, server_state(s->server), &cc, &hooks, &s->catalog, e);
+}
+
 int
 agent_services_open(struct loop *l, const struct agent_config *c, struct server *server,
-    struct arena *mem, struct agent_services **out, struct err *e)
+    const struct agent_self *self, struct arena *mem, struct agent_services **out, struct err *e)
 {
 	*out = NULL;
 	if (server == NULL)
 		return 0;
 	struct agent_services *s = xcalloc(1, sizeof(*s));
-	if (open_ingress(s, l, c, server, mem, e) < 0) {
+	s->loop = l;
+	s->server = server;
+	if (open_catalog(s, c, self, mem, e) < 0 || open_ingress(s, l, c, server, mem, e) < 0) {
 		agent_services_close(s, false);
 		return -1;
 	}
@@ -77,6 +217,7 @@ agent_services_close(struct agent_services *s, bool stop)
 
 	if (s == NULL)
 		return;
+	catalog_free(s->catalog);
 	ingress_free(s->ingress);
 	if (stop && s->ingress_dir != NULL && ingress_stop(s->ingress_dir, STOP_MS, &e) < 0)
 		log_warn("agent", "%s", e.text);

@@ -11,9 +11,14 @@
 
 struct agent_services;
 
+struct agent_self {
+	const char *node_id; /* NULL: no node here */
+	const char *address; /* "host:port" at which others reach our API */
+};
+
 /* server NULL: nothing is opened, *out is NULL. c and mem outlive the result. */
 int agent_services_open(struct loop *l, const struct agent_config *c, struct server *server,
-    struct arena *mem, struct agent_services **out, struct err *e);
+    const struct agent_self *self, struct arena *mem, struct agent_services **out, struct err *e);
 /* stop: the proxy ends too; else it goes on for the next agent. NULL is fine. */
 void agent_services_close(struct agent_services *s, bool stop);
 
