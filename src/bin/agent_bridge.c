@@ -32,8 +32,10 @@ open_one(const char *address, int type, struct err *e)
 		return err_sys(e, "make a socket");
 	if (bind_ahead(fd, family, e) < 0)
 		return -1;
-	if ((type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0) ||
-	    bind(fd, is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, is6 ? sizeof(v6) : sizeof(v4)) < 0 ||
+	if ((type == SOCK_STREAM &&
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0) ||
+	    bind(fd, is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
+		is6 ? sizeof(v6) : sizeof(v4)) < 0 ||
 	    (type == SOCK_STREAM && listen(fd, BACKLOG) < 0))
 		return err_sys(e, "listen on %s port %d", address, DNS_PORT);
 	return take_fd(&fd);
@@ -89,8 +91,11 @@ agent_bridge_listeners(struct catalog_listen *out, size_t most)
 		int tcp = *after == ':' ? (int)strtol(after + 1, &after, 10) : -1;
 		if (*after != ':' || udp < 3 || tcp < 3)
 			break;
-		out[n++] = (struct catalog_listen){ .address = after + 1, .port = DNS_PORT, .udp_fd = udp,
-			.tcp_fd = tcp, .recurse = true };
+		out[n++] = (struct catalog_listen){ .address = after + 1,
+			.port = DNS_PORT,
+			.udp_fd = udp,
+			.tcp_fd = tcp,
+			.recurse = true };
 		text = strchr(after, ',');
 		text += text != NULL;
 	}

@@ -1,6 +1,7 @@
 /*
- * agent_bridge.h: DNS on port 53 of the pots' bridge. The sockets are opened while the agent is still
- * root, before the bridge need be there, and are passed on: the monitor keeps them for every agent.
+ * agent_bridge.h: DNS on port 53 of the pots' bridge. The sockets are opened while the agent is
+ * still root, before the bridge need be there, and are passed on: the monitor keeps them for every
+ * agent.
  */
 #ifndef BIN_AGENT_BRIDGE_H
 #define BIN_AGENT_BRIDGE_H

@@ -106,7 +106,8 @@ probed(void *arg, struct health_probe *health, enum health_status status, const 
 }
 
 static int
-probe_target(const struct catalog_probe *from, struct health_spec *spec, struct arena *a, struct err *e)
+probe_target(
+    const struct catalog_probe *from, struct health_spec *spec, struct arena *a, struct err *e)
 {
 	struct url u;
 	char *host;
@@ -123,7 +124,8 @@ probe_target(const struct catalog_probe *from, struct health_spec *spec, struct 
 		spec->address = u.host;
 		spec->port = u.port;
 		spec->protocol = u.scheme;
-		spec->path = arena_printf(a, "%s%s%s", u.path, *u.query != '\0' ? "?" : "", u.query);
+		spec->path =
+		    arena_printf(a, "%s%s%s", u.path, *u.query != '\0' ? "?" : "", u.query);
 	}
 	if (str_eq(spec->address, "localhost"))
 		spec->address = "127.0.0.1";
@@ -131,12 +133,14 @@ probe_target(const struct catalog_probe *from, struct health_spec *spec, struct 
 }
 
 static void *
-probe_start(void *ctx, const struct catalog_probe *from, catalog_probe_cb *cb, void *arg, struct err *e)
+probe_start(
+    void *ctx, const struct catalog_probe *from, catalog_probe_cb *cb, void *arg, struct err *e)
 {
 	struct agent_services *s = ctx;
 	autoarena struct arena a = ARENA_INIT;
-	struct health_spec spec = { .type = from->type, .interval_ns = from->interval_ns,
-		.timeout_ns = from->timeout_ns };
+	struct health_spec spec = {
+		.type = from->type, .interval_ns = from->interval_ns, .timeout_ns = from->timeout_ns
+	};
 
 	if (probe_target(from, &spec, &a, e) < 0)
 		return NULL;
@@ -166,8 +170,9 @@ open_catalog(struct agent_services *s, const struct agent_config *c, const struc
 {
 	const struct agent_catalog *g = c->catalog;
 	const char *address = g->address != NULL && *g->address != '\0' ? g->address : c->bind_addr;
-	struct catalog_listen dns[4] = { { .address = address, .port = (uint16_t)g->dns_port, .udp_fd = -1,
-	    .tcp_fd = -1 } };
+	struct catalog_listen dns[4] = {
+		{ .address = address, .port = (uint16_t)g->dns_port, .udp_fd = -1, .tcp_fd = -1 }
+	};
 	struct catalog_own own[] = { { "nomad", "http", (uint16_t)c->ports->http },
 		{ "nomad-client", "http", (uint16_t)c->ports->http } };
 	struct catalog_hooks hooks = { s, propose, probe_start, probe_stop };

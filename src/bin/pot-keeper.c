@@ -1,7 +1,7 @@
 /*
  * pot-keeper: stays with one running pot: passes or turns over its output, notes how it ended,
- * tears the run down. With --enter it runs a further command in a pot and is gone. Started by libpot with a
- * socket as descriptor 3; not for use by hand.
+ * tears the run down. With --enter it runs a further command in a pot and is gone. Started by
+ * libpot with a socket as descriptor 3; not for use by hand.
  */
 #include "platform/isolate.h"
 #include "supervise/keep.h"

@@ -12,7 +12,6 @@
 
 enum { META_MAX = 64 };
 
-
 static void
 registered(void *arg, uint64_t index, const struct err *e)
 {
@@ -55,7 +54,7 @@ member(json_t *object, const char *name)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach(object, key, v)
+	json_object_foreach (object, key, v)
 		if (same_member(key, name))
 			return v;
 	return NULL;
@@ -79,7 +78,7 @@ duration_of(json_t *object, const char *name, int64_t *ns, struct err *e)
 	if (json_is_integer(v))
 		*ns = json_integer_value(v);
 	else if (json_is_string(v) && *json_string_value(v) != '\0' &&
-	    !duration_parse(json_string_value(v), ns))
+		 !duration_parse(json_string_value(v), ns))
 		return err_new(e, ERR_INPUT, "Invalid check: %s \"%.60s\" is not a duration", name,
 		    json_string_value(v));
 	return 0;
@@ -90,7 +89,8 @@ refuse_silently_lost(json_t *v, const char *const *names, const char *id)
 {
 	for (; *names != NULL; names++) {
 		json_t *m = member(v, *names);
-		if (m != NULL && !json_is_null(m) && !(json_is_string(m) && *json_string_value(m) == '\0'))
+		if (m != NULL && !json_is_null(m) &&
+		    !(json_is_string(m) && *json_string_value(m) == '\0'))
 			log_warn("catalog", "registration of %s: %s has no effect", id, *names);
 	}
 }
@@ -101,14 +101,14 @@ static int
 check_kind(json_t *v, struct check_state *k, struct err *e)
 {
 	static const char *const kinds[] = { "HTTP", "TCP", "TTL" };
-	static const char *const others[] = { "UDP", "GRPC", "Args", "Script", "DockerContainerID", "AliasNode",
-		"AliasService" };
+	static const char *const others[] = { "UDP", "GRPC", "Args", "Script", "DockerContainerID",
+		"AliasNode", "AliasService" };
 
 	for (size_t i = 0; i < NELEM(others); i++)
 		if (member(v, others[i]) != NULL && !json_is_null(member(v, others[i])) &&
 		    *text_of(v, others[i]) != '\0')
-			return err_new(e, ERR_UNSUPPORTED, "Invalid check: %s is not supported, use HTTP, TCP or TTL",
-			    others[i]);
+			return err_new(e, ERR_UNSUPPORTED,
+			    "Invalid check: %s is not supported, use HTTP, TCP or TTL", others[i]);
 	for (size_t i = 0; i < NELEM(kinds); i++)
 		if (*text_of(v, kinds[i]) != '\0') {
 			k->type = i == 0 ? "http" : i == 1 ? "tcp" : "ttl";
@@ -122,13 +122,15 @@ static int
 read_check(struct catalog *c, json_t *v, const char *service_id, const char *service, size_t number,
     struct arena *a, struct check_state *k, struct err *e)
 {
-	static const char *const lost[] = { "DeregisterCriticalServiceAfter", "SuccessBeforePassing",
-		"FailuresBeforeCritical", "Header", "Body", "Method", "TLSServerName", NULL };
+	static const char *const lost[] = { "DeregisterCriticalServiceAfter",
+		"SuccessBeforePassing", "FailuresBeforeCritical", "Header", "Body", "Method",
+		"TLSServerName", NULL };
 
 	if (!json_is_object(v))
 		return err_new(e, ERR_INPUT, "Invalid check: not an object");
 	*k = (struct check_state){ .status = "critical", .output = "" };
-	const char *id = text_of(v, "CheckID"), *name = text_of(v, "Name"), *status = text_of(v, "Status");
+	const char *id = text_of(v, "CheckID"), *name = text_of(v, "Name"),
+		   *status = text_of(v, "Status");
 	if (*id == '\0')
 		id = text_of(v, "ID");
 	if (*id != '\0')
@@ -138,7 +140,8 @@ read_check(struct catalog *c, json_t *v, const char *service_id, const char *ser
 					  : arena_printf(a, "service:%s:%zu", service_id, number);
 	k->name = *name != '\0' ? name : arena_printf(a, "Service '%s' check", service);
 	if (*status != '\0') {
-		if (!str_eq(status, "passing") && !str_eq(status, "warning") && !str_eq(status, "critical"))
+		if (!str_eq(status, "passing") && !str_eq(status, "warning") &&
+		    !str_eq(status, "critical"))
 			return err_new(e, ERR_INPUT, "Invalid check status: '%.60s'", status);
 		k->status = status;
 	}
@@ -148,14 +151,16 @@ read_check(struct catalog *c, json_t *v, const char *service_id, const char *ser
 		if (duration_of(v, "TTL", &k->interval, e) < 0)
 			return -1;
 	} else if (duration_of(v, "Interval", &k->interval, e) < 0 ||
-	    duration_of(v, "Timeout", &k->timeout, e) < 0)
+		   duration_of(v, "Timeout", &k->timeout, e) < 0)
 		return -1;
 	if (k->interval <= 0)
-		return err_new(e, ERR_INPUT, "Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks");
+		return err_new(e, ERR_INPUT,
+		    "Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks");
 	if (k->interval < NS_PER_SEC && !str_eq(k->type, "ttl"))
 		k->interval = NS_PER_SEC;
 	if (k->target != NULL && c->hooks.probe_start == NULL)
-		return err_new(e, ERR_UNSUPPORTED, "Invalid check: only TTL checks are supported here");
+		return err_new(
+		    e, ERR_UNSUPPORTED, "Invalid check: only TTL checks are supported here");
 	refuse_silently_lost(v, lost, k->check_id);
 	return 0;
 }
@@ -189,16 +194,19 @@ read_lists(json_t *v, struct service_row *row, struct arena *a, struct err *e)
 	for (size_t i = 0; i < json_array_size(tags); i++) {
 		json_t *tag = json_array_get(tags, i);
 		if (!json_is_string(tag))
-			return err_new(e, ERR_INPUT, "Invalid service: Tags must be a list of strings");
+			return err_new(
+			    e, ERR_INPUT, "Invalid service: Tags must be a list of strings");
 		strs_add(&row->tags, a, json_string_value(tag));
 	}
 	if (json_object_size(meta) > META_MAX)
 		return err_new(e, ERR_INPUT,
-		    "Invalid Service Meta: Node metadata cannot contain more than %d key/value pairs", META_MAX);
-	json_object_foreach(meta, key, value)
-	{
+		    "Invalid Service Meta: Node metadata cannot contain more than %d key/value "
+		    "pairs",
+		    META_MAX);
+	json_object_foreach (meta, key, value) {
 		if (!json_is_string(value))
-			return err_new(e, ERR_INPUT, "Invalid Service Meta: %.100s is not a string", key);
+			return err_new(
+			    e, ERR_INPUT, "Invalid Service Meta: %.100s is not a string", key);
 		strmap_set(&row->meta, a, key, json_string_value(value));
 	}
 	return 0;
@@ -207,14 +215,17 @@ read_lists(json_t *v, struct service_row *row, struct arena *a, struct err *e)
 static int
 read_service(struct catalog *c, json_t *v, struct service_row *row, struct arena *a, struct err *e)
 {
-	static const char *const lost[] = { "EnableTagOverride", "Kind", "Proxy", "Connect", "Weights",
-		"TaggedAddresses", NULL };
+	static const char *const lost[] = { "EnableTagOverride", "Kind", "Proxy", "Connect",
+		"Weights", "TaggedAddresses", NULL };
 	json_t *port = member(v, "Port");
 
 	if (!json_is_object(v))
 		return err_new(e, ERR_INPUT, "Request decode failed: not an object");
-	*row = (struct service_row){ .service_name = text_of(v, "Name"), .id = text_of(v, "ID"),
-		.namespace = "default", .address = text_of(v, "Address"), .node_name = c->node_name,
+	*row = (struct service_row){ .service_name = text_of(v, "Name"),
+		.id = text_of(v, "ID"),
+		.namespace = "default",
+		.address = text_of(v, "Address"),
+		.node_name = c->node_name,
 		.datacenter = c->datacenter };
 	if (*row->service_name == '\0')
 		row->service_name = text_of(v, "Service");
@@ -230,8 +241,8 @@ read_service(struct catalog *c, json_t *v, struct service_row *row, struct arena
 		row->address = c->address; /* of the agent, as everybody would fill in */
 	const struct service_row *old = state_service(c->state, row->id);
 	if (old != NULL && old->alloc_id != NULL && *old->alloc_id != '\0')
-		return err_new(e, ERR_INPUT, "service ID %s belongs to an allocation of job \"%s\"", row->id,
-		    old->job_id);
+		return err_new(e, ERR_INPUT, "service ID %s belongs to an allocation of job \"%s\"",
+		    row->id, old->job_id);
 	if (read_lists(v, row, a, e) < 0 || read_checks(c, v, row, a, e) < 0)
 		return -1;
 	refuse_silently_lost(v, lost, row->id);
@@ -270,7 +281,8 @@ by_hand(struct http_req *r, const struct service_row *row, const char *what, con
 		return NULL;
 	}
 	if (row->alloc_id != NULL && *row->alloc_id != '\0') {
-		http_reply_text(r, 400, "%s ID %.200s belongs to an allocation: stop its job", what, id);
+		http_reply_text(
+		    r, 400, "%s ID %.200s belongs to an allocation: stop its job", what, id);
 		return NULL;
 	}
 	return row;
@@ -313,7 +325,8 @@ agent_register_check(struct catalog *c, struct http_req *r)
 		http_reply_text(r, 400, "Checks of a node are not supported: name a ServiceID");
 		return;
 	}
-	const struct service_row *has = by_hand(r, state_service(c->state, service), "service", service);
+	const struct service_row *has =
+	    by_hand(r, state_service(c->state, service), "service", service);
 	if (has == NULL)
 		return;
 	const char *name = text_of(v, "Name");
@@ -358,8 +371,8 @@ agent_deregister_check(struct catalog *c, struct http_req *r, const char *id)
 }
 
 void
-agent_update_check(struct catalog *c, struct http_req *r, const char *id, const char *status,
-    const char *note)
+agent_update_check(
+    struct catalog *c, struct http_req *r, const char *id, const char *status, const char *note)
 {
 	const struct check_state *k = NULL;
 	const struct service_row *row = checks_find(c, id, &k);

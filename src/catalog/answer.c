@@ -10,7 +10,13 @@
 #include <string.h>
 #include <strings.h>
 
-enum { LABELS_MAX = 130, PLAIN_UDP_ANSWERS = 3, SOA_REFRESH = 3600, SOA_RETRY = 600, SOA_EXPIRE = 86400 };
+enum {
+	LABELS_MAX = 130,
+	PLAIN_UDP_ANSWERS = 3,
+	SOA_REFRESH = 3600,
+	SOA_RETRY = 600,
+	SOA_EXPIRE = 86400
+};
 
 struct question {
 	const struct catalog *c;
@@ -33,8 +39,8 @@ limit_of(const struct dns_query *q, bool udp)
 }
 
 void
-dns_answer_code(const struct dns_query *q, bool udp, bool recurse, enum dns_rcode code,
-    struct dns_writer *w)
+dns_answer_code(
+    const struct dns_query *q, bool udp, bool recurse, enum dns_rcode code, struct dns_writer *w)
 {
 	dns_begin(w, q, code, code == DNS_NXDOMAIN, recurse, limit_of(q, udp));
 	dns_end(w, true);
@@ -66,11 +72,12 @@ join(struct question *u, size_t from, size_t to)
 static void
 add_soa(struct question *u, enum dns_section section)
 {
-	struct dns_rr rr = { .name = u->c->domain, .type = DNS_SOA,
+	struct dns_rr rr = { .name = u->c->domain,
+		.type = DNS_SOA,
 		.soa = { arena_printf(&u->mem, "ns.%s", u->c->domain),
 		    arena_printf(&u->mem, "hostmaster.%s", u->c->domain),
-		    (uint32_t)state_table_index(u->c->state, STATE_SERVICES), SOA_REFRESH, SOA_RETRY, SOA_EXPIRE,
-		    0 } };
+		    (uint32_t)state_table_index(u->c->state, STATE_SERVICES), SOA_REFRESH,
+		    SOA_RETRY, SOA_EXPIRE, 0 } };
 
 	dns_add(u->w, section, &rr);
 }
@@ -116,14 +123,17 @@ node_label(struct question *u, const char *node)
 	char *out = arena_strdup(&u->mem, node);
 
 	for (char *p = out; *p != '\0'; p++)
-		*p = isalnum((unsigned char)*p) || *p == '-' || *p == '_' ? (char)tolower((unsigned char)*p) : '-';
+		*p = isalnum((unsigned char)*p) || *p == '-' || *p == '_'
+			 ? (char)tolower((unsigned char)*p)
+			 : '-';
 	return *out != '\0' ? out : "node";
 }
 
 static const char *
 node_name(struct question *u, const char *node)
 {
-	return arena_printf(&u->mem, "%s.node.%s.%s", node_label(u, node), u->c->datacenter, u->c->domain);
+	return arena_printf(
+	    &u->mem, "%s.node.%s.%s", node_label(u, node), u->c->datacenter, u->c->domain);
 }
 
 static const char *
@@ -178,7 +188,9 @@ add_addresses(struct question *u, const struct rows *list)
 		struct dns_rr rr;
 		if (!address_rr(u->q->name, address, &rr)) {
 			/* a host name: whoever asks follows it */
-			rr = (struct dns_rr){ .name = u->q->name, .type = DNS_CNAME, .target = address };
+			rr = (struct dns_rr){
+				.name = u->q->name, .type = DNS_CNAME, .target = address
+			};
 			if (list->n == 1 && dns_add(u->w, DNS_ANSWER, &rr))
 				added++;
 			continue;
@@ -213,7 +225,8 @@ add_srvs(struct question *u, const struct rows *list)
 	for (size_t i = 0; i < list->n && added < u->most; i++) {
 		const struct service_row *row = list->at[i];
 		struct dns_rr address;
-		struct dns_rr rr = { .name = u->q->name, .type = DNS_SRV,
+		struct dns_rr rr = { .name = u->q->name,
+			.type = DNS_SRV,
 			.srv = { 1, 1, (uint16_t)row->port, target_of(u, row, &address) } };
 		autofree char *key = xasprintf("%s %u", rr.srv.target, rr.srv.port);
 		if (map_set(&seen, key, u) != NULL)
@@ -287,8 +300,8 @@ answer_address(struct question *u, const char *address, const struct strmap *met
 	if (address_rr(u->q->name, address, &rr) && wants(u, rr.type))
 		dns_add(u->w, DNS_ANSWER, &rr);
 	for (size_t i = 0; meta != NULL && i < meta->n; i++) {
-		const char *pair = arena_printf(&u->mem, "%s=%s", meta->key[i],
-		    meta->value[i] != NULL ? meta->value[i] : "");
+		const char *pair = arena_printf(
+		    &u->mem, "%s=%s", meta->key[i], meta->value[i] != NULL ? meta->value[i] : "");
 		struct dns_rr txt = { .name = u->q->name, .type = DNS_TXT, .text = pair };
 		if (wants(u, DNS_TXT))
 			dns_add(u->w, DNS_ANSWER, &txt);
@@ -324,7 +337,8 @@ addr_question(struct question *u, size_t rest, bool recurse)
 	const char *hex = rest == 1 ? u->label[0] : "";
 	size_t n = strlen(hex) / 2;
 
-	if ((strlen(hex) != 8 && strlen(hex) != 32) || strspn(hex, "0123456789abcdef") != strlen(hex)) {
+	if ((strlen(hex) != 8 && strlen(hex) != 32) ||
+	    strspn(hex, "0123456789abcdef") != strlen(hex)) {
 		nothing(u, DNS_NXDOMAIN, recurse);
 		return;
 	}
@@ -341,7 +355,8 @@ addr_question(struct question *u, size_t rest, bool recurse)
 static void
 apex_question(struct question *u, bool recurse)
 {
-	struct dns_rr ns = { .name = u->c->domain, .type = DNS_NS,
+	struct dns_rr ns = { .name = u->c->domain,
+		.type = DNS_NS,
 		.target = arena_printf(&u->mem, "ns.%s", u->c->domain) };
 	struct dns_rr address;
 
@@ -406,9 +421,9 @@ domain_labels(const struct question *u)
 		return 0;
 	size_t name = strlen(u->q->name), domain = strlen(u->c->domain);
 	return name >= domain && strcasecmp(u->q->name + name - domain, u->c->domain) == 0 &&
-		(name == domain || u->q->name[name - domain - 1] == '.')
-	    ? n
-	    : 0;
+		       (name == domain || u->q->name[name - domain - 1] == '.')
+		   ? n
+		   : 0;
 }
 
 /* "3.2.1.10.in-addr.arpa" and the long form for IPv6; false: another name. */
@@ -443,7 +458,9 @@ reverse_question(struct question *u, bool recurse)
 		struct place p = place_of_node(u->c, nodes.at[i]);
 		if (!str_eq(p.address, address))
 			continue;
-		struct dns_rr rr = { .name = u->q->name, .type = DNS_PTR, .target = node_name(u, p.node) };
+		struct dns_rr rr = {
+			.name = u->q->name, .type = DNS_PTR, .target = node_name(u, p.node)
+		};
 		begin(u, DNS_NOERROR, recurse);
 		if (wants(u, DNS_PTR))
 			dns_add(u->w, DNS_ANSWER, &rr);
@@ -454,10 +471,15 @@ reverse_question(struct question *u, bool recurse)
 }
 
 enum answer_kind
-dns_answer(const struct catalog *c, const struct dns_query *q, bool udp, bool recurse, uint64_t seed,
-    struct dns_writer *w)
+dns_answer(const struct catalog *c, const struct dns_query *q, bool udp, bool recurse,
+    uint64_t seed, struct dns_writer *w)
 {
-	struct question u = { .c = c, .q = q, .udp = udp, .seed = seed, .w = w, .mem = ARENA_INIT,
+	struct question u = { .c = c,
+		.q = q,
+		.udp = udp,
+		.seed = seed,
+		.w = w,
+		.mem = ARENA_INIT,
 		.most = udp && !q->edns ? PLAIN_UDP_ANSWERS : SIZE_MAX };
 	enum answer_kind kind = ANSWER_DONE;
 

@@ -36,9 +36,15 @@ add_own(struct catalog *c, const char *name, const char *tag, uint16_t port)
 	struct service_row *row = arena_new(&c->mem, struct service_row);
 
 	*row = (struct service_row){ .service_name = arena_strdup(&c->mem, name),
-		.id = tag != NULL ? arena_printf(&c->mem, "_%s-%s", name, tag) : arena_strdup(&c->mem, name),
-		.namespace = "default", .node_id = c->node_id, .datacenter = c->datacenter, .port = port,
-		.status = "passing", .create_index = 1, .modify_index = 1 };
+		.id = tag != NULL ? arena_printf(&c->mem, "_%s-%s", name, tag)
+				  : arena_strdup(&c->mem, name),
+		.namespace = "default",
+		.node_id = c->node_id,
+		.datacenter = c->datacenter,
+		.port = port,
+		.status = "passing",
+		.create_index = 1,
+		.modify_index = 1 };
 	if (tag != NULL)
 		strs_add(&row->tags, &c->mem, tag);
 	objs_add(&c->own, &c->mem, row);

@@ -32,21 +32,23 @@ struct catalog_probe {
 };
 struct catalog_hooks {
 	void *ctx;
-	/* Asks for a change: members services, service_removals, kv_ops. done() is called once, later,
-	 * unless this returns -1. */
-	int (*propose)(void *ctx, const struct command *c, catalog_done *done, void *arg, struct err *e);
-	/* Watches an external service; both NULL: only ttl checks can be registered. cb is called when
-	 * the status changes, never from inside the call. */
-	void *(*probe_start)(void *ctx, const struct catalog_probe *p, catalog_probe_cb *cb, void *arg,
-	    struct err *e);
+	/* Asks for a change: members services, service_removals, kv_ops. done() is called once,
+	 * later, unless this returns -1. */
+	int (*propose)(
+	    void *ctx, const struct command *c, catalog_done *done, void *arg, struct err *e);
+	/* Watches an external service; both NULL: only ttl checks can be registered. cb is called
+	 * when the status changes, never from inside the call. */
+	void *(*probe_start)(void *ctx, const struct catalog_probe *p, catalog_probe_cb *cb,
+	    void *arg, struct err *e);
 	void (*probe_stop)(void *ctx, void *probe);
 };
 
 struct catalog_listen {
 	const char *address; /* numeric */
 	uint16_t port;
-	int udp_fd, tcp_fd; /* bound (and for TCP listening) already, owned from now; -1: bind here */
-	bool recurse;	    /* also answers for the rest of the world, by asking others */
+	int udp_fd,
+	    tcp_fd;   /* bound (and for TCP listening) already, owned from now; -1: bind here */
+	bool recurse; /* also answers for the rest of the world, by asking others */
 };
 
 /* A service of the agent itself: no checks, always there. */
@@ -56,7 +58,7 @@ struct catalog_own {
 };
 
 struct catalog_config {
-	const char *datacenter; /* shown in lower case */
+	const char *datacenter;		 /* shown in lower case */
 	const char *node_name, *node_id; /* of the agent; node_id NULL: it runs no node */
 	const char *address;		 /* of the agent, for others to reach it */
 	const char *domain;		 /* NULL: "consul" */
@@ -64,7 +66,7 @@ struct catalog_config {
 	uint16_t http_port;
 	const struct catalog_listen *dns;
 	size_t n_dns;
-	const char *resolv_conf; /* NULL: /etc/resolv.conf */
+	const char *resolv_conf;       /* NULL: /etc/resolv.conf */
 	const struct catalog_own *own; /* beside "consul" */
 	size_t n_own;
 };

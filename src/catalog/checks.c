@@ -1,5 +1,5 @@
-/* checks.c: the clocks and probes behind checks that were registered by hand. What is watched follows
- * from the rows, so it is the same again after a restart. */
+/* checks.c: the clocks and probes behind checks that were registered by hand. What is watched
+ * follows from the rows, so it is the same again after a restart. */
 #include "catalog/view.h"
 
 #include "base/clock.h"
@@ -13,7 +13,7 @@
 struct check_watch {
 	struct catalog *c;
 	char *id;
-	char *what; /* type, target and times: another text is another check */
+	char *what;		  /* type, target and times: another text is another check */
 	struct loop_timer *timer; /* ttl */
 	void *probe;
 	int64_t ttl_ms;
@@ -121,13 +121,17 @@ start(struct check_watch *w, const struct check_state *k)
 
 	if (str_eq(k->type, "ttl")) {
 		w->ttl_ms = k->interval / NS_PER_MS > 0 ? k->interval / NS_PER_MS : 1;
-		w->timer = loop_timer(w->c->loop, str_eq(k->status, "critical") ? -1 : w->ttl_ms, 0, expired, w);
+		w->timer = loop_timer(
+		    w->c->loop, str_eq(k->status, "critical") ? -1 : w->ttl_ms, 0, expired, w);
 		return;
 	}
 	if (w->c->hooks.probe_start == NULL)
 		return;
-	struct catalog_probe p = { .type = k->type, .target = k->target, .interval_ns = k->interval,
-		.timeout_ns = k->timeout, .status = k->status };
+	struct catalog_probe p = { .type = k->type,
+		.target = k->target,
+		.interval_ns = k->interval,
+		.timeout_ns = k->timeout,
+		.status = k->status };
 	w->probe = w->c->hooks.probe_start(w->c->hooks.ctx, &p, probed, w, &e);
 	if (w->probe == NULL)
 		log_warn("catalog", "check %s is not carried out: %s", w->id, e.text);
@@ -136,8 +140,9 @@ start(struct check_watch *w, const struct check_state *k)
 static void
 follow_check(struct catalog *c, const struct check_state *k)
 {
-	autofree char *what = xasprintf("%s|%s|%" PRId64 "|%" PRId64, k->type != NULL ? k->type : "",
-	    k->target != NULL ? k->target : "", k->interval, k->timeout);
+	autofree char *what =
+	    xasprintf("%s|%s|%" PRId64 "|%" PRId64, k->type != NULL ? k->type : "",
+		k->target != NULL ? k->target : "", k->interval, k->timeout);
 	struct check_watch *w = map_get(&c->checks, k->check_id);
 
 	if (w != NULL && !str_eq(w->what, what)) {
@@ -146,7 +151,8 @@ follow_check(struct catalog *c, const struct check_state *k)
 	}
 	if (w == NULL) {
 		w = xcalloc(1, sizeof(*w));
-		*w = (struct check_watch){ .c = c, .id = xstrdup(k->check_id), .what = take(&what) };
+		*w =
+		    (struct check_watch){ .c = c, .id = xstrdup(k->check_id), .what = take(&what) };
 		map_set(&c->checks, k->check_id, w);
 		start(w, k);
 	}

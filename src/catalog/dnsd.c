@@ -12,7 +12,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MESSAGE_MAX = 65535, CONNS_MAX = 256, CONN_IDLE_MS = 10000, UDP_PER_TURN = 64, BACKLOG = 64 };
+enum {
+	MESSAGE_MAX = 65535,
+	CONNS_MAX = 256,
+	CONN_IDLE_MS = 10000,
+	UDP_PER_TURN = 64,
+	BACKLOG = 64
+};
 
 struct conn;
 
@@ -58,8 +64,8 @@ seed(void)
 
 /* The answer to a message, or that it has to be forwarded; false: it gets none. */
 static bool
-make_answer(struct dnsd *d, const void *message, size_t len, bool udp, struct buf *out, bool *forwarded,
-    struct dns_query *q)
+make_answer(struct dnsd *d, const void *message, size_t len, bool udp, struct buf *out,
+    bool *forwarded, struct dns_query *q)
 {
 	struct dns_writer w = { .wire = BUF_INIT };
 	uint8_t refusal[DNS_HEADER];
@@ -135,7 +141,8 @@ udp_ready(void *ctx, int fd, unsigned what)
 		autobuf struct buf out = BUF_INIT;
 		struct dns_query q;
 		bool forwarded;
-		ssize_t n = recvfrom(fd, message, sizeof(message), MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
+		ssize_t n = recvfrom(fd, message, sizeof(message), MSG_DONTWAIT,
+		    (struct sockaddr *)&from, &from_len);
 		if (n < 0)
 			return;
 		if (!make_answer(d, message, (size_t)n, true, &out, &forwarded, &q))
@@ -143,7 +150,8 @@ udp_ready(void *ctx, int fd, unsigned what)
 		if (forwarded)
 			udp_forward(d, message, (size_t)n, &q, &from, from_len);
 		else
-			(void)sendto(fd, out.data, out.len, MSG_NOSIGNAL, (struct sockaddr *)&from, from_len);
+			(void)sendto(fd, out.data, out.len, MSG_NOSIGNAL, (struct sockaddr *)&from,
+			    from_len);
 	}
 }
 
@@ -243,7 +251,8 @@ questions(struct conn *c)
 			free_conn(c);
 			return;
 		}
-		if (forwarded && forward(c->d->forwarder, c->in.data + 2, len, true, tcp_forwarded, c)) {
+		if (forwarded &&
+		    forward(c->d->forwarder, c->in.data + 2, len, true, tcp_forwarded, c)) {
 			c->waiting = true;
 			break;
 		}
@@ -319,15 +328,17 @@ open_socket(const struct catalog_listen *l, int type, uint16_t port, struct err 
 	int on = 1;
 
 	if (!is6 && inet_pton(AF_INET, l->address, &v4.sin_addr) != 1)
-		return err_new(e, ERR_INPUT, "DNS address \"%s\" is neither IPv4 nor IPv6", l->address);
+		return err_new(
+		    e, ERR_INPUT, "DNS address \"%s\" is neither IPv4 nor IPv6", l->address);
 	autofd int fd = socket(is6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const struct sockaddr *at = is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
 	socklen_t len = is6 ? sizeof(v6) : sizeof(v4);
 	if (fd < 0)
 		return err_sys(e, "make a socket for DNS");
-	if ((type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0) ||
-	    (is6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) || bind(fd, at, len) < 0 ||
-	    (type == SOCK_STREAM && listen(fd, BACKLOG) < 0))
+	if ((type == SOCK_STREAM &&
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0) ||
+	    (is6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
+	    bind(fd, at, len) < 0 || (type == SOCK_STREAM && listen(fd, BACKLOG) < 0))
 		return err_sys(e, "listen for DNS on %s port %u", l->address, l->port);
 	return take_fd(&fd);
 }

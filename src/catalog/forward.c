@@ -84,16 +84,18 @@ is_own(const struct forwarder *f, const struct server *s)
 {
 	for (size_t i = 0; i < f->c->dnsd.n; i++) {
 		struct sockaddr_storage own;
-		const struct sockaddr_in *own4 = (struct sockaddr_in *)&own, *their4 = (const struct sockaddr_in *)&s->at;
+		const struct sockaddr_in *own4 = (struct sockaddr_in *)&own,
+					 *their4 = (const struct sockaddr_in *)&s->at;
 		const struct sockaddr_in6 *own6 = (struct sockaddr_in6 *)&own,
 					  *their6 = (const struct sockaddr_in6 *)&s->at;
 		socklen_t len = sizeof(own);
 		if (!dnsd_address(f->c->dnsd.at[i], &own, &len) || own.ss_family != s->at.ss_family)
 			continue;
 		if (own.ss_family == AF_INET
-			? own4->sin_port == their4->sin_port && own4->sin_addr.s_addr == their4->sin_addr.s_addr
+			? own4->sin_port == their4->sin_port &&
+			      own4->sin_addr.s_addr == their4->sin_addr.s_addr
 			: own6->sin6_port == their6->sin6_port &&
-			    memcmp(&own6->sin6_addr, &their6->sin6_addr, 16) == 0)
+			      memcmp(&own6->sin6_addr, &their6->sin6_addr, 16) == 0)
 			return true;
 	}
 	return false;
@@ -121,7 +123,8 @@ read_servers(struct forwarder *f)
 		do
 			value = strsep(&line, " \t\r");
 		while (value != NULL && *value == '\0');
-		if (value != NULL && add_server(f, value) && is_own(f, &f->server[f->n_servers - 1]))
+		if (value != NULL && add_server(f, value) &&
+		    is_own(f, &f->server[f->n_servers - 1]))
 			f->n_servers--;
 	}
 }
@@ -240,10 +243,12 @@ next_server(struct trip *t)
 	hang_up(t);
 	while (f->n_servers > 0 && t->attempt < f->n_servers * ROUNDS) {
 		const struct server *s = &f->server[t->attempt++ % f->n_servers];
-		t->fd = socket(s->at.ss_family, (t->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		t->fd = socket(s->at.ss_family,
+		    (t->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (t->fd < 0)
 			continue;
-		if (connect(t->fd, (const struct sockaddr *)&s->at, s->len) < 0 && errno != EINPROGRESS) {
+		if (connect(t->fd, (const struct sockaddr *)&s->at, s->len) < 0 &&
+		    errno != EINPROGRESS) {
 			close(t->fd);
 			t->fd = -1;
 			continue;
@@ -274,8 +279,15 @@ forward(struct forwarder *f, const void *query, size_t len, bool tcp, forward_fn
 	if (f->n_servers == 0 || f->under_way >= UNDER_WAY_MAX || dns_parse(query, len, &q, &e) < 0)
 		return false;
 	struct trip *t = xcalloc(1, sizeof(*t));
-	*t = (struct trip){ .f = f, .next = f->trips, .link = &f->trips, .q = q, .asked_id = q.id, .tcp = tcp,
-		.fd = -1, .fn = fn, .arg = arg };
+	*t = (struct trip){ .f = f,
+		.next = f->trips,
+		.link = &f->trips,
+		.q = q,
+		.asked_id = q.id,
+		.tcp = tcp,
+		.fd = -1,
+		.fn = fn,
+		.arg = arg };
 	ids_random(&id, sizeof(id));
 	t->q.id = id;
 	uint8_t head[4] = { (uint8_t)(len >> 8), (uint8_t)len, (uint8_t)(id >> 8), (uint8_t)id };

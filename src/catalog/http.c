@@ -15,7 +15,8 @@ enum look { LOOK_NOTHING, LOOK_SERVICES, LOOK_NAMED, LOOK_NODES, LOOK_BOTH, LOOK
 struct read {
 	struct catalog *c;
 	struct http_req *r;
-	const char *name; /* the rest of the path: a service, node, status, key; "" if there is none */
+	const char
+	    *name; /* the rest of the path: a service, node, status, key; "" if there is none */
 	struct jsonw *w;
 };
 
@@ -48,7 +49,8 @@ reply_json(struct http_req *r, struct buf *body)
 	struct err e = ERR_INIT;
 	const char *pretty = http_query(r, "pretty");
 
-	if (pretty != NULL && !str_eq(pretty, "false") && json_read(buf_str(body), body->len, &v, &e) == 0) {
+	if (pretty != NULL && !str_eq(pretty, "false") &&
+	    json_read(buf_str(body), body->len, &v, &e) == 0) {
 		autobuf struct buf nice = BUF_INIT;
 		struct jsonw w = JSONW_INDENT(&nice, 4);
 		jsonw_json(&w, v);
@@ -71,7 +73,8 @@ set_index(struct http_req *r, uint64_t index)
 void
 reply_err(struct http_req *r, const struct err *e)
 {
-	http_reply_text(r, e->kind == ERR_INPUT || e->kind == ERR_UNSUPPORTED ? 400 : 500, "%s", e->text);
+	http_reply_text(
+	    r, e->kind == ERR_INPUT || e->kind == ERR_UNSUPPORTED ? 400 : 500, "%s", e->text);
 }
 
 /* ---- what is asked for ---- */
@@ -203,8 +206,8 @@ read_health_state(struct read *q)
 	for (size_t i = 0; i < NELEM(known); i++)
 		is = is || str_eq(q->name, known[i]);
 	if (!is) {
-		http_reply_text(q->r, 400, "Invalid health state %.60s: use any, passing, warning or critical",
-		    q->name);
+		http_reply_text(q->r, 400,
+		    "Invalid health state %.60s: use any, passing, warning or critical", q->name);
 		return 0;
 	}
 	jsonw_array(q->w);
@@ -313,8 +316,8 @@ read_datacenters(struct read *q)
 static void
 write_leader(struct read *q)
 {
-	autofree char *leader = xasprintf(
-	    strchr(q->c->address, ':') != NULL ? "[%s]:8300" : "%s:8300", q->c->address);
+	autofree char *leader =
+	    xasprintf(strchr(q->c->address, ':') != NULL ? "[%s]:8300" : "%s:8300", q->c->address);
 
 	jsonw_str(q->w, leader);
 }
@@ -495,7 +498,8 @@ static const struct endpoint reads[] = {
 /* ---- blocking ---- */
 
 static uint64_t
-index_of(const struct catalog *c, const struct endpoint *ep, const struct http_req *r, const char *name)
+index_of(
+    const struct catalog *c, const struct endpoint *ep, const struct http_req *r, const char *name)
 {
 	uint64_t services = state_table_index(c->state, STATE_SERVICES);
 	uint64_t nodes = state_table_index(c->state, STATE_NODES);
@@ -605,12 +609,12 @@ arm(struct block *b)
 
 	if (b->watch[0] == NULL)
 		b->watch[0] = b->ep->look == LOOK_NAMED
-		    ? state_watch_named_services(s, b->name, woken_first, b)
-		    : state_watch(s,
-			  b->ep->look == LOOK_KV	? STATE_KV
-			      : b->ep->look == LOOK_NODES ? STATE_NODES
-							  : STATE_SERVICES,
-			  NULL, woken_first, b);
+				  ? state_watch_named_services(s, b->name, woken_first, b)
+				  : state_watch(s,
+					b->ep->look == LOOK_KV	    ? STATE_KV
+					: b->ep->look == LOOK_NODES ? STATE_NODES
+								    : STATE_SERVICES,
+					NULL, woken_first, b);
 	if (b->ep->look == LOOK_BOTH && b->watch[1] == NULL)
 		b->watch[1] = state_watch(s, STATE_NODES, NULL, woken_second, b);
 }
@@ -627,12 +631,18 @@ wait_ms(const struct http_req *r)
 }
 
 static void
-block(struct catalog *c, struct http_req *r, const struct endpoint *ep, const char *name, uint64_t index)
+block(struct catalog *c, struct http_req *r, const struct endpoint *ep, const char *name,
+    uint64_t index)
 {
 	struct block *b = xcalloc(1, sizeof(*b));
 
-	*b = (struct block){ .next = c->blocks, .link = &c->blocks, .c = c, .r = r, .ep = ep,
-		.name = arena_strdup(http_arena(r), name), .index = index };
+	*b = (struct block){ .next = c->blocks,
+		.link = &c->blocks,
+		.c = c,
+		.r = r,
+		.ep = ep,
+		.name = arena_strdup(http_arena(r), name),
+		.index = index };
 	if (b->next != NULL)
 		b->next->link = &b->next;
 	c->blocks = b;
@@ -713,12 +723,13 @@ write_update(struct catalog *c, struct http_req *r, const char *name)
 		return;
 	}
 	const char *status = json_str(v, "Status", ""), *output = json_str(v, "Output", "");
-	if (!str_eq(status, "passing") && !str_eq(status, "warning") && !str_eq(status, "critical")) {
+	if (!str_eq(status, "passing") && !str_eq(status, "warning") &&
+	    !str_eq(status, "critical")) {
 		http_reply_text(r, 400, "Invalid check status: '%.60s'", status);
 		return;
 	}
-	agent_update_check(c, r, name, arena_strdup(http_arena(r), status),
-	    arena_strdup(http_arena(r), output));
+	agent_update_check(
+	    c, r, name, arena_strdup(http_arena(r), status), arena_strdup(http_arena(r), output));
 }
 
 static const struct {

@@ -24,8 +24,9 @@ changed(void *arg, uint64_t index, const struct err *e)
 	if (e != NULL)
 		reply_err(ch->r, e);
 	else {
-		bool done = !ch->cas ||
-		    (ch->remove ? row == NULL : row != NULL && (uint64_t)row->modify_index == index);
+		bool done =
+		    !ch->cas || (ch->remove ? row == NULL
+					    : row != NULL && (uint64_t)row->modify_index == index);
 		http_reply(ch->r, 200, "application/json", done ? "true" : "false", done ? 4 : 5);
 	}
 	free(ch->key);
@@ -86,8 +87,8 @@ kv_put(struct catalog *c, struct http_req *r, const char *key)
 		return;
 	}
 	if (len > VALUE_MAX) {
-		http_reply_text(r, 413, "Request body(%zu bytes) too large, max size: %d bytes.", len,
-		    VALUE_MAX);
+		http_reply_text(r, 413, "Request body(%zu bytes) too large, max size: %d bytes.",
+		    len, VALUE_MAX);
 		return;
 	}
 	op->key = key;
@@ -121,8 +122,8 @@ kv_delete(struct catalog *c, struct http_req *r, const char *key)
 	propose(c, r, op);
 }
 
-/* A single key has its own index; for a missing one, and for many, any change of the table counts, so
- * that a deletion is seen, too. */
+/* A single key has its own index; for a missing one, and for many, any change of the table counts,
+ * so that a deletion is seen, too. */
 uint64_t
 kv_index(const struct catalog *c, const struct http_req *r, const char *key)
 {
@@ -157,8 +158,9 @@ render_keys(const struct rows *list, const char *prefix, const char *separator, 
 	for (size_t i = 0; i < list->n; i++) {
 		const char *key = ((const struct kv_row *)list->at[i])->key;
 		const char *cut = *separator != '\0' ? strstr(key + len, separator) : NULL;
-		autofree char *name =
-		    cut != NULL ? xstrndup(key, (size_t)(cut - key) + strlen(separator)) : xstrdup(key);
+		autofree char *name = cut != NULL
+					  ? xstrndup(key, (size_t)(cut - key) + strlen(separator))
+					  : xstrdup(key);
 		if (str_eq(name, last))
 			continue;
 		jsonw_str(w, name);

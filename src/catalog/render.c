@@ -50,7 +50,8 @@ render_tagged_service(struct jsonw *w, const struct service_row *row)
 
 	jsonw_object(w);
 	for (int i = 0; i < 2 && *address != '\0'; i++) {
-		jsonw_key(w, i == 0 ? (v6 ? "lan_ipv6" : "lan_ipv4") : (v6 ? "wan_ipv6" : "wan_ipv4"));
+		jsonw_key(
+		    w, i == 0 ? (v6 ? "lan_ipv6" : "lan_ipv4") : (v6 ? "wan_ipv6" : "wan_ipv4"));
 		jsonw_object(w);
 		jsonw_kstr(w, "Address", address);
 		jsonw_kint(w, "Port", row->port);
@@ -184,18 +185,24 @@ render_check(const struct catalog *c, const struct service_row *row, const struc
 	struct place p = place_of(c, row);
 
 	render_check_text(w, &(struct check_text){ p.node, text(k->check_id), text(k->name),
-				 text(k->status), text(k->output), row->id, row->service_name, text(k->type),
-				 &row->tags, row->create_index, row->modify_index });
+				 text(k->status), text(k->output), row->id, row->service_name,
+				 text(k->type), &row->tags, row->create_index, row->modify_index });
 }
 
 void
 render_serf(const struct place *p, bool alive, struct jsonw *w)
 {
-	render_check_text(w, &(struct check_text){ .node = p->node, .id = "serfHealth",
-				 .name = "Serf Health Status", .status = alive ? "passing" : "critical",
-				 .output = alive ? "Agent alive and reachable" : "Agent not live or unreachable",
-				 .service_id = "", .service_name = "", .type = "",
-				 .create_index = p->create_index, .modify_index = p->modify_index });
+	render_check_text(
+	    w, &(struct check_text){ .node = p->node,
+		   .id = "serfHealth",
+		   .name = "Serf Health Status",
+		   .status = alive ? "passing" : "critical",
+		   .output = alive ? "Agent alive and reachable" : "Agent not live or unreachable",
+		   .service_id = "",
+		   .service_name = "",
+		   .type = "",
+		   .create_index = p->create_index,
+		   .modify_index = p->modify_index });
 }
 
 void

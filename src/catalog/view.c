@@ -21,8 +21,12 @@ struct place
 place_of_node(const struct catalog *c, const struct node *n)
 {
 	if (n == NULL)
-		return (struct place){ .id = c->node_id, .node = c->node_name, .address = c->address,
-			.datacenter = c->datacenter, .create_index = 1, .modify_index = 1 };
+		return (struct place){ .id = c->node_id,
+			.node = c->node_name,
+			.address = c->address,
+			.datacenter = c->datacenter,
+			.create_index = 1,
+			.modify_index = 1 };
 	const char *address = text(n->address);
 	return (struct place){ .id = text(n->id),
 		.node = text(n->name),

@@ -33,7 +33,7 @@ struct catalog {
 	const char *datacenter, *node_name, *node_id, *address, *domain, *resolv_conf;
 	struct objs own; /* struct service_row of the agent itself */
 	struct http_server *http;
-	struct map checks; /* check id -> struct check_watch */
+	struct map checks;	   /* check id -> struct check_watch */
 	struct state_watch *watch; /* of the rows, for checks */
 	VEC(struct dnsd *) dnsd;
 	struct block *blocks; /* requests that wait for a change; see http.c */
@@ -48,23 +48,27 @@ struct place {
 	int64_t create_index, modify_index;
 };
 struct place place_of(const struct catalog *c, const struct service_row *row);
-struct place place_of_node(const struct catalog *c, const struct node *n); /* NULL: the agent itself */
+struct place place_of_node(
+    const struct catalog *c, const struct node *n); /* NULL: the agent itself */
 
 /* The instances of a service, the agent's own first. Names are compared as they are, or without
  * regard to case for DNS. The caller owns the array. */
 struct rows instances_of(const struct catalog *c, const char *service, bool any_case);
 struct rows all_instances(const struct catalog *c);
-bool is_agents(const struct catalog *c, const struct service_row *row); /* of this agent's node, or by hand */
-const char *instance_address(const struct catalog *c, const struct service_row *row); /* own, or the node's */
-bool str_same(const char *a, const char *b); /* without regard to case */
+bool is_agents(
+    const struct catalog *c, const struct service_row *row); /* of this agent's node, or by hand */
+const char *instance_address(
+    const struct catalog *c, const struct service_row *row); /* own, or the node's */
+bool str_same(const char *a, const char *b);		     /* without regard to case */
 
 /* ---- render.c ---- */
 void render_node(const struct place *p, struct jsonw *w);
 void render_agent_service(const struct catalog *c, const struct service_row *row, struct jsonw *w);
-void render_catalog_service(const struct catalog *c, const struct service_row *row, struct jsonw *w);
+void render_catalog_service(
+    const struct catalog *c, const struct service_row *row, struct jsonw *w);
 void render_health(const struct catalog *c, const struct service_row *row, struct jsonw *w);
-void render_check(const struct catalog *c, const struct service_row *row, const struct check_state *k,
-    struct jsonw *w);
+void render_check(const struct catalog *c, const struct service_row *row,
+    const struct check_state *k, struct jsonw *w);
 void render_serf(const struct place *p, bool alive, struct jsonw *w);
 void render_strs(struct jsonw *w, const struct strs *list);
 
@@ -81,8 +85,8 @@ void agent_register_service(struct catalog *c, struct http_req *r);
 void agent_deregister_service(struct catalog *c, struct http_req *r, const char *id);
 void agent_register_check(struct catalog *c, struct http_req *r);
 void agent_deregister_check(struct catalog *c, struct http_req *r, const char *id);
-void agent_update_check(struct catalog *c, struct http_req *r, const char *id, const char *status,
-    const char *note);
+void agent_update_check(
+    struct catalog *c, struct http_req *r, const char *id, const char *status, const char *note);
 void kv_put(struct catalog *c, struct http_req *r, const char *key);
 void kv_delete(struct catalog *c, struct http_req *r, const char *key);
 /* False: nothing there (404). *index: what the answer's index is. */
@@ -97,18 +101,19 @@ void checks_refresh_ttl(struct catalog *c, const char *check_id); /* a report ha
 int checks_report(struct catalog *c, const struct service_row *row, const char *check_id,
     const char *status, const char *output, catalog_done *done, void *arg, struct err *e);
 /* The row that has this check, or NULL. */
-const struct service_row *checks_find(const struct catalog *c, const char *check_id,
-    const struct check_state **check);
+const struct service_row *checks_find(
+    const struct catalog *c, const char *check_id, const struct check_state **check);
 const char *checks_worst(const struct service_row *row);
 
 /* ---- answer.c ---- */
 enum answer_kind { ANSWER_DONE, ANSWER_FORWARD };
-/* Writes the whole answer to w, or says that the name is not ours. seed: for the order of answers. */
-enum answer_kind dns_answer(const struct catalog *c, const struct dns_query *q, bool udp, bool recurse,
-    uint64_t seed, struct dns_writer *w);
+/* Writes the whole answer to w, or says that the name is not ours. seed: for the order of answers.
+ */
+enum answer_kind dns_answer(const struct catalog *c, const struct dns_query *q, bool udp,
+    bool recurse, uint64_t seed, struct dns_writer *w);
 /* An answer without records. */
-void dns_answer_code(const struct dns_query *q, bool udp, bool recurse, enum dns_rcode code,
-    struct dns_writer *w);
+void dns_answer_code(
+    const struct dns_query *q, bool udp, bool recurse, enum dns_rcode code, struct dns_writer *w);
 
 /* ---- dnsd.c ---- */
 struct dnsd *dnsd_new(struct catalog *c, const struct catalog_listen *l, struct err *e);
@@ -123,6 +128,7 @@ typedef void forward_fn(void *arg, const void *reply, size_t len);
 struct forwarder *forwarder_new(struct catalog *c);
 void forwarder_free(struct forwarder *f); /* who waits is called with NULL */
 /* False: too many under way, or nobody to ask. */
-bool forward(struct forwarder *f, const void *query, size_t len, bool tcp, forward_fn *fn, void *arg);
+bool forward(
+    struct forwarder *f, const void *query, size_t len, bool tcp, forward_fn *fn, void *arg);
 
 #endif

@@ -124,7 +124,7 @@ struct client_alloc {
 	int health; /* -1 not known, 0, 1 */
 	int64_t health_time;
 	bool services_up;
-	bool adopted; /* an earlier agent started what runs now */
+	bool adopted;	       /* an earlier agent started what runs now */
 	int64_t good_since_ns; /* monotonic; 0: not all is well now */
 	struct loop_timer *health_timer, *deadline_timer, *drain_timer;
 	bool dirty;    /* the servers do not know it all yet */

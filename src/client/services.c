@@ -210,7 +210,8 @@ start_service(struct client_service *s)
 	s->check = arena_array(&s->mem, s->n_checks + 1, struct client_check);
 	for (size_t i = 0; i < s->n_checks; i++)
 		start_check(s, &s->check[i], js->checks.at[i], i);
-	/* An adopted instance is in the directory already; it stays as it is until its checks speak. */
+	/* An adopted instance is in the directory already; it stays as it is until its checks
+	 * speak. */
 	s->registered = true;
 	if (!a->adopted || s->n_checks == 0)
 		tell(s);

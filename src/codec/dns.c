@@ -129,7 +129,8 @@ dns_parse(const void *data, size_t len, struct dns_query *q, struct err *e)
 		.recursion_desired = (flags & FLAG_RD) != 0,
 		.udp_size = DNS_UDP_PLAIN };
 	if (get16(wire + 4) != 1)
-		return err_new(e, ERR_INPUT, "DNS message has %u questions, not one", get16(wire + 4));
+		return err_new(
+		    e, ERR_INPUT, "DNS message has %u questions, not one", get16(wire + 4));
 	size_t at = read_name(wire, len, DNS_HEADER, out.name);
 	if (at == 0 || len - at < 4)
 		return err_new(e, ERR_INPUT, "DNS question is malformed");
@@ -137,12 +138,13 @@ dns_parse(const void *data, size_t len, struct dns_query *q, struct err *e)
 	out.class = get16(wire + at + 2);
 	at += 4;
 	/* In a reply only the question is of interest here. */
-	unsigned records = out.response ? 0u
-					: (unsigned)get16(wire + 6) + get16(wire + 8) + get16(wire + 10);
+	unsigned records =
+	    out.response ? 0u : (unsigned)get16(wire + 6) + get16(wire + 8) + get16(wire + 10);
 	for (unsigned i = 0; i < records; i++) {
 		at = read_rr(wire, len, at, &out, &twice);
 		if (at == 0 || twice)
-			return err_new(e, ERR_INPUT, "DNS record %u of the query is malformed", i + 1);
+			return err_new(
+			    e, ERR_INPUT, "DNS record %u of the query is malformed", i + 1);
 	}
 	*q = out;
 	return 0;
@@ -169,7 +171,7 @@ name_at_is(const struct buf *wire, size_t at, const char *text)
 	char name[DNS_NAME_TEXT] = "";
 
 	return read_name((const uint8_t *)wire->data, wire->len, at, name) != 0 &&
-	    strcasecmp(name, text) == 0;
+	       strcasecmp(name, text) == 0;
 }
 
 static bool
@@ -216,14 +218,15 @@ add_name(struct dns_writer *w, const char *name)
 }
 
 void
-dns_begin(struct dns_writer *w, const struct dns_query *q, enum dns_rcode rcode,
-    bool authoritative, bool recursion_available, size_t limit)
+dns_begin(struct dns_writer *w, const struct dns_query *q, enum dns_rcode rcode, bool authoritative,
+    bool recursion_available, size_t limit)
 {
 	uint16_t flags = (uint16_t)(FLAG_QR | q->opcode << 11 | (authoritative ? FLAG_AA : 0) |
-	    (q->recursion_desired ? FLAG_RD : 0) | (recursion_available ? FLAG_RA : 0) |
-	    (rcode & 0xf));
+				    (q->recursion_desired ? FLAG_RD : 0) |
+				    (recursion_available ? FLAG_RA : 0) | (rcode & 0xf));
 
-	*w = (struct dns_writer){ .edns = q->edns, .extended = (unsigned)rcode >> 4,
+	*w = (struct dns_writer){ .edns = q->edns,
+		.extended = (unsigned)rcode >> 4,
 		.limit = limit - (q->edns ? OPT_SIZE : 0) };
 	add16(&w->wire, q->id);
 	add16(&w->wire, flags);
@@ -335,10 +338,12 @@ dns_writer_fini(struct dns_writer *w)
 }
 
 bool
-dns_write_query(struct buf *out, uint16_t id, const char *name, enum dns_type type,
-    uint16_t edns_size)
+dns_write_query(
+    struct buf *out, uint16_t id, const char *name, enum dns_type type, uint16_t edns_size)
 {
-	struct dns_query q = { .id = id, .recursion_desired = true, .type = (uint16_t)type, .class = 1 };
+	struct dns_query q = {
+		.id = id, .recursion_desired = true, .type = (uint16_t)type, .class = 1
+	};
 
 	if (!name_is_writable(name))
 		return false;

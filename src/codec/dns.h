@@ -40,8 +40,8 @@ enum dns_section { DNS_ANSWER, DNS_AUTHORITY, DNS_ADDITIONAL };
 enum {
 	DNS_HEADER = 12,
 	DNS_NAME_TEXT = 256,
-	DNS_UDP_PLAIN = 512,  /* without EDNS */
-	DNS_UDP_MOST = 4096,  /* what we offer and the most we send by UDP */
+	DNS_UDP_PLAIN = 512, /* without EDNS */
+	DNS_UDP_MOST = 4096, /* what we offer and the most we send by UDP */
 	DNS_TCP_MOST = 65535
 };
 
@@ -106,8 +106,8 @@ struct dns_writer {
  * smaller of q->udp_size and DNS_UDP_MOST. */
 void dns_begin(struct dns_writer *w, const struct dns_query *q, enum dns_rcode rcode,
     bool authoritative, bool recursion_available, size_t limit);
-/* False: it did not fit, or its name is not writable; nothing was added. An answer that does not fit
- * marks the message truncated; additional records are left out without that. */
+/* False: it did not fit, or its name is not writable; nothing was added. An answer that does not
+ * fit marks the message truncated; additional records are left out without that. */
 bool dns_add(struct dns_writer *w, enum dns_section section, const struct dns_rr *rr);
 /* Completes the message in w->wire. With `mark_truncated` false TC stays clear even when answers
  * were left out. */

@@ -117,14 +117,17 @@ wire_err(struct buf *b, uint16_t tag, const struct err *failure)
 /* ---- reading ---- */
 
 int
-wire_read(const void *body, size_t len, struct wire_head *head, struct wire_reader *r, struct err *e)
+wire_read(
+    const void *body, size_t len, struct wire_head *head, struct wire_reader *r, struct err *e)
 {
 	const uint8_t *p = body;
 
 	if (len < WIRE_HEAD || len > WIRE_MAX)
-		return err_new(e, ERR_INPUT, "message of %zu bytes, must be %d to %d", len, WIRE_HEAD, WIRE_MAX);
+		return err_new(e, ERR_INPUT, "message of %zu bytes, must be %d to %d", len,
+		    WIRE_HEAD, WIRE_MAX);
 	if (p[0] != WIRE_VERSION)
-		return err_new(e, ERR_UNSUPPORTED, "message of version %d, this program speaks %d", p[0], WIRE_VERSION);
+		return err_new(e, ERR_UNSUPPORTED, "message of version %d, this program speaks %d",
+		    p[0], WIRE_VERSION);
 	head->kind = (uint16_t)get_be(p + 2, 2);
 	head->id = get_be(p + 4, 8);
 	r->at = p + WIRE_HEAD;
@@ -357,7 +360,8 @@ wire_put(struct buf *b, const struct wire_row *rows, const void *object)
 		put_row(b, row, object);
 }
 
-static int take_rows(struct wire_reader *, const struct wire_row *, struct arena *, void *, int, struct err *);
+static int take_rows(
+    struct wire_reader *, const struct wire_row *, struct arena *, void *, int, struct err *);
 
 /* Lists and arrays are counted first, so that they are allocated once. */
 static size_t
@@ -398,7 +402,8 @@ take_number(const struct wire_field *f, const struct wire_row *row, char *at, st
 }
 
 static int
-take_value(const struct wire_field *f, const struct wire_row *row, struct arena *a, char *p, struct err *e)
+take_value(
+    const struct wire_field *f, const struct wire_row *row, struct arena *a, char *p, struct err *e)
 {
 	char *at = p + row->offset, *s;
 	size_t n = f->len;
@@ -430,11 +435,12 @@ take_value(const struct wire_field *f, const struct wire_row *row, struct arena 
 
 /* The first field of a tag that repeats takes all of them: r still stands after the first. */
 static int
-take_many(struct wire_field f, struct wire_reader r, const struct wire_row *row, struct arena *a, char *p,
-    int depth, struct err *e)
+take_many(struct wire_field f, struct wire_reader r, const struct wire_row *row, struct arena *a,
+    char *p, int depth, struct err *e)
 {
 	size_t max = row->max > 0 ? (size_t)row->max : WIRE_ITEMS_MAX;
-	size_t n = 1 + count_tag(r, row->tag), size = row->type == WIRE_STRS ? sizeof(char *) : row->size;
+	size_t n = 1 + count_tag(r, row->tag),
+	       size = row->type == WIRE_STRS ? sizeof(char *) : row->size;
 
 	if (n > max)
 		return bad_field(&f, "too many of them", e);
@@ -460,8 +466,8 @@ take_many(struct wire_field f, struct wire_reader r, const struct wire_row *row,
 }
 
 static int
-take_rows(struct wire_reader *r, const struct wire_row *rows, struct arena *a, void *object, int depth,
-    struct err *e)
+take_rows(struct wire_reader *r, const struct wire_row *rows, struct arena *a, void *object,
+    int depth, struct err *e)
 {
 	uint64_t seen[4] = { 0 }; /* tags are below 256 */
 	struct wire_field f;
@@ -491,7 +497,8 @@ take_rows(struct wire_reader *r, const struct wire_row *rows, struct arena *a, v
 }
 
 int
-wire_take(struct wire_reader *r, const struct wire_row *rows, struct arena *a, void *object, struct err *e)
+wire_take(struct wire_reader *r, const struct wire_row *rows, struct arena *a, void *object,
+    struct err *e)
 {
 	return take_rows(r, rows, a, object, 0, e);
 }
@@ -535,10 +542,12 @@ wire_send(int fd, const struct buf *body, const int *fds, size_t n_fds, struct e
 	union fd_room room;
 
 	if (body->len > WIRE_MAX || n_fds > WIRE_FDS_MAX)
-		return err_new(e, ERR_INPUT, "message of %zu bytes is too long, at most %d", body->len, WIRE_MAX);
+		return err_new(e, ERR_INPUT, "message of %zu bytes is too long, at most %d",
+		    body->len, WIRE_MAX);
 	put_be(head, body->len, 4);
 	while (done < all) {
-		struct iovec v[2] = { { head + done, sizeof(head) - done }, { body->data, body->len } };
+		struct iovec v[2] = { { head + done, sizeof(head) - done },
+			{ body->data, body->len } };
 		struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
 		if (done >= sizeof(head)) {
 			v[1].iov_base = body->data + (done - sizeof(head));
@@ -663,8 +672,8 @@ wire_frame(const struct buf *in, const void **body, size_t *len, struct err *e)
 		return 0;
 	uint64_t n = get_be((const uint8_t *)in->data, 4);
 	if (n < WIRE_HEAD || n > WIRE_MAX)
-		return err_new(e, ERR_INPUT, "message of %llu bytes, must be %d to %d", (unsigned long long)n,
-		    WIRE_HEAD, WIRE_MAX);
+		return err_new(e, ERR_INPUT, "message of %llu bytes, must be %d to %d",
+		    (unsigned long long)n, WIRE_HEAD, WIRE_MAX);
 	if (in->len < 4 + n)
 		return 0;
 	*body = in->data + 4;

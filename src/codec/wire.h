@@ -19,7 +19,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { WIRE_VERSION = 1, WIRE_HEAD = 12, WIRE_MAX = 1 << 20, WIRE_FDS_MAX = 4, WIRE_ITEMS_MAX = 16384 };
+enum {
+	WIRE_VERSION = 1,
+	WIRE_HEAD = 12,
+	WIRE_MAX = 1 << 20,
+	WIRE_FDS_MAX = 4,
+	WIRE_ITEMS_MAX = 16384
+};
 
 /* ---- writing: a body grows in a buf ---- */
 void wire_begin(struct buf *b, uint16_t kind, uint64_t id); /* empties b first */
@@ -47,8 +53,10 @@ struct wire_field {
 	uint32_t len;
 	const uint8_t *data;
 };
-int wire_read(const void *body, size_t len, struct wire_head *head, struct wire_reader *r, struct err *e);
-int wire_next(struct wire_reader *r, struct wire_field *f, struct err *e); /* 1: a field; 0: the end */
+int wire_read(
+    const void *body, size_t len, struct wire_head *head, struct wire_reader *r, struct err *e);
+int wire_next(
+    struct wire_reader *r, struct wire_field *f, struct err *e); /* 1: a field; 0: the end */
 struct wire_reader wire_inside(const struct wire_field *f);
 int wire_get_u64(const struct wire_field *f, uint64_t *v, struct err *e);
 int wire_get_i64(const struct wire_field *f, int64_t *v, struct err *e);
@@ -75,7 +83,8 @@ enum wire_type {
 	WIRE_I64,   /* int64_t */
 	WIRE_U64,   /* uint64_t */
 	WIRE_BYTES, /* const char *, with a size_t at `count`; a NUL follows that does not count */
-	WIRE_ITEMS, /* pointer to an array of `size` each, its size_t count at `count`, rows in sub */
+	WIRE_ITEMS, /* pointer to an array of `size` each, its size_t count at `count`, rows in sub
+		     */
 	WIRE_ERR    /* struct err */
 };
 struct wire_row {
@@ -84,18 +93,39 @@ struct wire_row {
 	uint32_t offset;
 	uint32_t count; /* BYTES, ITEMS: offset of the size_t */
 	uint32_t size;	/* ITEMS: of one */
-	int32_t min, max; /* INT: bounds; ITEMS, STRS: max is how many at most (0: WIRE_ITEMS_MAX) */
+	int32_t min,
+	    max; /* INT: bounds; ITEMS, STRS: max is how many at most (0: WIRE_ITEMS_MAX) */
 	const struct wire_row *sub; /* ITEMS; rows end with type 0 and tag 0 */
 };
-#define WIRE_ROW(tag_, type_, struct_, member_) { .tag = (tag_), .type = (type_), .offset = offsetof(struct_, member_) }
-#define WIRE_ROW_INT(tag_, struct_, member_, min_, max_) { .tag = (tag_), .type = WIRE_INT, .offset = offsetof(struct_, member_), .min = (min_), .max = (max_) }
-#define WIRE_ROW_BYTES(tag_, struct_, member_, count_) { .tag = (tag_), .type = WIRE_BYTES, .offset = offsetof(struct_, member_), .count = offsetof(struct_, count_) }
-#define WIRE_ROW_ITEMS(tag_, struct_, member_, count_, item_, sub_, max_) { .tag = (tag_), .type = WIRE_ITEMS, .offset = offsetof(struct_, member_), .count = offsetof(struct_, count_), .size = sizeof(item_), .sub = (sub_), .max = (max_) }
-#define WIRE_ROWS_END { .tag = 0 }
+#define WIRE_ROW(tag_, type_, struct_, member_)                                                    \
+	{                                                                                          \
+		.tag = (tag_), .type = (type_), .offset = offsetof(struct_, member_)               \
+	}
+#define WIRE_ROW_INT(tag_, struct_, member_, min_, max_)                                           \
+	{                                                                                          \
+		.tag = (tag_), .type = WIRE_INT, .offset = offsetof(struct_, member_),             \
+		.min = (min_), .max = (max_)                                                       \
+	}
+#define WIRE_ROW_BYTES(tag_, struct_, member_, count_)                                             \
+	{                                                                                          \
+		.tag = (tag_), .type = WIRE_BYTES, .offset = offsetof(struct_, member_),           \
+		.count = offsetof(struct_, count_)                                                 \
+	}
+#define WIRE_ROW_ITEMS(tag_, struct_, member_, count_, item_, sub_, max_)                          \
+	{                                                                                          \
+		.tag = (tag_), .type = WIRE_ITEMS, .offset = offsetof(struct_, member_),           \
+		.count = offsetof(struct_, count_), .size = sizeof(item_), .sub = (sub_),          \
+		.max = (max_)                                                                      \
+	}
+#define WIRE_ROWS_END                                                                              \
+	{                                                                                          \
+		.tag = 0                                                                           \
+	}
 
 /* Zero values are left out; taking leaves absent members as they are. Tags start at 1. */
 void wire_put(struct buf *b, const struct wire_row *rows, const void *object);
-int wire_take(struct wire_reader *r, const struct wire_row *rows, struct arena *a, void *object, struct err *e);
+int wire_take(struct wire_reader *r, const struct wire_row *rows, struct arena *a, void *object,
+    struct err *e);
 
 /* ---- frames over a stream socket or pipe that blocks ---- */
 /* Sends one frame, with up to WIRE_FDS_MAX descriptors (sockets only), whose ownership stays. */
@@ -109,9 +139,9 @@ int wire_recv(int fd, struct buf *body, int *fds, size_t *n_fds, struct err *e);
 /* 1: *body and *len name the first frame's body inside `in`, to be dropped with
  * buf_drop(in, 4 + *len) after use; 0: more bytes are needed; -1: the length is out of bounds. */
 int wire_frame(const struct buf *in, const void **body, size_t *len, struct err *e);
-/* Reads what is there on a socket that does not block, descriptors appended to fds (*n_fds: how many
- * there are, room: how many fit; more are closed). 1: something came; 0: the peer closed; 2: nothing
- * now. Descriptors arrive in the order of the frames that carry them. */
+/* Reads what is there on a socket that does not block, descriptors appended to fds (*n_fds: how
+ * many there are, room: how many fit; more are closed). 1: something came; 0: the peer closed; 2:
+ * nothing now. Descriptors arrive in the order of the frames that carry them. */
 int wire_fill(int fd, struct buf *in, int *fds, size_t *n_fds, size_t room, struct err *e);
 /* Appends a frame around body to out. */
 void wire_frame_add(struct buf *out, const struct buf *body);

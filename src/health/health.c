@@ -116,9 +116,8 @@ probe_result(struct health_probe *p, enum health_status result, const char *fmt,
 	loop_timer_set(p->next, interval_ms(p));
 	enum health_status before = p->status;
 	p->status = status_after(p, result);
-	bool news = p->status != before ||
-	    (p->status == result && result != HEALTH_PASSING &&
-		!str_eq(buf_str(&p->output), buf_str(&p->told)));
+	bool news = p->status != before || (p->status == result && result != HEALTH_PASSING &&
+					       !str_eq(buf_str(&p->output), buf_str(&p->told)));
 	if (!news)
 		return;
 	buf_reset(&p->told);
@@ -133,8 +132,8 @@ set_address(struct health_probe *p, struct err *e)
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&p->to;
 
 	if (p->spec.address == NULL || p->spec.port < 1 || p->spec.port > UINT16_MAX)
-		return err_new(e, ERR_INPUT, "a %s check needs an address and a port from 1 to 65535",
-		    p->spec.type);
+		return err_new(e, ERR_INPUT,
+		    "a %s check needs an address and a port from 1 to 65535", p->spec.type);
 	if (inet_pton(AF_INET, p->spec.address, &v4->sin_addr) == 1) {
 		v4->sin_family = AF_INET;
 		v4->sin_port = htons((uint16_t)p->spec.port);
@@ -200,13 +199,17 @@ check_spec(struct health_probe *p, const struct health_spec *spec, struct err *e
 }
 
 struct health_probe *
-health_start(struct loop *loop, const struct health_spec *spec, health_cb *cb, void *arg,
-    struct err *e)
+health_start(
+    struct loop *loop, const struct health_spec *spec, health_cb *cb, void *arg, struct err *e)
 {
 	struct health_probe *p = xcalloc(1, sizeof(*p));
 
-	*p = (struct health_probe){ .loop = loop, .cb = cb, .arg = arg, .fd = -1,
-		.status = spec->initial, .quick_ms = QUICK_FIRST_MS };
+	*p = (struct health_probe){ .loop = loop,
+		.cb = cb,
+		.arg = arg,
+		.fd = -1,
+		.status = spec->initial,
+		.quick_ms = QUICK_FIRST_MS };
 	if (check_spec(p, spec, e) < 0 || (p->kind != &probe_script && set_address(p, e) < 0)) {
 		health_stop(p);
 		return NULL;

@@ -31,7 +31,8 @@ enum health_status { HEALTH_CRITICAL, HEALTH_WARNING, HEALTH_PASSING };
 const char *health_status_name(enum health_status status); /* "critical", "warning", "passing" */
 bool health_status_named(const char *name, enum health_status *status);
 
-/* The result of one script run; `exit_code` -1: could not be run or was killed. Called once, later. */
+/* The result of one script run; `exit_code` -1: could not be run or was killed. Called once, later.
+ */
 typedef void health_script_done(void *done_arg, int exit_code, const char *output);
 /* Runs argv inside the instance and calls done(done_arg, …) when it ends; at the timeout it kills
  * the command and reports -1. Returns -1 when it cannot even begin. */
@@ -45,19 +46,19 @@ struct health_spec {
 	int port;	     /* 1…65535 */
 
 	/* http only */
-	const char *protocol;	     /* NULL or "http"; "https" is refused by name */
-	const char *method;	     /* NULL: GET */
-	const char *path;	     /* NULL: "/"; begins with a slash */
-	const char *body;	     /* NULL: none */
-	const char *const *headers;  /* "Name: value", ended by NULL; or NULL */
+	const char *protocol;	    /* NULL or "http"; "https" is refused by name */
+	const char *method;	    /* NULL: GET */
+	const char *path;	    /* NULL: "/"; begins with a slash */
+	const char *body;	    /* NULL: none */
+	const char *const *headers; /* "Name: value", ended by NULL; or NULL */
 
 	/* script only */
 	const char *const *argv; /* ended by NULL */
 	health_script_run *run;	 /* NULL: scripts are refused by name */
 	void *run_arg;
 
-	int64_t interval_ns; /* at least 1 ms; jobs are checked for 1 s elsewhere */
-	int64_t timeout_ns;  /* 0: 10 s */
+	int64_t interval_ns;		   /* at least 1 ms; jobs are checked for 1 s elsewhere */
+	int64_t timeout_ns;		   /* 0: 10 s */
 	unsigned success_before_passing;   /* 0 means 1 */
 	unsigned failures_before_critical; /* 0 means 1 */
 	enum health_status initial;	   /* reported by health_status() until the first change */
@@ -65,15 +66,15 @@ struct health_spec {
 
 struct health_probe;
 
-/* The status changed, or (while not passing) a regular run ended with another output than last told. `output` is
- * valid during the call only. */
-typedef void health_cb(void *arg, struct health_probe *probe, enum health_status status,
-    const char *output);
+/* The status changed, or (while not passing) a regular run ended with another output than last
+ * told. `output` is valid during the call only. */
+typedef void health_cb(
+    void *arg, struct health_probe *probe, enum health_status status, const char *output);
 
 /* Starts probing; the first callback comes from the loop, never from inside this call. NULL with *e
  * when the spec cannot be carried out (ERR_INPUT, ERR_UNSUPPORTED). The caller owns the probe. */
-struct health_probe *health_start(struct loop *loop, const struct health_spec *spec, health_cb *cb,
-    void *arg, struct err *e);
+struct health_probe *health_start(
+    struct loop *loop, const struct health_spec *spec, health_cb *cb, void *arg, struct err *e);
 /* Ends it: no callback follows. NULL is fine. */
 void health_stop(struct health_probe *probe);
 

@@ -42,14 +42,15 @@ http_check(struct health_probe *p, struct err *e)
 	const struct health_spec *s = &p->spec;
 
 	if (s->protocol != NULL && *s->protocol != '\0' && strcasecmp(s->protocol, "http") != 0)
-		return err_new(e, ERR_UNSUPPORTED, "check protocol \"%s\" is not supported: use http",
-		    s->protocol);
+		return err_new(e, ERR_UNSUPPORTED,
+		    "check protocol \"%s\" is not supported: use http", s->protocol);
 	if (s->path[0] != '/' || !is_line_safe(s->path) || strchr(s->path, ' ') != NULL)
-		return err_new(e, ERR_INPUT, "check path \"%s\" must begin with / and hold no blanks",
-		    s->path);
+		return err_new(e, ERR_INPUT,
+		    "check path \"%s\" must begin with / and hold no blanks", s->path);
 	for (const char *c = s->method; *c != '\0'; c++)
 		if (!isalpha((unsigned char)*c))
-			return err_new(e, ERR_INPUT, "check method \"%s\" is not a method", s->method);
+			return err_new(
+			    e, ERR_INPUT, "check method \"%s\" is not a method", s->method);
 	for (size_t i = 0; s->headers[i] != NULL; i++)
 		if (!is_line_safe(s->headers[i]) || strchr(s->headers[i], ':') == NULL)
 			return err_new(e, ERR_INPUT, "check header \"%s\" is not \"Name: value\"",
@@ -98,7 +99,8 @@ read_answer(const struct buf *in, struct answer *a)
 	*a = (struct answer){ .length = -1 };
 	if (line == NULL)
 		return in->len < 16 || str_starts(text, "HTTP/1.");
-	if (sscanf(text, "HTTP/1.%*1[01] %3d%n", &a->status, &used) != 1 || used == 0 || a->status < 100)
+	if (sscanf(text, "HTTP/1.%*1[01] %3d%n", &a->status, &used) != 1 || used == 0 ||
+	    a->status < 100)
 		return false;
 	const char *reason = text + used + (text[used] == ' ');
 	if (reason < line)
@@ -184,7 +186,7 @@ finish(struct health_probe *p, const struct answer *a)
 	autobuf struct buf body = BUF_INIT;
 	read_body(&p->in, a, &body);
 	enum health_status result = a->status / 100 == 2 ? HEALTH_PASSING
-	    : a->status == 429				 ? HEALTH_WARNING
+				    : a->status == 429	 ? HEALTH_WARNING
 							 : HEALTH_CRITICAL;
 	probe_result(p, result, "HTTP %s http://%s%s: %d %s Output: %s", p->spec.method, p->where,
 	    p->spec.path, a->status, a->reason, buf_str(&body));

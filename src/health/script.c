@@ -26,9 +26,9 @@ script_done(void *arg, int exit_code, const char *output)
 	if (p == NULL)
 		return;
 	p->script = NULL;
-	enum health_status result = exit_code == 0 ? HEALTH_PASSING
-	    : exit_code == 1			   ? HEALTH_WARNING
-						   : HEALTH_CRITICAL;
+	enum health_status result = exit_code == 0   ? HEALTH_PASSING
+				    : exit_code == 1 ? HEALTH_WARNING
+						     : HEALTH_CRITICAL;
 	probe_result(p, result, "%s", output != NULL ? output : "");
 }
 
@@ -37,7 +37,8 @@ script_check(struct health_probe *p, struct err *e)
 {
 	if (p->spec.run == NULL)
 		return err_new(e, ERR_UNSUPPORTED,
-		    "check type \"script\" is not supported here: nothing can run commands in this instance");
+		    "check type \"script\" is not supported here: nothing can run commands in this "
+		    "instance");
 	if (p->spec.argv[0] == NULL)
 		return err_new(e, ERR_INPUT, "a script check needs a command");
 	return 0;
@@ -51,7 +52,8 @@ script_begin(struct health_probe *p)
 
 	token->probe = p;
 	p->script = token;
-	if (p->spec.run(p->spec.run_arg, p->spec.argv, p->spec.timeout_ns, script_done, token, &e) == 0)
+	if (p->spec.run(
+		p->spec.run_arg, p->spec.argv, p->spec.timeout_ns, script_done, token, &e) == 0)
 		return;
 	p->script = NULL;
 	free(token);

@@ -124,7 +124,8 @@ ready(void *ctx, int fd, unsigned what)
 
 	if (what & LOOP_READ) {
 		ssize_t n = read(fd, piece, sizeof(piece));
-		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || c->in.len > REPLY_MAX) {
+		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
+		    c->in.len > REPLY_MAX) {
 			lose(c);
 			return;
 		}
@@ -149,7 +150,8 @@ cli_open(struct loop *l, const char *path, loop_fn *lost, void *ctx, struct err 
 	if (fd < 0)
 		return err_sys(e, "make a socket for HAProxy"), NULL;
 	if (!str_copy(to.sun_path, sizeof(to.sun_path), path))
-		return err_new(e, ERR_INPUT, "HAProxy's socket %s: the path is too long", path), NULL;
+		return err_new(e, ERR_INPUT, "HAProxy's socket %s: the path is too long", path),
+		       NULL;
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		return err_sys(e, "connect to HAProxy at %s", path), NULL;
 	struct cli *c = xcalloc(1, sizeof(*c));
@@ -189,7 +191,8 @@ cli_send(struct cli *c, cli_reply_fn *reply, void *ctx, const char *fmt, ...)
 	int n = vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	if (n < 0 || (size_t)n >= sizeof(line)) {
-		log_error("ingress", "a command for HAProxy is too long and was not sent: %.100s", line);
+		log_error(
+		    "ingress", "a command for HAProxy is too long and was not sent: %.100s", line);
 		return;
 	}
 	buf_addf(&text, "%s\n", line);

@@ -15,8 +15,8 @@ struct cli;
 struct cli *cli_open(struct loop *l, const char *path, loop_fn *lost, void *ctx, struct err *e);
 void cli_close(struct cli **c); /* replies that are due are called with NULL; NULL inside is fine */
 
-/* text: the reply without its end, "" for done; NULL: the connection was closed before. Called in the
- * order of sending. */
+/* text: the reply without its end, "" for done; NULL: the connection was closed before. Called in
+ * the order of sending. */
 typedef void cli_reply_fn(void *ctx, char *text);
 /* reply NULL: nobody asks. The command must hold no newline and no semicolon. */
 void cli_send(struct cli *c, cli_reply_fn *reply, void *ctx, const char *fmt, ...) PRINTFLIKE(4, 5);

@@ -111,8 +111,8 @@ config_backend(const struct route_backend *b, struct routing *r)
 const char *
 config_endpoint(const struct route_server *v, struct arena *a)
 {
-	return arena_printf(a, strchr(v->address, ':') != NULL ? "[%s]:%" PRId64 : "%s:%" PRId64, v->address,
-	    v->port);
+	return arena_printf(a, strchr(v->address, ':') != NULL ? "[%s]:%" PRId64 : "%s:%" PRId64,
+	    v->address, v->port);
 }
 
 /* ---- the frontend ---- */
@@ -138,7 +138,8 @@ sample_of(const struct match *m, struct arena *a)
 	case MATCH_METHOD:
 		return "method -m str";
 	case MATCH_QUERY:
-		return arena_printf(a, "url_param(%s) -m %s", m->key, m->value != NULL ? "str" : "found");
+		return arena_printf(
+		    a, "url_param(%s) -m %s", m->key, m->value != NULL ? "str" : "found");
 	case MATCH_QUERY_REGEXP:
 		return arena_printf(a, "url_param(%s) -m reg", m->key);
 	case MATCH_CLIENT_IP:
@@ -150,7 +151,8 @@ sample_of(const struct match *m, struct arena *a)
 }
 
 static void
-write_rule(struct routing *r, const struct rule *rule, const char *backend, size_t *acl, struct buf *out)
+write_rule(
+    struct routing *r, const struct rule *rule, const char *backend, size_t *acl, struct buf *out)
 {
 	for (size_t i = 0; i < rule->n; i++) {
 		autobuf struct buf when = BUF_INIT;
@@ -164,7 +166,8 @@ write_rule(struct routing *r, const struct rule *rule, const char *backend, size
 			buf_addc(out, '\n');
 			buf_addf(&when, " %sm%zu", m->negate ? "!" : "", (*acl)++);
 		}
-		buf_addf(out, "\thttp-request set-var(txn.be) str(%s) if !routed%s\n", backend, buf_str(&when));
+		buf_addf(out, "\thttp-request set-var(txn.be) str(%s) if !routed%s\n", backend,
+		    buf_str(&when));
 	}
 }
 
@@ -208,10 +211,13 @@ write_frontend(const struct config_paths *p, struct routing *r, struct buf *out)
 		      "\thttp-request set-var(txn.host) req.hdr(host),host_only,lower\n");
 	for (size_t i = 0; i <= plan.n; i++) {
 		bool end = i == plan.n;
-		if (!map_done && (end || (plan.at[i].host == NULL && plan.at[i].position >= plan.map_position) ||
-				     (plan.at[i].host != NULL && !plan.at[i].mapped && !plan.at[i].shadowed &&
-					 plan.at[i].position > plan.map_position))) {
-			buf_addf(out, "\thttp-request set-var(txn.be) var(txn.host),map(%s) if !routed\n", p->map);
+		if (!map_done &&
+		    (end || (plan.at[i].host == NULL && plan.at[i].position >= plan.map_position) ||
+			(plan.at[i].host != NULL && !plan.at[i].mapped && !plan.at[i].shadowed &&
+			    plan.at[i].position > plan.map_position))) {
+			buf_addf(out,
+			    "\thttp-request set-var(txn.be) var(txn.host),map(%s) if !routed\n",
+			    p->map);
 			map_done = true;
 		}
 		if (!end && !plan.at[i].mapped && !plan.at[i].shadowed)
@@ -227,21 +233,25 @@ write_head(const struct config_paths *p, const char *digest, struct buf *out)
 {
 	buf_addf(out,
 	    "# Written by the agent; changes are overwritten.\n"
-	    "global\n\tnbthread 1\n\tmaxconn %u\n\tstats socket %s mode 600 level admin expose-fd listeners\n"
+	    "global\n\tnbthread 1\n\tmaxconn %u\n\tstats socket %s mode 600 level admin expose-fd "
+	    "listeners\n"
 	    "\tstats timeout 20d\n\thard-stop-after 60s\n",
 	    p->maxconn, p->socket);
 	if (digest != NULL)
 		buf_addf(out, "\tset-var proc.potter str(%s)\n", digest);
-	buf_adds(out, "\ndefaults\n\tmode http\n"
-		      "\ttimeout connect 2s\n\ttimeout client 10m\n\ttimeout server 10m\n"
-		      "\ttimeout http-request 30s\n\ttimeout http-keep-alive 180s\n\ttimeout tunnel 24h\n"
-		      "\toption redispatch 1\n\toption idle-close-on-response\n\tretries 3\n\tretry-on conn-failure empty-response\n"
-		      "\toption http-ignore-probes\n\toption dontlognull\n");
+	buf_adds(out,
+	    "\ndefaults\n\tmode http\n"
+	    "\ttimeout connect 2s\n\ttimeout client 10m\n\ttimeout server 10m\n"
+	    "\ttimeout http-request 30s\n\ttimeout http-keep-alive 180s\n\ttimeout tunnel 24h\n"
+	    "\toption redispatch 1\n\toption idle-close-on-response\n\tretries 3\n\tretry-on "
+	    "conn-failure empty-response\n"
+	    "\toption http-ignore-probes\n\toption dontlognull\n");
 	static const struct {
 		int status;
 		const char *text;
-	} errors[] = { { 400, "Bad Request" }, { 408, "Request Timeout" }, { 500, "Internal Server Error" },
-		{ 502, "Bad Gateway" }, { 503, "no available server" }, { 504, "Gateway Timeout" } };
+	} errors[] = { { 400, "Bad Request" }, { 408, "Request Timeout" },
+		{ 500, "Internal Server Error" }, { 502, "Bad Gateway" },
+		{ 503, "no available server" }, { 504, "Gateway Timeout" } };
 	for (size_t i = 0; i < NELEM(errors); i++)
 		buf_addf(out, "\thttp-error status %d content-type text/plain string '%s'\n",
 		    errors[i].status, errors[i].text);
@@ -281,13 +291,15 @@ config_write(const struct config_paths *p, struct routing *r, const struct slots
 	write_head(p, digest, out);
 	write_frontend(p, r, out);
 	buf_adds(out, "backend nothing\n"
-		      "\thttp-request return status 404 content-type text/plain string '404 page not found'\n\n");
+		      "\thttp-request return status 404 content-type text/plain string '404 page "
+		      "not found'\n\n");
 	OBJS_FOREACH (m, &r->middlewares)
 		if (m->errors.n == 0 && *m->section != '\0')
 			buf_addf(out, "%s\n", m->section);
 	OBJS_FOREACH (b, &r->backends)
 		if (!route_backend_plain(b)) {
-			/* what runtime-added servers must be told is part of what the skeleton means */
+			/* what runtime-added servers must be told is part of what the skeleton
+			 * means */
 			buf_addf(out, "#%s\n", b->server_options);
 			write_backend(config_backend(b, r), b, r, servers, out);
 		}
@@ -314,5 +326,6 @@ config_hosts(struct routing *r, struct map *out)
 	plan_make(r, &plan);
 	for (size_t i = 0; i < plan.n; i++)
 		if (plan.at[i].mapped)
-			map_set(out, plan.at[i].host, (void *)config_backend(plan.at[i].router->backend, r));
+			map_set(out, plan.at[i].host,
+			    (void *)config_backend(plan.at[i].router->backend, r));
 }

@@ -24,7 +24,7 @@ void slots_fini(struct slots *s);
  * there are none left it makes more (the skeleton changes then). False: more than SLOTS_MAX. */
 bool slots_assign(struct slots *s, const struct routing *r);
 void slots_write(const struct slots *s, struct buf *out); /* a line each, empty for free */
-void slots_read(struct slots *s, const char *text);	  /* tolerant: what is not readable is free */
+void slots_read(struct slots *s, const char *text); /* tolerant: what is not readable is free */
 
 struct config_paths {
 	const char *const *listen; /* "127.0.0.1:8080", "[::]:8080", ":8080"; ended by NULL */
@@ -33,15 +33,17 @@ struct config_paths {
 	unsigned maxconn;
 };
 
-/* The name of a backend in the configuration: lives in the routing's arena. After slots_assign(). */
+/* The name of a backend in the configuration: lives in the routing's arena. After slots_assign().
+ */
 const char *config_backend(const struct route_backend *b, struct routing *r);
 
-/* The skeleton, or with `servers` the whole configuration. `digest` is written into it when not NULL. */
+/* The skeleton, or with `servers` the whole configuration. `digest` is written into it when not
+ * NULL. */
 void config_write(const struct config_paths *p, struct routing *r, const struct slots *s,
     const char *digest, bool servers, struct buf *out);
 /* 16 hex digits of the skeleton. */
-const char *config_digest(const struct config_paths *p, struct routing *r, const struct slots *s,
-    char out[17]);
+const char *config_digest(
+    const struct config_paths *p, struct routing *r, const struct slots *s, char out[17]);
 /* host → backend (const char *, of the routing's arena) for what the map decides. */
 void config_hosts(struct routing *r, struct map *out);
 

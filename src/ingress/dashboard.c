@@ -16,7 +16,9 @@ static const char provider[] = "consulcatalog";
 static const char *
 status_of(const struct strs *errors, const struct strs *warnings)
 {
-	return errors->n > 0 ? "disabled" : warnings != NULL && warnings->n > 0 ? "warning" : "enabled";
+	return errors->n > 0			     ? "disabled"
+	       : warnings != NULL && warnings->n > 0 ? "warning"
+						     : "enabled";
 }
 
 static void
@@ -144,12 +146,12 @@ static const struct collection {
 	void (*write)(struct jsonw *w, const void *object);
 	const char *(*status)(const void *object);
 } collections[] = {
-	{ "routers", offsetof(struct routing, routers), offsetof(struct routing, router), write_router,
-	    router_status },
-	{ "services", offsetof(struct routing, services), offsetof(struct routing, service), write_service,
-	    service_status },
-	{ "middlewares", offsetof(struct routing, middlewares), offsetof(struct routing, middleware),
-	    write_middleware, middleware_status },
+	{ "routers", offsetof(struct routing, routers), offsetof(struct routing, router),
+	    write_router, router_status },
+	{ "services", offsetof(struct routing, services), offsetof(struct routing, service),
+	    write_service, service_status },
+	{ "middlewares", offsetof(struct routing, middlewares),
+	    offsetof(struct routing, middleware), write_middleware, middleware_status },
 };
 
 static const struct objs *
@@ -192,7 +194,8 @@ serve_list(struct ingress *i, struct http_req *r, const struct collection *c)
 			c->write(&w, list->at[k]);
 	}
 	jsonw_end_array(&w);
-	http_setf(r, "X-Next-Page", "%llu", (unsigned long long)(n > page * per_page ? page + 1 : 1));
+	http_setf(
+	    r, "X-Next-Page", "%llu", (unsigned long long)(n > page * per_page ? page + 1 : 1));
 	reply_json(r, &body);
 }
 
@@ -202,7 +205,8 @@ serve_one(struct ingress *i, struct http_req *r, const struct collection *c, con
 	autobuf struct buf body = BUF_INIT;
 	struct jsonw w = JSONW_INIT(&body);
 	autofree char *bare = xstrndup(name, strcspn(name, "@"));
-	const void *object = map_get((const struct map *)((const char *)i->routing + c->index), bare);
+	const void *object =
+	    map_get((const struct map *)((const char *)i->routing + c->index), bare);
 
 	if (object == NULL) {
 		http_reply_text(r, 404, "%s not found: %s", c->name, name);
@@ -291,7 +295,8 @@ serve_rawdata(struct ingress *i, struct http_req *r)
 		jsonw_object(&w);
 		for (size_t n = 0; n < list->n; n++) {
 			char name[512];
-			snprintf(name, sizeof(name), "%s@%s", *(const char **)list->at[n], provider);
+			snprintf(
+			    name, sizeof(name), "%s@%s", *(const char **)list->at[n], provider);
 			jsonw_key(&w, name);
 			collections[k].write(&w, list->at[n]);
 		}
@@ -383,7 +388,9 @@ page_routers(struct ingress *i, struct buf *b)
 {
 	struct route_router *t;
 
-	buf_adds(b, "<h2>Routers</h2><table><tr><th>Status<th>Name<th>Rule<th>Priority<th>Service<th>Remarks</tr>");
+	buf_adds(
+	    b, "<h2>Routers</"
+	       "h2><table><tr><th>Status<th>Name<th>Rule<th>Priority<th>Service<th>Remarks</tr>");
 	OBJS_FOREACH (t, &i->routing->routers) {
 		const char *status = status_of(&t->errors, &t->warnings);
 		const struct strs *remarks = t->errors.n > 0 ? &t->errors : &t->warnings;
@@ -431,11 +438,15 @@ serve_page(struct ingress *i, struct http_req *r)
 {
 	autobuf struct buf b = BUF_INIT;
 
-	buf_adds(&b, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Potter ingress</title>"
-		     "<style>body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;padding:0 1em;"
-		     "color:#223}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3em .8em;"
-		     "border-bottom:1px solid #dde;vertical-align:top}.disabled{color:#b00}.warning{color:#a60}"
-		     "</style><h1>Ingress</h1><p>HAProxy: ");
+	buf_adds(&b,
+	    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Potter ingress</title>"
+	    "<style>body{font:15px/1.5 system-ui,sans-serif;margin:2em "
+	    "auto;max-width:70em;padding:0 1em;"
+	    "color:#223}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:."
+	    "3em .8em;"
+	    "border-bottom:1px solid "
+	    "#dde;vertical-align:top}.disabled{color:#b00}.warning{color:#a60}"
+	    "</style><h1>Ingress</h1><p>HAProxy: ");
 	escape(&b, ingress_status(i));
 	buf_adds(&b, "</p>");
 	page_routers(i, &b);
@@ -513,7 +524,8 @@ dashboard_open(struct ingress *i, const char *address, struct err *e)
 	uint64_t port;
 
 	if (colon == NULL || !str_u64(colon + 1, UINT16_MAX, &port))
-		return err_new(e, ERR_INPUT, "dashboard address \"%s\" is not ADDRESS:PORT", address);
+		return err_new(
+		    e, ERR_INPUT, "dashboard address \"%s\" is not ADDRESS:PORT", address);
 	size_t len = (size_t)(colon - address);
 	bool brackets = len > 2 && address[0] == '[' && colon[-1] == ']';
 	autofree char *host = brackets ? xstrndup(address + 1, len - 2) : xstrndup(address, len);

@@ -25,11 +25,15 @@ enum { WRONG_MOST = 200, WRONG_PAUSE_MS = 5 };
 enum { MAXCONN = 4096, RETRY_FIRST_MS = 100, RETRY_MOST_MS = 10000, RESTART_CALM_MS = 1000 };
 
 static const struct fsm_state states[] = {
-	[PROXY_DOWN] = { "down", FSM_TO(PROXY_STARTING) | FSM_TO(PROXY_LOADING) | FSM_TO(PROXY_WAITING) },
-	[PROXY_STARTING] = { "starting", FSM_TO(PROXY_LOADING) | FSM_TO(PROXY_WAITING) | FSM_TO(PROXY_DOWN) },
+	[PROXY_DOWN] = { "down",
+	    FSM_TO(PROXY_STARTING) | FSM_TO(PROXY_LOADING) | FSM_TO(PROXY_WAITING) },
+	[PROXY_STARTING] = { "starting",
+	    FSM_TO(PROXY_LOADING) | FSM_TO(PROXY_WAITING) | FSM_TO(PROXY_DOWN) },
 	[PROXY_LOADING] = { "loading", FSM_TO(PROXY_UP) | FSM_TO(PROXY_DOWN) },
-	[PROXY_UP] = { "running", FSM_TO(PROXY_STARTING) | FSM_TO(PROXY_LOADING) | FSM_TO(PROXY_DOWN) },
-	[PROXY_WAITING] = { "waiting", FSM_TO(PROXY_STARTING) | FSM_TO(PROXY_LOADING) | FSM_TO(PROXY_DOWN) },
+	[PROXY_UP] = { "running",
+	    FSM_TO(PROXY_STARTING) | FSM_TO(PROXY_LOADING) | FSM_TO(PROXY_DOWN) },
+	[PROXY_WAITING] = { "waiting",
+	    FSM_TO(PROXY_STARTING) | FSM_TO(PROXY_LOADING) | FSM_TO(PROXY_DOWN) },
 };
 
 void
@@ -40,8 +44,6 @@ proxy_move(struct ingress *i, enum proxy_state to)
 }
 
 /* ---- the state of the cluster ---- */
-
-
 
 static void
 tell_once(struct ingress *i, const char *text)
@@ -59,8 +61,8 @@ tell_problems(struct ingress *i)
 		tell_once(i, i->routing->warnings.at[k]);
 	OBJS_FOREACH (t, &i->routing->routers)
 		for (size_t k = 0; k < t->errors.n; k++)
-			tell_once(i, arena_printf(&i->routing->mem, "router %s is not used: %s", t->name,
-					 t->errors.at[k]));
+			tell_once(i, arena_printf(&i->routing->mem, "router %s is not used: %s",
+					 t->name, t->errors.at[k]));
 }
 
 static void
@@ -70,11 +72,13 @@ save_slots(struct ingress *i)
 	struct err e = ERR_INIT;
 
 	slots_write(&i->slots, &text);
-	if (buf_read_file(&old, i->slots_file, 1 << 20, &e) == 0 && str_eq(buf_str(&old), buf_str(&text)))
+	if (buf_read_file(&old, i->slots_file, 1 << 20, &e) == 0 &&
+	    str_eq(buf_str(&old), buf_str(&text)))
 		return;
 	autofd int fd = open(i->slots_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || fd_write_all(fd, buf_str(&text), text.len, &e) < 0)
-		log_warn("ingress", "write %s: the next agent will have to reload HAProxy", i->slots_file);
+		log_warn("ingress", "write %s: the next agent will have to reload HAProxy",
+		    i->slots_file);
 }
 
 static void
@@ -85,7 +89,8 @@ rebuild(struct ingress *i)
 	struct routing *fresh =
 	    routes_build((const struct service_row *const *)rows.at, rows.n, &i->routes);
 	if (!slots_assign(&i->slots, fresh)) {
-		log_error("ingress", "more than %d services with plain hosts: the routes stay as they are",
+		log_error("ingress",
+		    "more than %d services with plain hosts: the routes stay as they are",
 		    SLOTS_MAX);
 		routing_free(fresh);
 		return;
@@ -169,7 +174,8 @@ lost(void *ctx)
 	cli_close(&i->cli);
 	i->commands = 0;
 	if (i->proxy == PROXY_LOADING && i->expected != 0) {
-		loop_timer_set(i->retry, WRONG_PAUSE_MS); /* the one that is being replaced has ended */
+		loop_timer_set(
+		    i->retry, WRONG_PAUSE_MS); /* the one that is being replaced has ended */
 		return;
 	}
 	proxy_move(i, PROXY_DOWN);
@@ -252,7 +258,8 @@ find_program(struct ingress *i, const char *given, struct err *e)
 			return 0;
 		}
 	return err_new(e, ERR_ABSENT,
-	    "HAProxy is not installed: install the package haproxy, or give its path in the configuration");
+	    "HAProxy is not installed: install the package haproxy, or give its path in the "
+	    "configuration");
 }
 
 /* "addr:port", ":port" or "[addr]:port", and nothing that the configuration file could misread. */
@@ -315,7 +322,8 @@ set_paths(struct ingress *i, const struct ingress_config *c, struct err *e)
 	i->pid_file = arena_printf(&i->mem, "%s/haproxy.pid", c->dir);
 	if (strlen(i->paths.socket) > CLI_PATH_MAX || strpbrk(c->dir, " \t\n'\"\\#$()") != NULL)
 		return err_new(e, ERR_INPUT,
-		    "ingress directory %s: the path is too long for a socket or holds special characters",
+		    "ingress directory %s: the path is too long for a socket or holds special "
+		    "characters",
 		    c->dir);
 	if (c->host_name == NULL && gethostname(host, sizeof(host) - 1) < 0)
 		str_copy(host, sizeof(host), "localhost");
@@ -396,7 +404,7 @@ bool
 ingress_settled(const struct ingress *i)
 {
 	return i->proxy == PROXY_UP && i->commands == 0 && !i->refresh_due &&
-	    (str_eq(i->digest, i->live.digest) || str_eq(i->digest, i->refused));
+	       (str_eq(i->digest, i->live.digest) || str_eq(i->digest, i->refused));
 }
 
 const char *
@@ -474,6 +482,6 @@ ingress_stop(const char *dir, int wait_ms, struct err *e)
 	while (poll(&gone, 1, wait_ms) > 0)
 		if (read(held, rest, sizeof(rest)) <= 0)
 			return wait_closed(path);
-	return err_new(e, ERR_TIMEOUT, "stop HAProxy: process %d is still there after %d ms", (int)pid,
-	    wait_ms);
+	return err_new(e, ERR_TIMEOUT, "stop HAProxy: process %d is still there after %d ms",
+	    (int)pid, wait_ms);
 }

@@ -2,8 +2,8 @@
  * ingress.h: which instance gets this request?
  *
  * Watches the service rows of the state, and keeps one HAProxy doing what they and their tags say.
- * HAProxy is a process of its own that outlives the agent: a new agent finds it by its admin socket,
- * asks it what it runs, and goes on from there. When it dies it is started again at once.
+ * HAProxy is a process of its own that outlives the agent: a new agent finds it by its admin
+ * socket, asks it what it runs, and goes on from there. When it dies it is started again at once.
  *
  * Everything runs on the loop's thread. Files in `dir`: haproxy.cfg, hosts.map, slots, haproxy.pid
  * and the socket; all but the socket can be removed at any time.
@@ -20,11 +20,11 @@
 struct ingress;
 
 struct ingress_config {
-	const char *haproxy; /* path of the program; NULL: looked for in the usual places */
-	const char *dir;     /* exists or is made (0700); its path is at most 76 bytes long */
+	const char *haproxy;	   /* path of the program; NULL: looked for in the usual places */
+	const char *dir;	   /* exists or is made (0700); its path is at most 76 bytes long */
 	const char *const *listen; /* "127.0.0.1:8080", "[::1]:8080", ":8080"; ended by NULL */
-	const char *dashboard; /* "127.0.0.1:9002"; NULL or "": none */
-	const char *default_rule; /* NULL: Host(`{{ .Name }}.minipot`) */
+	const char *dashboard;	   /* "127.0.0.1:9002"; NULL or "": none */
+	const char *default_rule;  /* NULL: Host(`{{ .Name }}.minipot`) */
 	bool not_exposed_by_default; /* only instances with traefik.enable=true */
 	unsigned maxconn;	     /* 0: 4096, or what the limit of open files allows */
 	const char *host_name;	     /* X-Forwarded-Server; NULL: the machine's */
@@ -32,8 +32,8 @@ struct ingress_config {
 
 /* Starts at once. All of config is copied. ERR_INPUT: the configuration cannot be carried out;
  * ERR_ABSENT: no haproxy. A proxy that does not start later is logged and tried again. */
-int ingress_new(struct loop *l, struct state *s, const struct ingress_config *c, struct ingress **out,
-    struct err *e);
+int ingress_new(struct loop *l, struct state *s, const struct ingress_config *c,
+    struct ingress **out, struct err *e);
 /* Lets go of the proxy, which goes on serving. NULL is fine. */
 void ingress_free(struct ingress *i);
 

@@ -92,7 +92,9 @@ remember(struct live *l, const char *backend, const char *name, bool ready)
 	struct live_server *v = xcalloc(1, sizeof(*v));
 	autofree char *key = xasprintf("%s/%s", backend, name);
 
-	*v = (struct live_server){ .backend = xstrdup(backend), .name = xstrdup(name), .ready = ready };
+	*v = (struct live_server){
+		.backend = xstrdup(backend), .name = xstrdup(name), .ready = ready
+	};
 	void *old = map_set(&l->servers, key, v);
 	if (old != NULL)
 		free_server(old);
@@ -239,8 +241,8 @@ set_hosts(struct ingress *i, const struct map *wanted)
 		const char *has = map_get(&i->live.hosts, host);
 		if (str_eq(has, backend) || !map_has(&i->live.backends, backend))
 			continue;
-		TELL(i, expect_nothing, "%s map %s %s %s", has != NULL ? "set" : "add", i->paths.map, host,
-		    (const char *)backend);
+		TELL(i, expect_nothing, "%s map %s %s %s", has != NULL ? "set" : "add",
+		    i->paths.map, host, (const char *)backend);
 		free(map_set(&i->live.hosts, host, xstrdup(backend)));
 	}
 }

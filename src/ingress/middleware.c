@@ -55,8 +55,8 @@ struct writer {
 static int
 bad(struct writer *w, const char *option, const char *what)
 {
-	return err_new(w->e, ERR_INPUT, "middleware \"%s\": %s.%s: %s", w->m->name, w->m->kind, option,
-	    what);
+	return err_new(
+	    w->e, ERR_INPUT, "middleware \"%s\": %s.%s: %s", w->m->name, w->m->kind, option, what);
 }
 
 static const char *
@@ -105,7 +105,8 @@ redirect_scheme(struct writer *w)
 	/* Go answers 302 and 301 for GET, and the codes that keep the method for the rest */
 	for (int get_method = 1; get_method >= 0; get_method--)
 		buf_addf(w->backend,
-		    "\thttp-request redirect code %d location %s://%%[req.hdr(host),field(1,:)]%s%s%%[pathq] %s%s\n",
+		    "\thttp-request redirect code %d location "
+		    "%s://%%[req.hdr(host),field(1,:)]%s%s%%[pathq] %s%s\n",
 		    get_method ? (permanent ? 301 : 302) : (permanent ? 308 : 307), scheme,
 		    port != NULL ? ":" : "", port != NULL ? port : "", when,
 		    get_method ? " METH_GET" : "");
@@ -140,11 +141,13 @@ strip_prefix(struct writer *w)
 			buf_addf(&re, isalnum((unsigned char)*p) || *p == '/' ? "%c" : "\\%c", *p);
 		buf_adds(&re, "/?(.*)$");
 		buf_addf(w->backend,
-		    "\thttp-request set-var(txn.strip) int(%zu) if !{ var(txn.strip) -m found } { path -m beg -- %s }\n",
+		    "\thttp-request set-var(txn.strip) int(%zu) if !{ var(txn.strip) -m found } { "
+		    "path -m beg -- %s }\n",
 		    i, buf_str(&prefix));
 		buf_adds(w->backend, "\thttp-request set-header X-Forwarded-Prefix ");
 		config_quote_format(w->backend, list.at[i]);
-		buf_addf(w->backend, " if { var(txn.strip) -m int %zu }\n\thttp-request replace-path ", i);
+		buf_addf(w->backend,
+		    " if { var(txn.strip) -m int %zu }\n\thttp-request replace-path ", i);
 		config_quote(w->backend, buf_str(&re));
 		buf_addf(w->backend, " '/\\1' if { var(txn.strip) -m int %zu }\n", i);
 	}
@@ -172,7 +175,8 @@ replace_path(struct writer *w)
 
 	if (check_path(w, "path", v) < 0)
 		return -1;
-	buf_adds(w->backend, "\thttp-request set-header X-Replaced-Path %[path]\n\thttp-request set-path ");
+	buf_adds(w->backend,
+	    "\thttp-request set-header X-Replaced-Path %[path]\n\thttp-request set-path ");
 	config_quote_format(w->backend, v);
 	buf_addc(w->backend, '\n');
 	return 0;
@@ -235,13 +239,14 @@ security_header(struct writer *w, const char *key, const char *value)
 static int
 headers(struct writer *w)
 {
-	static const char request[] = "customrequestheaders.", response[] = "customresponseheaders.";
+	static const char request[] = "customrequestheaders.",
+			  response[] = "customresponseheaders.";
 
 	for (size_t i = 0; i < w->m->options.n; i++) {
 		const char *key = w->m->options.key[i], *value = w->m->options.value[i];
-		const char *side = str_starts(key, request) ? "request"
-		    : str_starts(key, response)		    ? "response"
-							    : NULL;
+		const char *side = str_starts(key, request)    ? "request"
+				   : str_starts(key, response) ? "response"
+							       : NULL;
 		if (!is_plain_text(value))
 			return bad(w, key, "holds a control character or is too long");
 		if (side == NULL) {
@@ -278,7 +283,8 @@ one_user(struct writer *w, const char *user)
 			return 0;
 		}
 	return bad(w, "users",
-	    "only crypt, SHA-256, SHA-512 and bcrypt hashes are supported (htpasswd -B makes bcrypt)");
+	    "only crypt, SHA-256, SHA-512 and bcrypt hashes are supported (htpasswd -B makes "
+	    "bcrypt)");
 }
 
 static int
@@ -314,8 +320,8 @@ ip_allow_list(struct writer *w)
 
 	if (list.n == 0 || list.n > RANGES_MAX)
 		return bad(w, "sourcerange", "needs from 1 to 40 addresses or ranges");
-	buf_adds(w->backend,
-	    "\thttp-request return status 403 content-type text/plain string Forbidden unless { src");
+	buf_adds(w->backend, "\thttp-request return status 403 content-type text/plain string "
+			     "Forbidden unless { src");
 	for (size_t i = 0; i < list.n; i++) {
 		if (!is_cidr(list.at[i]))
 			return bad(w, "sourcerange", "holds what is no address or CIDR range");
@@ -328,7 +334,8 @@ ip_allow_list(struct writer *w)
 static int
 rate_limit(struct writer *w)
 {
-	const char *average = get(w, "average"), *burst = get(w, "burst"), *period = get(w, "period");
+	const char *average = get(w, "average"), *burst = get(w, "burst"),
+		   *period = get(w, "period");
 	uint64_t most = 0, extra = 1;
 	int64_t every = NS_PER_SEC;
 
@@ -336,18 +343,22 @@ rate_limit(struct writer *w)
 		return bad(w, "average", "is not a number up to 1000000");
 	if (burst != NULL && !str_u64(burst, 1000000, &extra))
 		return bad(w, "burst", "is not a number up to 1000000");
-	if (period != NULL && (!duration_parse(period, &every) || every < NS_PER_MS ||
-	    every > 86400 * NS_PER_SEC))
+	if (period != NULL &&
+	    (!duration_parse(period, &every) || every < NS_PER_MS || every > 86400 * NS_PER_SEC))
 		return bad(w, "period", "is not a duration from 1ms to 24h");
 	if (most == 0)
 		return 0; /* no limit */
 	if (*w->counter == TRACKERS_MAX)
 		return bad(w, "average", "at most 3 rate limits in one chain");
-	buf_addf(w->section, "backend mw-%s\n\tstick-table type ipv6 size 20k expire %lldms store http_req_rate(%lldms)\n",
+	buf_addf(w->section,
+	    "backend mw-%s\n\tstick-table type ipv6 size 20k expire %lldms store "
+	    "http_req_rate(%lldms)\n",
 	    w->m->name, (long long)(every / NS_PER_MS), (long long)(every / NS_PER_MS));
-	buf_addf(w->backend, "\thttp-request track-sc%d src table mw-%s\n", *w->counter, w->m->name);
+	buf_addf(
+	    w->backend, "\thttp-request track-sc%d src table mw-%s\n", *w->counter, w->m->name);
 	buf_addf(w->backend,
-	    "\thttp-request return status 429 content-type text/plain string 'Too Many Requests' if { sc%d_http_req_rate gt %llu }\n",
+	    "\thttp-request return status 429 content-type text/plain string 'Too Many Requests' "
+	    "if { sc%d_http_req_rate gt %llu }\n",
 	    *w->counter, (unsigned long long)(most + extra - 1));
 	(*w->counter)++;
 	return 0;
@@ -356,9 +367,10 @@ rate_limit(struct writer *w)
 static int
 compress(struct writer *w)
 {
-	buf_adds(w->backend, "\tfilter compression\n\tcompression algo gzip\n\tcompression type text/html "
-			     "text/plain text/css text/xml text/javascript application/javascript "
-			     "application/json application/xml image/svg+xml\n");
+	buf_adds(w->backend,
+	    "\tfilter compression\n\tcompression algo gzip\n\tcompression type text/html "
+	    "text/plain text/css text/xml text/javascript application/javascript "
+	    "application/json application/xml image/svg+xml\n");
 	return 0;
 }
 
@@ -417,8 +429,8 @@ is_section_name(const char *s)
 }
 
 int
-middleware_write(const struct tag_middleware *m, int *counter, struct middleware_lines *out,
-    struct err *e)
+middleware_write(
+    const struct tag_middleware *m, int *counter, struct middleware_lines *out, struct err *e)
 {
 	autoarena struct arena a = ARENA_INIT;
 	autobuf struct buf section = BUF_INIT, backend = BUF_INIT;
@@ -426,8 +438,8 @@ middleware_write(const struct tag_middleware *m, int *counter, struct middleware
 	struct writer w = { m, &section, &backend, &count, &a, e };
 
 	if (!is_section_name(m->name))
-		return err_new(e, ERR_INPUT, "middleware \"%s\": a name is made of letters, digits, -, _ and .",
-		    m->name);
+		return err_new(e, ERR_INPUT,
+		    "middleware \"%s\": a name is made of letters, digits, -, _ and .", m->name);
 	if (m->kind == NULL || m->second_kind != NULL)
 		return err_new(e, ERR_INPUT, "middleware \"%s\" has %s", m->name,
 		    m->kind == NULL ? "no kind" : "two kinds: give each its own name");
@@ -441,5 +453,6 @@ middleware_write(const struct tag_middleware *m, int *counter, struct middleware
 		*counter = count;
 		return 0;
 	}
-	return err_new(e, ERR_UNSUPPORTED, "middleware \"%s\": kind %s is not supported", m->name, m->kind);
+	return err_new(
+	    e, ERR_UNSUPPORTED, "middleware \"%s\": kind %s is not supported", m->name, m->kind);
 }

@@ -18,8 +18,8 @@ struct middleware_lines {
 void middleware_lines_fini(struct middleware_lines *l);
 
 /* `counter` numbers the trackers in use in one backend, at most 3. -1: nothing was added. */
-int middleware_write(const struct tag_middleware *m, int *counter, struct middleware_lines *out,
-    struct err *e);
+int middleware_write(
+    const struct tag_middleware *m, int *counter, struct middleware_lines *out, struct err *e);
 
 /* One word for HAProxy's configuration file, quoted so that nothing in it has a meaning. */
 void config_quote(struct buf *b, const char *word);

@@ -53,7 +53,8 @@ collect(struct routing *r, struct plan *p)
 			continue;
 		}
 		for (size_t i = 0; i < t->rule.n; i++)
-			p->at[p->n++] = (struct plan_unit){ .router = t, .host = t->rule.at[i].at[0].value };
+			p->at[p->n++] =
+			    (struct plan_unit){ .router = t, .host = t->rule.at[i].at[0].value };
 	}
 	if (p->n > 1)
 		qsort(p->at, p->n, sizeof(*p->at), by_priority);
@@ -105,8 +106,10 @@ plan_make(struct routing *r, struct plan *out)
 		if (out->at[i].host == NULL)
 			out->at[i].position = rules++;
 	/* where most intervals [lo, hi] overlap */
-	size_t *begin = arena_array(&r->mem, rules + 2, size_t), *end = arena_array(&r->mem, rules + 2, size_t);
-	size_t *lo = arena_array(&r->mem, out->n + 1, size_t), *hi = arena_array(&r->mem, out->n + 1, size_t);
+	size_t *begin = arena_array(&r->mem, rules + 2, size_t),
+	       *end = arena_array(&r->mem, rules + 2, size_t);
+	size_t *lo = arena_array(&r->mem, out->n + 1, size_t),
+	       *hi = arena_array(&r->mem, out->n + 1, size_t);
 	for (size_t i = 0; i < out->n; i++) {
 		if (out->at[i].host == NULL || out->at[i].shadowed)
 			continue;

@@ -1,5 +1,6 @@
-/* process.c: starting the proxy, and replacing it by one with another configuration. The new process
- * takes the listeners over from the old one through its admin socket, so none is ever closed. */
+/* process.c: starting the proxy, and replacing it by one with another configuration. The new
+ * process takes the listeners over from the old one through its admin socket, so none is ever
+ * closed. */
 #include "ingress/proxy.h"
 
 #include "base/clock.h"
@@ -71,7 +72,8 @@ read_messages(struct ingress *i, char *out, size_t size)
 			continue;
 		char *said = strstr(alert, " : ");
 		if (line.len < size)
-			buf_addf(&line, "%s%s", line.len > 0 ? "; " : "", said != NULL ? said + 3 : alert);
+			buf_addf(&line, "%s%s", line.len > 0 ? "; " : "",
+			    said != NULL ? said + 3 : alert);
 	}
 	snprintf(out, size, "%s", line.len > 0 ? buf_str(&line) : buf_str(&text));
 	close(i->child_out);
@@ -153,7 +155,8 @@ static int
 start(struct ingress *i, bool reload, struct err *e)
 {
 	char old[16];
-	char *argv[12] = { "haproxy", "-D", "-f", (char *)i->config_file, "-p", (char *)i->pid_file };
+	char *argv[12] = { "haproxy", "-D", "-f", (char *)i->config_file, "-p",
+		(char *)i->pid_file };
 	size_t n = 6;
 
 	snprintf(old, sizeof(old), "%d", (int)i->live.pid);
@@ -186,7 +189,7 @@ proxy_start(struct ingress *i, bool reload)
 		proxy_retry_later(i);
 		return;
 	}
-	log_info("ingress", "HAProxy %s: routers=%zu slots=%zu", reload ? "replaces itself" : "is started",
-	    i->routing->routers.n, i->slots.n);
+	log_info("ingress", "HAProxy %s: routers=%zu slots=%zu",
+	    reload ? "replaces itself" : "is started", i->routing->routers.n, i->slots.n);
 	i->child = loop_child(i->loop, i->child_pid, started, i);
 }

@@ -1,8 +1,8 @@
 /*
  * proxy.h: the inside of struct ingress; for this folder's files only.
  *
- * ingress.c decides what has to happen, process.c starts and reloads the proxy, live.c knows what it
- * is doing now and changes that by the runtime API, dashboard.c shows it.
+ * ingress.c decides what has to happen, process.c starts and reloads the proxy, live.c knows what
+ * it is doing now and changes that by the runtime API, dashboard.c shows it.
  */
 #ifndef INGRESS_PROXY_H
 #define INGRESS_PROXY_H

@@ -38,7 +38,8 @@ escape(struct re *r, bool in_class)
 	}
 	if (isdigit((unsigned char)c))
 		return bad(r, "back references are not supported");
-	if (isalpha((unsigned char)c) && strchr(in_class ? "dDwWsStnrfv" : "dDwWsStnrfvbBAz", c) == NULL)
+	if (isalpha((unsigned char)c) &&
+	    strchr(in_class ? "dDwWsStnrfv" : "dDwWsStnrfvbBAz", c) == NULL)
 		return bad(r, "this escape is not supported");
 	if ((unsigned char)c >= 0x80)
 		return bad(r, "only ASCII can be escaped");
@@ -46,8 +47,7 @@ escape(struct re *r, bool in_class)
 	return 0;
 }
 
-static int
-class(struct re *r)
+static int class(struct re *r)
 {
 	r->p++; /* [ */
 	if (*r->p == '^')
@@ -132,11 +132,13 @@ group(struct re *r)
 			size_t n = 0;
 			while (isalnum((unsigned char)r->p[3 + n]) || r->p[3 + n] == '_')
 				n++;
-			if (n == 0 || n > 32 || r->p[3 + n] != '>' || isdigit((unsigned char)r->p[3]))
+			if (n == 0 || n > 32 || r->p[3 + n] != '>' ||
+			    isdigit((unsigned char)r->p[3]))
 				return bad(r, "malformed group name");
 			r->p += 4 + n;
 		} else
-			return bad(r, "only (…), (?:…), (?i:…) and (?P<name>…) are supported, no look-around");
+			return bad(r, "only (…), (?:…), (?i:…) and (?P<name>…) are supported, no "
+				      "look-around");
 	}
 	if (++r->depth > GROUPS_DEEP)
 		return bad(r, "groups are nested too deep");
@@ -197,7 +199,8 @@ regex_check(const char *re, struct err *e)
 	struct re r = { .text = re, .p = re, .e = e };
 
 	if (strlen(re) > RULE_VALUE_MAX)
-		return err_new(e, ERR_INPUT, "regular expression is longer than %d bytes", RULE_VALUE_MAX);
+		return err_new(
+		    e, ERR_INPUT, "regular expression is longer than %d bytes", RULE_VALUE_MAX);
 	if (*re == '\0')
 		return err_new(e, ERR_INPUT, "empty regular expression");
 	/* (?i) for the whole expression */

@@ -54,10 +54,12 @@ resolve_entrypoints(struct routing *r, struct route_router *t, const struct rout
 		any = any || is;
 		strs_add(&t->entrypoints, &r->mem, t->spec.entrypoints.at[i]);
 		if (!is)
-			fail(r, &t->warnings, "entry point \"%s\" does not exist", t->spec.entrypoints.at[i]);
+			fail(r, &t->warnings, "entry point \"%s\" does not exist",
+			    t->spec.entrypoints.at[i]);
 	}
 	if (!any)
-		fail(r, &t->errors, "none of its entry points exists: there is only \"%s\"", known[0]);
+		fail(r, &t->errors, "none of its entry points exists: there is only \"%s\"",
+		    known[0]);
 }
 
 /* Appends the middlewares that `names` stand for, chains opened. */
@@ -132,8 +134,8 @@ service_lines(struct routing *r, struct route_router *t, struct buf *lines)
 		return;
 	const char *name = o->cookie;
 	if (name == NULL)
-		name = arena_printf(&r->mem, "_%05x",
-		    (unsigned)(ids_hash64(o->name, strlen(o->name)) & 0xfffff));
+		name = arena_printf(
+		    &r->mem, "_%05x", (unsigned)(ids_hash64(o->name, strlen(o->name)) & 0xfffff));
 	if (!is_cookie_name(name)) {
 		fail(r, &t->errors, "sticky cookie name \"%s\": use letters, digits, - _ .", name);
 		return;
@@ -143,18 +145,20 @@ service_lines(struct routing *r, struct route_router *t, struct buf *lines)
 	if (o->cookie_same_site != NULL) {
 		if (!str_eq(o->cookie_same_site, "none") && !str_eq(o->cookie_same_site, "lax") &&
 		    !str_eq(o->cookie_same_site, "strict"))
-			fail(r, &t->errors, "sticky cookie: samesite is none, lax or strict, not \"%s\"",
+			fail(r, &t->errors,
+			    "sticky cookie: samesite is none, lax or strict, not \"%s\"",
 			    o->cookie_same_site);
 		else
-			buf_addf(lines, " attr SameSite=%c%s", toupper((unsigned char)*o->cookie_same_site),
-			    o->cookie_same_site + 1);
+			buf_addf(lines, " attr SameSite=%c%s",
+			    toupper((unsigned char)*o->cookie_same_site), o->cookie_same_site + 1);
 	}
 	buf_addf(lines, "\n\tdynamic-cookie-key %016llx\n",
 	    (unsigned long long)ids_hash64(o->name, strlen(o->name)));
 }
 
 static void
-set_backend(struct routing *r, struct route_router *t, struct route_middleware *const *chain, size_t n)
+set_backend(
+    struct routing *r, struct route_router *t, struct route_middleware *const *chain, size_t n)
 {
 	autobuf struct buf key = BUF_INIT;
 	struct middleware_lines lines = { .section = BUF_INIT, .backend = BUF_INIT };
@@ -188,7 +192,8 @@ static void
 resolve_service(struct routing *r, struct route_router *t)
 {
 	if (t->spec.service == NULL) {
-		fail(r, &t->errors, "several services are declared: name one in the router's service");
+		fail(r, &t->errors,
+		    "several services are declared: name one in the router's service");
 		return;
 	}
 	t->service = map_get(&r->service, reference(r, t->spec.service));
@@ -200,9 +205,11 @@ resolve_service(struct routing *r, struct route_router *t)
 		strs_add(&t->service->used_by, &r->mem, t->name);
 	const char *scheme = t->service->options.scheme;
 	if (t->service->errors.n > 0)
-		fail(r, &t->errors, "the service \"%s\" is %s", t->service->name, t->service->errors.at[0]);
+		fail(r, &t->errors, "the service \"%s\" is %s", t->service->name,
+		    t->service->errors.at[0]);
 	else if (scheme != NULL && !str_eq(scheme, "http") && !str_eq(scheme, "https"))
-		fail(r, &t->errors, "server scheme \"%s\" is not supported: use http or https", scheme);
+		fail(r, &t->errors, "server scheme \"%s\" is not supported: use http or https",
+		    scheme);
 	else if (!t->service->options.keep_host)
 		fail(r, &t->errors, "passhostheader=false is not supported");
 }

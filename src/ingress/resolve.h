@@ -4,7 +4,8 @@
 
 #include "ingress/routes.h"
 
-/* Parses rules, finds what routers name, disables what cannot be carried out, makes the backends. */
+/* Parses rules, finds what routers name, disables what cannot be carried out, makes the backends.
+ */
 void routes_resolve(struct routing *r, const struct routes_config *c);
 
 #endif

@@ -48,8 +48,8 @@ expand_one(const char *expr, size_t len, const char *name, const struct strs *ta
 		buf_adds(out, route_normalize(name, a));
 		return 0;
 	}
-	if (str_starts(text, "index .Labels ") && len > 16 && (text[14] == '"' || text[14] == '`') &&
-	    text[len - 1] == text[14]) {
+	if (str_starts(text, "index .Labels ") && len > 16 &&
+	    (text[14] == '"' || text[14] == '`') && text[len - 1] == text[14]) {
 		const char *key = arena_strndup(a, text + 15, len - 16);
 		size_t n = strlen(key);
 		for (size_t i = 0; tags != NULL && i < tags->n; i++)
@@ -58,7 +58,8 @@ expand_one(const char *expr, size_t len, const char *name, const struct strs *ta
 		return 0;
 	}
 	return err_new(e, ERR_UNSUPPORTED,
-	    "default rule: {{ %s }} is not supported: use .Name, normalize .Name or index .Labels \"key\"",
+	    "default rule: {{ %s }} is not supported: use .Name, normalize .Name or index .Labels "
+	    "\"key\"",
 	    text);
 }
 
@@ -129,15 +130,17 @@ add_server(struct routing *r, const struct service_row *row, const struct tag_se
 	v->port = spec->port > 0 ? spec->port : row->port;
 	v->weight = spec->weight >= 0 ? spec->weight : 1;
 	v->up = !str_eq(row->status, "critical");
-	v->url = arena_printf(&r->mem, v6 ? "%s://[%s]:%" PRId64 : "%s://%s:%" PRId64, scheme, v->address,
-	    v->port);
-	const char *endpoint = arena_printf(&r->mem, "%s %s %" PRId64, v->row_id, v->url, v->weight);
+	v->url = arena_printf(
+	    &r->mem, v6 ? "%s://[%s]:%" PRId64 : "%s://%s:%" PRId64, scheme, v->address, v->port);
+	const char *endpoint =
+	    arena_printf(&r->mem, "%s %s %" PRId64, v->row_id, v->url, v->weight);
 	v->name = arena_printf(&r->mem, "s-%.8s-%08x",
 	    row->alloc_id != NULL && ids_is_uuid(row->alloc_id) ? row->alloc_id : "static",
 	    (unsigned)ids_hash64(endpoint, strlen(endpoint)));
 	if (v->port < 1 || v->port > UINT16_MAX) {
 		strs_add(&r->warnings, &r->mem,
-		    arena_printf(&r->mem, "service %s: instance %s has no port", s->name, v->row_id));
+		    arena_printf(
+			&r->mem, "service %s: instance %s has no port", s->name, v->row_id));
 		return;
 	}
 	for (size_t i = 0; i < s->servers.n; i++)
@@ -216,8 +219,9 @@ add_instance(struct routing *r, const struct service_row *row, const struct rout
 		own->name = name;
 		objs_add(&t.routers, &r->mem, own);
 	}
-	if (expand(c->default_rule != NULL ? c->default_rule : default_rule, row->service_name, &row->tags,
-		&rule, &r->mem, &e) < 0) /* the template was checked when it was configured */
+	if (expand(c->default_rule != NULL ? c->default_rule : default_rule, row->service_name,
+		&row->tags, &rule, &r->mem,
+		&e) < 0) /* the template was checked when it was configured */
 		buf_reset(&rule);
 	const char *fallback = arena_strdup(&r->mem, buf_str(&rule));
 	const struct tag_service *only = t.services.n == 1 ? t.services.at[0] : NULL;

@@ -94,7 +94,9 @@ value(struct parser *s, const char **out)
 			return bad(s, s->p, "control character in a value");
 		if (quote == '"' && c == '\\') {
 			if (s->p[1] != '"' && s->p[1] != '\\')
-				return bad(s, s->p, "only \\\" and \\\\ are known in double quotes; use back-ticks");
+				return bad(s, s->p,
+				    "only \\\" and \\\\ are known in double quotes; use "
+				    "back-ticks");
 			c = *++s->p;
 		}
 		if (n == RULE_VALUE_MAX)
@@ -174,7 +176,8 @@ one_host(struct parser *s, const char *at, const char *v)
 	autobuf struct buf re = BUF_INIT;
 	buf_adds(&re, "^[^.]+");
 	for (const char *p = host + 1; *p != '\0'; p++)
-		buf_addf(&re, isalnum((unsigned char)*p) || *p == '-' || *p == '_' ? "%c" : "\\%c", *p);
+		buf_addf(
+		    &re, isalnum((unsigned char)*p) || *p == '-' || *p == '_' ? "%c" : "\\%c", *p);
 	buf_addc(&re, '$');
 	return leaf(s->a, MATCH_HOST_REGEXP, NULL, arena_strdup(s->a, buf_str(&re)));
 }
@@ -202,7 +205,8 @@ template_regex(const char *v, char piece_end, bool whole, struct buf *re)
 	buf_addc(re, '^');
 	while (*v != '\0') {
 		if (*v != '{') {
-			buf_addf(re, isalnum((unsigned char)*v) || strchr("-_/", *v) ? "%c" : "\\%c", *v);
+			buf_addf(re,
+			    isalnum((unsigned char)*v) || strchr("-_/", *v) ? "%c" : "\\%c", *v);
 			v++;
 			continue;
 		}
@@ -423,8 +427,9 @@ matcher(struct parser *s)
 	memcpy(name, s->p, len);
 	name[len] = '\0';
 	if (len == 0) {
-		bad(s, at, *at == '\0' ? "the rule ends where a matcher is expected" :
-					 "expected a matcher, ! or (");
+		bad(s, at,
+		    *at == '\0' ? "the rule ends where a matcher is expected"
+				: "expected a matcher, ! or (");
 		return NULL;
 	}
 	s->p += len;
@@ -445,7 +450,8 @@ matcher(struct parser *s)
 		if (this == NULL)
 			return NULL;
 		if (one == one_pair && !is_token(this->match.key)) {
-			bad(s, at, "name `%s`: only letters, digits and -._~ are supported", this->match.key);
+			bad(s, at, "name `%s`: only letters, digits and -._~ are supported",
+			    this->match.key);
 			return NULL;
 		}
 		all = all == NULL ? this : node_of(s->a, join, all, this);
@@ -534,7 +540,8 @@ product(struct parser *s, const struct rule *l, const struct rule *r, struct rul
 {
 	if (l->n * r->n > RULE_TERMS)
 		return err_new(s->e, ERR_INPUT,
-		    "rule: it means more than %d alternatives; split it into several routers", RULE_TERMS);
+		    "rule: it means more than %d alternatives; split it into several routers",
+		    RULE_TERMS);
 	*out = (struct rule){ .at = arena_array(s->a, l->n * r->n, struct rule_term) };
 	for (size_t i = 0; i < l->n; i++)
 		for (size_t j = 0; j < r->n; j++) {
@@ -546,7 +553,8 @@ product(struct parser *s, const struct rule *l, const struct rule *r, struct rul
 				add_match(t, r->at[j].at[k]);
 			if (t->n > RULE_MATCHES)
 				return err_new(s->e, ERR_INPUT,
-				    "rule: more than %d conditions at once; split it into several routers",
+				    "rule: more than %d conditions at once; split it into several "
+				    "routers",
 				    RULE_MATCHES);
 		}
 	return 0;
@@ -557,8 +565,10 @@ sum(struct parser *s, const struct rule *l, const struct rule *r, struct rule *o
 {
 	if (l->n + r->n > RULE_TERMS)
 		return err_new(s->e, ERR_INPUT,
-		    "rule: it means more than %d alternatives; split it into several routers", RULE_TERMS);
-	*out = (struct rule){ .at = arena_array(s->a, l->n + r->n, struct rule_term), .n = l->n + r->n };
+		    "rule: it means more than %d alternatives; split it into several routers",
+		    RULE_TERMS);
+	*out = (struct rule){ .at = arena_array(s->a, l->n + r->n, struct rule_term),
+		.n = l->n + r->n };
 	memcpy(out->at, l->at, l->n * sizeof(*l->at));
 	memcpy(out->at + l->n, r->at, r->n * sizeof(*r->at));
 	return 0;
@@ -576,7 +586,7 @@ normalise(struct parser *s, const struct node *n, bool not, struct rule *out)
 		*out = (struct rule){ .at = arena_new(s->a, struct rule_term), .n = 1 };
 		out->at->at = arena_new(s->a, struct match);
 		out->at->at[0] = n->match;
-		out->at->at[0].negate = not;
+		out->at->at[0].negate = not ;
 		out->at->n = 1;
 		return 0;
 	}

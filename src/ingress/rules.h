@@ -6,8 +6,8 @@
  * Query(`k=v`) are version 2's. Regular expressions are limited to what RE2 and PCRE2 both read the
  * same way; look-around and back references are refused.
  *
- * What a normalised rule cannot hold is refused, never dropped: more than RULE_TERMS alternatives, or
- * more than RULE_MATCHES conditions in one of them.
+ * What a normalised rule cannot hold is refused, never dropped: more than RULE_TERMS alternatives,
+ * or more than RULE_MATCHES conditions in one of them.
  */
 #ifndef INGRESS_RULES_H
 #define INGRESS_RULES_H
@@ -19,17 +19,17 @@
 #include <stddef.h>
 
 enum match_kind {
-	MATCH_HOST,	     /* value: host name, lower case */
-	MATCH_HOST_REGEXP,   /* against the lower-cased host without its port */
-	MATCH_PATH,	     /* the whole path */
-	MATCH_PATH_PREFIX,   /* plain prefix: /a also matches /ab */
+	MATCH_HOST,	   /* value: host name, lower case */
+	MATCH_HOST_REGEXP, /* against the lower-cased host without its port */
+	MATCH_PATH,	   /* the whole path */
+	MATCH_PATH_PREFIX, /* plain prefix: /a also matches /ab */
 	MATCH_PATH_REGEXP,
-	MATCH_HEADER,	     /* key: header name; value: a whole header value */
+	MATCH_HEADER, /* key: header name; value: a whole header value */
 	MATCH_HEADER_REGEXP,
-	MATCH_METHOD,	     /* value: upper case */
-	MATCH_QUERY,	     /* key: parameter; value NULL: present with any value */
+	MATCH_METHOD, /* value: upper case */
+	MATCH_QUERY,  /* key: parameter; value NULL: present with any value */
 	MATCH_QUERY_REGEXP,
-	MATCH_CLIENT_IP,     /* value: address or CIDR */
+	MATCH_CLIENT_IP, /* value: address or CIDR */
 	MATCH_KINDS
 };
 
@@ -52,7 +52,8 @@ struct rule { /* one must hold */
 /* Everything in *out lives in the arena. Errors name the place in the rule: "rule: column 7: …". */
 int rule_parse(const char *text, struct arena *a, struct rule *out, struct err *e);
 
-/* Every term is one positive Host: such rules need no configuration of their own, only map entries. */
+/* Every term is one positive Host: such rules need no configuration of their own, only map entries.
+ */
 bool rule_is_hosts(const struct rule *r);
 const char *match_kind_name(enum match_kind kind);
 

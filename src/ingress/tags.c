@@ -12,8 +12,8 @@ enum { PATH_MAX_PARTS = 16, TAG_MAX = 4096, OBJECTS_MAX = 64 };
 struct reader {
 	struct arena *a;
 	struct tags *out;
-	const char *tag;	     /* whole, for warnings */
-	char *part[PATH_MAX_PARTS];  /* lower case, without the prefix */
+	const char *tag;	    /* whole, for warnings */
+	char *part[PATH_MAX_PARTS]; /* lower case, without the prefix */
 	size_t n;
 	const char *value;
 };
@@ -74,7 +74,8 @@ set_int(struct reader *r, int64_t most, int64_t *out)
 	if (str_u64(r->value, (uint64_t)most, &n))
 		*out = (int64_t)n;
 	else
-		warn(r, arena_printf(r->a, "is not a number from 0 to %lld; ignored", (long long)most));
+		warn(r,
+		    arena_printf(r->a, "is not a number from 0 to %lld; ignored", (long long)most));
 }
 
 /* The object of that name in the list, made if it is new; NULL: too many. */
@@ -259,7 +260,8 @@ tags_parse(const struct strs *list, const char *prefix, struct arena *a, struct 
 			continue;
 		const char *eq = strchr(r.tag, '=');
 		if (eq == NULL || strlen(r.tag) > TAG_MAX) {
-			warn(&r, eq == NULL ? "has no value; ignored" : "is longer than 4096 bytes; ignored");
+			warn(&r, eq == NULL ? "has no value; ignored"
+					    : "is longer than 4096 bytes; ignored");
 			continue;
 		}
 		const char *end = eq;
@@ -290,18 +292,18 @@ bool
 tag_router_equal(const struct tag_router *a, const struct tag_router *b)
 {
 	return str_eq(a->rule, b->rule) && str_eq(a->service, b->service) &&
-	    strs_equal(&a->entrypoints, &b->entrypoints) &&
-	    strs_equal(&a->middlewares, &b->middlewares) && a->priority == b->priority &&
-	    a->tls == b->tls;
+	       strs_equal(&a->entrypoints, &b->entrypoints) &&
+	       strs_equal(&a->middlewares, &b->middlewares) && a->priority == b->priority &&
+	       a->tls == b->tls;
 }
 
 bool
 tag_service_equal(const struct tag_service *a, const struct tag_service *b)
 {
 	return str_eq(a->scheme, b->scheme) && a->keep_host == b->keep_host &&
-	    a->sticky == b->sticky && str_eq(a->cookie, b->cookie) &&
-	    a->cookie_secure == b->cookie_secure && a->cookie_http_only == b->cookie_http_only &&
-	    str_eq(a->cookie_same_site, b->cookie_same_site);
+	       a->sticky == b->sticky && str_eq(a->cookie, b->cookie) &&
+	       a->cookie_secure == b->cookie_secure && a->cookie_http_only == b->cookie_http_only &&
+	       str_eq(a->cookie_same_site, b->cookie_same_site);
 }
 
 bool

@@ -2,7 +2,8 @@
  * tags.h: what the traefik.* tags of one service instance ask for.
  *
  * Pure. Keys are case-insensitive; names of routers, services and middlewares become lower case.
- * What is unknown or not supported becomes a warning that names the tag; nothing is dropped silently.
+ * What is unknown or not supported becomes a warning that names the tag; nothing is dropped
+ * silently.
  */
 #ifndef INGRESS_TAGS_H
 #define INGRESS_TAGS_H
@@ -38,7 +39,7 @@ struct tag_middleware {
 };
 
 struct tags {
-	int enable;	    /* -1: not said, 0, 1 */
+	int enable;		 /* -1: not said, 0, 1 */
 	struct objs routers;	 /* struct tag_router */
 	struct objs services;	 /* struct tag_service */
 	struct objs middlewares; /* struct tag_middleware */

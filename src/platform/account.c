@@ -20,7 +20,9 @@ load(const char *path, struct buf *out, struct err *e)
 	struct stat st;
 
 	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : err_sys(e, "open %s", path);
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+			   ? 0
+			   : err_sys(e, "open %s", path);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_new(e, ERR_INPUT, "%s is not an ordinary file", path);
 	return buf_read_fd(out, fd, FILE_MAX, e) < 0 ? err_ctx(e, "%s", path) : 0;
@@ -73,7 +75,8 @@ find_user(const char *user, char *at, struct account *out, struct err *e)
 		}
 	}
 	if (!number && strcmp(user, "root") != 0)
-		return err_new(e, ERR_ABSENT, "there is no user \"%.60s\" in /etc/passwd; give a number or add it", user);
+		return err_new(e, ERR_ABSENT,
+		    "there is no user \"%.60s\" in /etc/passwd; give a number or add it", user);
 	out->uid = (uid_t)wanted;
 	out->gid = (gid_t)wanted;
 	if (wanted == 0)
@@ -120,7 +123,8 @@ find_groups(const char *group, char *at, struct account *out, struct err *e)
 	if (out->n_groups < NELEM(out->groups))
 		out->groups[out->n_groups++] = out->gid;
 	if (!found)
-		return err_new(e, ERR_ABSENT, "there is no group \"%.60s\" in /etc/group; give a number or add it", group);
+		return err_new(e, ERR_ABSENT,
+		    "there is no group \"%.60s\" in /etc/group; give a number or add it", group);
 	return 0;
 }
 

@@ -88,7 +88,8 @@ struct dataset_ops {
 	int (*property_set)(
 	    struct host *, const char *name, const char *key, const char *value, struct err *);
 
-	/* `name` may be "dataset@snapshot": read-only then (no upper; a plain one must be bound so). */
+	/* `name` may be "dataset@snapshot": read-only then (no upper; a plain one must be bound
+	 * so). */
 	int (*root)(struct host *, const char *name, struct dataset_root *out, struct err *);
 	/* Removes what interrupted calls left; waits for nobody. Number of things removed. */
 	int (*sweep)(struct host *, struct err *);

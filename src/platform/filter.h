@@ -3,8 +3,8 @@
  *
  * One table of our own (host.roots.table); rules of others are neither read nor changed.
  * A connection to any of the host's own addresses and an exported port reaches the pot: from
- * outside, from the host itself (127.0.0.1 included; ::1 is refused at once, since Linux takes no answer
- * for it from a wire), from other pots and from the pot itself.
+ * outside, from the host itself (127.0.0.1 included; ::1 is refused at once, since Linux takes no
+ * answer for it from a wire), from other pots and from the pot itself.
  */
 #ifndef PLATFORM_FILTER_H
 #define PLATFORM_FILTER_H

@@ -43,15 +43,15 @@ int isolate_enter_main(int argc, char **argv);
 struct isolate_process {
 	const char *const *argv; /* without '/' in the first: searched in the PATH of env. A file
 				  * without "#!" runs by the pot's /bin/sh */
-	const char *const *env;	 /* "NAME=value"; PATH, HOME, USER are added when they are missing */
-	const char *cwd;	 /* NULL: "/" (login: the user's home) */
-	const char *user;	 /* NULL: root. Name, uid, or either with ":group"; names are looked
-				  * up in the pot's own /etc/passwd and /etc/group */
-	bool login;		 /* the user's home and shell; argv NULL: the login shell itself */
-	uint64_t caps;		 /* bounding set; held by a command that runs as root */
-	bool new_privileges;	 /* true: set-user-id programs keep their meaning */
-	bool no_filter;		 /* true: without the default system call filter */
-	uint64_t max_files;	 /* RLIMIT_NOFILE; 0: as inherited */
+	const char *const *env; /* "NAME=value"; PATH, HOME, USER are added when they are missing */
+	const char *cwd;	/* NULL: "/" (login: the user's home) */
+	const char *user;	/* NULL: root. Name, uid, or either with ":group"; names are looked
+				 * up in the pot's own /etc/passwd and /etc/group */
+	bool login;		/* the user's home and shell; argv NULL: the login shell itself */
+	uint64_t caps;		/* bounding set; held by a command that runs as root */
+	bool new_privileges;	/* true: set-user-id programs keep their meaning */
+	bool no_filter;		/* true: without the default system call filter */
+	uint64_t max_files;	/* RLIMIT_NOFILE; 0: as inherited */
 };
 
 /* A file written beneath the pot's root before its command starts. */
@@ -60,7 +60,8 @@ struct isolate_file {
 	unsigned mode;
 	const char *content;
 	size_t len;
-	bool only_if_parent; /* the directory it lies in is not made; without it the file is left out */
+	bool only_if_parent; /* the directory it lies in is not made; without it the file is left
+				out */
 };
 
 struct isolate_spec {
@@ -73,14 +74,15 @@ struct isolate_spec {
 	size_t n_files;
 	const char *const *cgroups; /* directories to join, v1 or v2, as the limits made them */
 	struct isolate_process process;
-	bool persist; /* init stays when the command has ended; without argv it stays with no command */
+	bool persist; /* init stays when the command has ended; without argv it stays with no
+			 command */
 };
 
 /* The keeper's side of a running isolate. */
 struct isolate {
-	pid_t pid;     /* of init, as the host sees it */
-	int handle;    /* readable when init ends */
-	int channel;   /* readable when event() has something */
+	pid_t pid;   /* of init, as the host sees it */
+	int handle;  /* readable when init ends */
+	int channel; /* readable when event() has something */
 };
 
 enum isolate_event_kind {
@@ -111,13 +113,16 @@ struct isolate_ops {
 	const char *name; /* "namespaces" */
 	int (*probe)(struct err *);
 	/* stdio: the command's, borrowed. Returns as soon as init's pid is known. */
-	int (*create)(const struct isolate_spec *, const int stdio[3], struct isolate *, struct err *);
+	int (*create)(
+	    const struct isolate_spec *, const int stdio[3], struct isolate *, struct err *);
 	int (*go)(struct isolate *, struct err *);
-	int (*event)(struct isolate *, struct isolate_event *, struct err *); /* 1; 0: init closed */
-	/* To the command. stop: the pot is to end: a persistent pot's other processes get it as well,
-	 * and init ends with the last of them. */
+	int (*event)(
+	    struct isolate *, struct isolate_event *, struct err *); /* 1; 0: init closed */
+	/* To the command. stop: the pot is to end: a persistent pot's other processes get it as
+	 * well, and init ends with the last of them. */
 	int (*signal)(struct isolate *, int sig, bool stop, struct err *);
-	int (*kill)(struct isolate *, const char *const *cgroups, struct err *); /* everything, at once */
+	int (*kill)(
+	    struct isolate *, const char *const *cgroups, struct err *); /* everything, at once */
 	void (*close)(struct isolate *);
 	/* How often the kernel killed for want of memory in these cgroups; -1: cannot tell. */
 	int64_t (*oom_kills)(const char *const *cgroups);

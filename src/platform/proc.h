@@ -16,10 +16,11 @@ enum { PROC_BOOT_ID_TEXT = 40 };
 
 struct proc_ops {
 	const char *name;
-	/* When it started, in the kernel's own unit since boot; a process that has ended and only waits
-	 * to be reaped is gone. ERR_ABSENT: gone. */
+	/* When it started, in the kernel's own unit since boot; a process that has ended and only
+	 * waits to be reaped is gone. ERR_ABSENT: gone. */
 	int (*start_time)(pid_t pid, uint64_t *start, struct err *);
-	int (*alive)(pid_t pid, uint64_t start, struct err *); /* 1: yes; 0: gone; -1: cannot tell */
+	int (*alive)(
+	    pid_t pid, uint64_t start, struct err *); /* 1: yes; 0: gone; -1: cannot tell */
 	/* A descriptor for exactly this process, readable when it ends. ERR_ABSENT: gone. */
 	int (*open)(pid_t pid, uint64_t start, struct err *);
 	int (*signal)(int handle, int sig, struct err *); /* ERR_ABSENT: gone */
@@ -38,9 +39,9 @@ int proc_subreaper(struct err *e);
 int proc_die_with_parent(pid_t parent, int sig, struct err *e);
 /* What ps(1) shows as the command's name, at most 15 bytes. */
 void proc_title(const char *name);
-/* How to start a program that will enter a pot: what the pot could reach of it by /proc/<pid>/exe is
- * read-only. *path_out is what to execute while the descriptor is open; -1: the plain path, as this
- * machine cannot do it. */
+/* How to start a program that will enter a pot: what the pot could reach of it by /proc/<pid>/exe
+ * is read-only. *path_out is what to execute while the descriptor is open; -1: the plain path, as
+ * this machine cannot do it. */
 enum { PROC_PROGRAM_PATH = 1024 };
 int proc_program(const char *program, char path_out[PROC_PROGRAM_PATH]);
 /* Closes every descriptor from `first` upwards. */

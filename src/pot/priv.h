@@ -193,7 +193,8 @@ int flavours_check(struct pot_env *, const char *const *flavours, struct err *e)
 int conf_file_put(struct pot_env *, const char *pot, const char *file, const void *data, size_t len,
     mode_t mode, struct err *e);
 
-/* The same for a pot in the making: an empty file is synced by the pot.conf that is written last. */
+/* The same for a pot in the making: an empty file is synced by the pot.conf that is written last.
+ */
 int conf_file_new(struct pot_env *, const char *pot, const char *file, const void *data, size_t len,
     mode_t mode, struct err *e);
 

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 /*
- * The loop: requests in, a child for each, what the children say out. Nothing in here blocks; a child
- * that hangs holds up nobody else.
+ * The loop: requests in, a child for each, what the children say out. Nothing in here blocks; a
+ * child that hangs holds up nobody else.
  */
 
 enum { QUICK_MAX = 16, IMPORT_MAX = 4, EXEC_MAX = 128, QUEUE_MAX = 4096, WAITERS_MAX = 8192 };
@@ -75,7 +75,8 @@ flush(struct runner_loop *l)
 {
 	while (l->out.n > 0) {
 		struct outgoing *o = &l->out.at[0];
-		ssize_t n = l->agent_gone ? (ssize_t)(o->bytes.len - o->sent) : send_some(l->config->sock, o);
+		ssize_t n = l->agent_gone ? (ssize_t)(o->bytes.len - o->sent)
+					  : send_some(l->config->sock, o);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -124,18 +125,18 @@ runner_fail(struct runner_loop *l, uint64_t id, const struct err *e)
 
 enum class { QUICK, IMPORT, EXEC };
 
-static enum class
-class_of(enum runner_op op)
-{
-	return op == RUNNER_IMAGE_IMPORT			 ? IMPORT
-	    : op == RUNNER_POT_EXEC || op == RUNNER_RAW_EXEC ? EXEC
-							     : QUICK;
+static enum class class_of(enum runner_op op) {
+	return op == RUNNER_IMAGE_IMPORT			? IMPORT
+	       : op == RUNNER_POT_EXEC || op == RUNNER_RAW_EXEC ? EXEC
+								: QUICK;
 }
 
 static bool
 has_place(const struct runner_loop *l, enum runner_op op)
 {
-	static const size_t room[] = { [QUICK] = QUICK_MAX, [IMPORT] = IMPORT_MAX, [EXEC] = EXEC_MAX };
+	static const size_t room[] = {
+		[QUICK] = QUICK_MAX, [IMPORT] = IMPORT_MAX, [EXEC] = EXEC_MAX
+	};
 	size_t n = 0;
 
 	VEC_FOREACH (struct job *, j, &l->jobs)
@@ -147,7 +148,9 @@ has_place(const struct runner_loop *l, enum runner_op op)
 static NORETURN void
 child_main(struct runner_loop *l, struct request *r, int sock)
 {
-	struct runner_child c = { .config = l->config, .q = &r->q, .sock = sock, .fds = { -1, -1, -1 } };
+	struct runner_child c = {
+		.config = l->config, .q = &r->q, .sock = sock, .fds = { -1, -1, -1 }
+	};
 
 	close(l->config->sock);
 	VEC_FOREACH (struct job *, j, &l->jobs)
@@ -283,7 +286,8 @@ cancel(struct runner_loop *l, uint64_t id)
 static void
 take_fds(struct runner_loop *l, struct request *r)
 {
-	size_t want = (r->q.op == RUNNER_POT_EXEC || r->q.op == RUNNER_RAW_EXEC) && !r->q.tty ? 3 : 0;
+	size_t want =
+	    (r->q.op == RUNNER_POT_EXEC || r->q.op == RUNNER_RAW_EXEC) && !r->q.tty ? 3 : 0;
 
 	while (want > 0 && l->n_in_fds > 0) {
 		r->fds[r->n_fds++] = l->in_fds[0];
@@ -372,10 +376,12 @@ turn(struct runner_loop *l, const sigset_t *mask)
 	for (size_t i = 0; i < jobs; i++)
 		p[1 + i] = (struct pollfd){ .fd = l->jobs.at[i].sock, .events = POLLIN };
 	for (size_t i = 0; i < waiters; i++)
-		p[1 + jobs + i] = (struct pollfd){ .fd = l->waiters.at[i].handle, .events = POLLIN };
+		p[1 + jobs + i] =
+		    (struct pollfd){ .fd = l->waiters.at[i].handle, .events = POLLIN };
 	if (ppoll(p, (nfds_t)(1 + jobs + waiters), NULL, mask) < 0)
 		return;
-	/* from the back: an entry that goes moves only those already looked at; what is new lies behind */
+	/* from the back: an entry that goes moves only those already looked at; what is new lies
+	 * behind */
 	for (size_t i = waiters; i-- > 0;)
 		if (p[1 + jobs + i].revents != 0)
 			runner_wait_ended(l, i);
@@ -395,7 +401,8 @@ runner_main(const struct runner_config *config, struct err *e)
 	struct sigaction act = { .sa_handler = on_term };
 	sigset_t term, before;
 
-	if (fcntl(config->sock, F_SETFL, O_NONBLOCK) < 0 || fcntl(config->sock, F_SETFD, FD_CLOEXEC) < 0)
+	if (fcntl(config->sock, F_SETFL, O_NONBLOCK) < 0 ||
+	    fcntl(config->sock, F_SETFD, FD_CLOEXEC) < 0)
 		return err_sys(e, "prepare the socket to the agent");
 	(void)signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&term);

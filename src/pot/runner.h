@@ -1,10 +1,10 @@
 /*
  * runner.h: pot-runner: what the agent, which is not root, has done by somebody who is.
  *
- * One process reads requests (runner_proto.h) and starts a child for each; the children report through
- * it. Nothing is believed that comes in: names are checked by libpot, host paths must lie below the
- * roots and are held fast by descriptor before they are used, raw commands run as the agent's user or
- * another that is not root.
+ * One process reads requests (runner_proto.h) and starts a child for each; the children report
+ * through it. Nothing is believed that comes in: names are checked by libpot, host paths must lie
+ * below the roots and are held fast by descriptor before they are used, raw commands run as the
+ * agent's user or another that is not root.
  */
 #ifndef POT_RUNNER_H
 #define POT_RUNNER_H
@@ -20,15 +20,15 @@ int runner_say(struct runner_child *, struct runner_reply *, const int *fd, stru
 
 struct runner_config {
 	struct pot_env *env;
-	int sock;		  /* to the agent */
-	uid_t uid;		  /* whose logs and raw commands they are */
+	int sock;  /* to the agent */
+	uid_t uid; /* whose logs and raw commands they are */
 	gid_t gid;
 	const char *const *roots; /* host directories that requests may name; ended by NULL */
 	bool raw_root;		  /* raw commands may run as root */
-	/* Brings an image here (folder image, which libpot does not know); *stop becomes non-zero when the
-	 * request is cancelled. */
-	int (*import)(const struct runner_config *, const struct runner_request *, struct runner_child *,
-	    const volatile sig_atomic_t *stop, struct err *);
+	/* Brings an image here (folder image, which libpot does not know); *stop becomes non-zero
+	 * when the request is cancelled. */
+	int (*import)(const struct runner_config *, const struct runner_request *,
+	    struct runner_child *, const volatile sig_atomic_t *stop, struct err *);
 };
 
 /* Serves until the agent closes the socket or SIGTERM comes, and its children have ended. */

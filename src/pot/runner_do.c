@@ -382,7 +382,8 @@ runner_relay(struct runner_child *c, pid_t command, int pty, struct runner_reply
 	if (c->config->env->host->proc->start_time(command, &since, e) == 0)
 		handle = c->config->env->host->proc->open(command, since, e);
 	while (handle >= 0) {
-		struct pollfd w[2] = { { .fd = handle, .events = POLLIN }, { .fd = c->sock, .events = 0 } };
+		struct pollfd w[2] = { { .fd = handle, .events = POLLIN },
+			{ .fd = c->sock, .events = 0 } };
 		int n = cancelled ? 0 : ppoll(w, 2, NULL, &none);
 		if (n > 0 && w[0].revents != 0)
 			break;

@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 /*
- * Paths in requests. The directories below the roots belong to the agent, who could exchange one for a
- * link between our look and our use; so what was looked at is held by a descriptor and used through it.
+ * Paths in requests. The directories below the roots belong to the agent, who could exchange one
+ * for a link between our look and our use; so what was looked at is held by a descriptor and used
+ * through it.
  */
 
 static bool
@@ -42,7 +43,8 @@ static int
 refused(const char *path, struct err *e)
 {
 	return err_new(e, ERR_RIGHTS,
-	    "%s lies outside of what pot-runner may touch for the agent; the operator allows more with its option --root",
+	    "%s lies outside of what pot-runner may touch for the agent; the operator allows more "
+	    "with its option --root",
 	    path);
 }
 
@@ -52,7 +54,8 @@ runner_path_check(const struct runner_config *c, const char *path, struct err *e
 	const char *rest;
 
 	if (path == NULL || path[0] != '/' || has_dots(path))
-		return err_new(e, ERR_INPUT, "\"%s\" is not an absolute path without dots", path != NULL ? path : "");
+		return err_new(e, ERR_INPUT, "\"%s\" is not an absolute path without dots",
+		    path != NULL ? path : "");
 	return root_of(c, path, &rest) != NULL ? 0 : refused(path, e);
 }
 

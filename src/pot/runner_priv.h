@@ -11,8 +11,8 @@
 struct runner_child {
 	const struct runner_config *config;
 	const struct runner_request *q;
-	int sock;	/* to the runner's loop */
-	int fds[3];	/* that came with the request; -1 */
+	int sock;   /* to the runner's loop */
+	int fds[3]; /* that came with the request; -1 */
 	size_t n_fds;
 	struct arena mem;
 };
@@ -33,14 +33,15 @@ int raw_destroy(struct runner_child *, struct runner_reply *, struct err *);
 int raw_name(const struct runner_request *, char out[POT_NAME_MAX + 1], struct err *);
 
 /* ---- runner_path.c ---- */
-/* A path by which the keeper and libpot reach exactly what `path` means now; memory of the child. The
- * last component stays in it when keep_name is set. */
+/* A path by which the keeper and libpot reach exactly what `path` means now; memory of the child.
+ * The last component stays in it when keep_name is set. */
 int runner_path(struct runner_child *, const char *path, bool keep_name, char **out, struct err *);
 /* Only that it lies below a root, as written: for what is opened with the agent's own rights. */
 int runner_path_check(const struct runner_config *, const char *path, struct err *);
 
 /* ---- shared by pots and raw commands (runner_do.c) ---- */
-int runner_relay(struct runner_child *, pid_t command, int pty, struct runner_reply *, struct err *);
+int runner_relay(
+    struct runner_child *, pid_t command, int pty, struct runner_reply *, struct err *);
 int runner_describe(struct runner_child *, const struct run *, struct runner_run *, struct err *);
 
 #endif

@@ -56,7 +56,8 @@ static const struct wire_row request_rows[] = {
 	WIRE_ROW(15, WIRE_STR, struct runner_request, cwd),
 	WIRE_ROW(16, WIRE_STR, struct runner_request, source),
 	WIRE_ROW(17, WIRE_STR, struct runner_request, target),
-	WIRE_ROW_ITEMS(18, struct runner_request, binds, n_binds, struct runner_bind, bind_rows, BINDS_MAX),
+	WIRE_ROW_ITEMS(
+	    18, struct runner_request, binds, n_binds, struct runner_bind, bind_rows, BINDS_MAX),
 	WIRE_ROW(19, WIRE_STR, struct runner_request, log.dir),
 	WIRE_ROW(20, WIRE_STR, struct runner_request, log.prefix),
 	WIRE_ROW_INT(21, struct runner_request, log.max_files, 0, 100000),
@@ -125,7 +126,8 @@ runner_request_encode(const struct runner_request *q, struct buf *body)
 }
 
 int
-runner_request_decode(const void *body, size_t len, struct arena *a, struct runner_request *q, struct err *e)
+runner_request_decode(
+    const void *body, size_t len, struct arena *a, struct runner_request *q, struct err *e)
 {
 	struct wire_reader r;
 	struct wire_head head;
@@ -148,7 +150,8 @@ runner_reply_encode(const struct runner_reply *p, struct buf *body)
 }
 
 int
-runner_reply_decode(const void *body, size_t len, struct arena *a, struct runner_reply *p, struct err *e)
+runner_reply_decode(
+    const void *body, size_t len, struct arena *a, struct runner_reply *p, struct err *e)
 {
 	struct wire_reader r;
 	struct wire_head head;
@@ -156,7 +159,8 @@ runner_reply_decode(const void *body, size_t len, struct arena *a, struct runner
 	if (wire_read(body, len, &head, &r, e) < 0)
 		return -1;
 	if (head.kind < RUNNER_PROGRESS || head.kind > RUNNER_FAILED)
-		return err_new(e, ERR_REMOTE, "the runner answered with an unknown reply %u", head.kind);
+		return err_new(
+		    e, ERR_REMOTE, "the runner answered with an unknown reply %u", head.kind);
 	memset(p, 0, sizeof(*p));
 	p->kind = (enum runner_reply_kind)head.kind;
 	p->id = head.id;
@@ -193,7 +197,8 @@ runner_inbox_fill(struct runner_inbox *box, int sock, struct err *e)
 }
 
 int
-runner_inbox_next(struct runner_inbox *box, struct arena *a, struct runner_reply *p, int *fd, struct err *e)
+runner_inbox_next(
+    struct runner_inbox *box, struct arena *a, struct runner_reply *p, int *fd, struct err *e)
 {
 	const void *body;
 	size_t len;

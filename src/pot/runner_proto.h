@@ -21,26 +21,27 @@
 #include <sys/types.h>
 
 enum runner_op {
-	RUNNER_HELLO = 1,    /* → version; body.text: of the program */
-	RUNNER_POT_PREPARE,  /* image, pot, argv, env, ports, network, limits, attributes → pot */
-	RUNNER_POT_START,    /* pot, log, binds, env, stop_signal, stop_timeout_ms, user … → run */
-	RUNNER_POT_STOP,     /* pot, stop_signal, stop_timeout_ms */
-	RUNNER_POT_SIGNAL,   /* pot, signal */
-	RUNNER_POT_DESTROY,  /* pot, force */
-	RUNNER_POT_EXEC,     /* pot, argv, env, user, tty, rows, columns; three descriptors without tty
-				* → STARTED (with tty: the terminal's descriptor), DONE: code, signal */
-	RUNNER_POT_USAGE,    /* pot → usage */
-	RUNNER_POT_COPY_IN,  /* pot, source, target */
-	RUNNER_POT_WAIT,     /* pot, run_id → DONE when that run has ended: code, signal, oom_killed */
-	RUNNER_POT_LIST,     /* pot (or NULL: all that there are) → runs */
-	RUNNER_RAW_START,    /* run_id, argv, env, cwd, user, log, limits, stop_… → run */
-	RUNNER_RAW_STOP,     /* run_id */
-	RUNNER_RAW_SIGNAL,   /* run_id, signal */
-	RUNNER_RAW_EXEC,     /* run_id, as POT_EXEC */
-	RUNNER_RAW_USAGE,    /* run_id → usage */
-	RUNNER_RAW_WAIT,     /* run_id → as POT_WAIT */
-	RUNNER_RAW_DESTROY,  /* run_id: forget a run that has ended */
-	RUNNER_IMAGE_IMPORT, /* url, image, tag → PROGRESS: done, total, text; DONE: pot (the image) */
+	RUNNER_HELLO = 1,   /* → version; body.text: of the program */
+	RUNNER_POT_PREPARE, /* image, pot, argv, env, ports, network, limits, attributes → pot */
+	RUNNER_POT_START, /* pot, log, binds, env, stop_signal, stop_timeout_ms, user … → run */
+	RUNNER_POT_STOP,  /* pot, stop_signal, stop_timeout_ms */
+	RUNNER_POT_SIGNAL,  /* pot, signal */
+	RUNNER_POT_DESTROY, /* pot, force */
+	RUNNER_POT_EXEC,  /* pot, argv, env, user, tty, rows, columns; three descriptors without tty
+			   * → STARTED (with tty: the terminal's descriptor), DONE: code, signal */
+	RUNNER_POT_USAGE, /* pot → usage */
+	RUNNER_POT_COPY_IN, /* pot, source, target */
+	RUNNER_POT_WAIT, /* pot, run_id → DONE when that run has ended: code, signal, oom_killed */
+	RUNNER_POT_LIST,    /* pot (or NULL: all that there are) → runs */
+	RUNNER_RAW_START,   /* run_id, argv, env, cwd, user, log, limits, stop_… → run */
+	RUNNER_RAW_STOP,    /* run_id */
+	RUNNER_RAW_SIGNAL,  /* run_id, signal */
+	RUNNER_RAW_EXEC,    /* run_id, as POT_EXEC */
+	RUNNER_RAW_USAGE,   /* run_id → usage */
+	RUNNER_RAW_WAIT,    /* run_id → as POT_WAIT */
+	RUNNER_RAW_DESTROY, /* run_id: forget a run that has ended */
+	RUNNER_IMAGE_IMPORT, /* url, image, tag → PROGRESS: done, total, text; DONE: pot (the image)
+			      */
 	RUNNER_SWEEP,	     /* → text: what was put right, one line each */
 	RUNNER_FACTS,	     /* → text: JSON with what only root may read of this node */
 	RUNNER_CANCEL,	     /* cancel: the id */
@@ -55,7 +56,8 @@ struct runner_bind {
 };
 
 struct runner_log {
-	const char *dir, *prefix; /* <dir>/<prefix>.stdout.N, below a root; owned by the asker's user */
+	const char *dir,
+	    *prefix; /* <dir>/<prefix>.stdout.N, below a root; owned by the asker's user */
 	unsigned max_files;
 	uint64_t max_file_bytes;
 };
@@ -66,17 +68,17 @@ struct runner_request {
 	const char *pot;   /* name of the pot */
 	const char *image; /* image's name (PREPARE, IMPORT), without its tag */
 	const char *tag;
-	const char *url;   /* registry the image comes from; NULL: must be there */
-	const char *run_id; /* 12 hex digits; RAW_*: chosen by the asker */
-	const char *const *argv; /* lists end with NULL; NULL: none */
-	const char *const *env;	 /* VAR=value */
-	const char *const *ports; /* "[tcp:|udp:]potport[:hostport]" */
-	const char *const *hosts; /* "ip name" */
+	const char *url;	       /* registry the image comes from; NULL: must be there */
+	const char *run_id;	       /* 12 hex digits; RAW_*: chosen by the asker */
+	const char *const *argv;       /* lists end with NULL; NULL: none */
+	const char *const *env;	       /* VAR=value */
+	const char *const *ports;      /* "[tcp:|udp:]potport[:hostport]" */
+	const char *const *hosts;      /* "ip name" */
 	const char *const *attributes; /* name=value */
-	const char *network; /* "inherit", "public-bridge"; NULL: as the image */
-	const char *stack;   /* "ipv4", "ipv6", "dual"; NULL: the framework's */
+	const char *network;	       /* "inherit", "public-bridge"; NULL: as the image */
+	const char *stack;	       /* "ipv4", "ipv6", "dual"; NULL: the framework's */
 	const char *dns;
-	const char *user, *cwd; /* inside; NULL: root and / (raw: the agent's user) */
+	const char *user, *cwd;	     /* inside; NULL: root and / (raw: the agent's user) */
 	const char *source, *target; /* COPY_IN */
 	struct runner_bind *binds;
 	size_t n_binds;
@@ -84,8 +86,8 @@ struct runner_request {
 	uint64_t memory_bytes; /* 0: no limit */
 	unsigned cpus;	       /* how many to be pinned to; 0: all */
 	unsigned cpu_shares;
-	int signal;	       /* *_SIGNAL */
-	int stop_signal;       /* 0: TERM (STOP: what the start said) */
+	int signal;		 /* *_SIGNAL */
+	int stop_signal;	 /* 0: TERM (STOP: what the start said) */
 	int64_t stop_timeout_ms; /* -1: what the start said */
 	bool force, tty;
 	unsigned rows, columns;
@@ -98,7 +100,7 @@ struct runner_run {
 	const char *pot, *run_id;
 	pid_t keeper_pid, init_pid;
 	uint64_t keeper_start;
-	const char *ip, *ip6; /* NULL: none */
+	const char *ip, *ip6;	  /* NULL: none */
 	const char *const *ports; /* "tcp:80:20001": proto, pot port, host port */
 	bool running;
 };
@@ -123,18 +125,21 @@ struct runner_reply {
 	int64_t started_ns, ended_ns;
 	const char *text;
 	uint64_t done, total; /* PROGRESS: bytes; total 0: not known */
-	bool has_fd; /* a descriptor came with this frame */
+	bool has_fd;	      /* a descriptor came with this frame */
 };
 
 /* ---- both sides ---- */
 void runner_request_encode(const struct runner_request *, struct buf *body);
-int runner_request_decode(const void *body, size_t len, struct arena *, struct runner_request *, struct err *);
+int runner_request_decode(
+    const void *body, size_t len, struct arena *, struct runner_request *, struct err *);
 void runner_reply_encode(const struct runner_reply *, struct buf *body);
-int runner_reply_decode(const void *body, size_t len, struct arena *, struct runner_reply *, struct err *);
+int runner_reply_decode(
+    const void *body, size_t len, struct arena *, struct runner_reply *, struct err *);
 
 /* ---- the asker's end of the socket, for an event loop ---- */
 /* Sends at once (waits for room when the socket is full: the runner always reads). */
-int runner_send(int sock, const struct runner_request *, const int *fds, size_t n_fds, struct err *);
+int runner_send(
+    int sock, const struct runner_request *, const int *fds, size_t n_fds, struct err *);
 
 /* What was read and not yet taken. Descriptors wait for the frame that says has_fd. */
 struct runner_inbox {
@@ -142,17 +147,22 @@ struct runner_inbox {
 	int fds[16];
 	size_t n_fds;
 };
-#define RUNNER_INBOX_INIT { .in = BUF_INIT, .n_fds = 0 }
+#define RUNNER_INBOX_INIT                                                                          \
+	{                                                                                          \
+		.in = BUF_INIT, .n_fds = 0                                                         \
+	}
 void runner_inbox_fini(struct runner_inbox *);
 /* Reads once, without blocking. 1: something came; 0: the runner closed; 2: nothing now. */
 int runner_inbox_fill(struct runner_inbox *, int sock, struct err *);
 /* 1: a reply (memory of the arena) and, with has_fd, its descriptor in *fd (the caller's; else -1);
  * 0: none is complete. */
-int runner_inbox_next(struct runner_inbox *, struct arena *, struct runner_reply *, int *fd, struct err *);
+int runner_inbox_next(
+    struct runner_inbox *, struct arena *, struct runner_reply *, int *fd, struct err *);
 
 /* ---- where the agent finds its sockets ---- */
-#define RUNNER_FD_ENV	     "POTTER_RUNNER_FD"  /* frames of this file */
-#define RUNNER_MONITOR_FD_ENV "POTTER_MONITOR_FD" /* frames whose descriptor is a new runner's socket */
+#define RUNNER_FD_ENV "POTTER_RUNNER_FD" /* frames of this file */
+#define RUNNER_MONITOR_FD_ENV                                                                      \
+	"POTTER_MONITOR_FD" /* frames whose descriptor is a new runner's socket */
 /* On the monitor's socket: 1: *sock is the new runner's socket; 0: the monitor closed (exit);
  * 2: nothing now. */
 int runner_monitor_next(int monitor, int *sock, struct err *);

@@ -36,7 +36,8 @@ raw_user(struct runner_child *c, const char **out, struct err *e)
 		return -1;
 	if (a.uid == 0 && !c->config->raw_root)
 		return err_new(e, ERR_RIGHTS,
-		    "raw_exec may not run commands as root; name another user, or start the agent with raw_exec allowed for root");
+		    "raw_exec may not run commands as root; name another user, or start the agent "
+		    "with raw_exec allowed for root");
 	*out = arena_printf(&c->mem, "%u:%u", (unsigned)a.uid, (unsigned)a.gid);
 	return 0;
 }
@@ -81,10 +82,13 @@ raw_launch(struct runner_child *c, struct run *r, struct launch *l, struct err *
 }
 
 static int
-raw_phases(struct runner_child *c, struct run *r, struct launch *l, struct keeper *k, bool *spawned, struct err *e)
+raw_phases(struct runner_child *c, struct run *r, struct launch *l, struct keeper *k, bool *spawned,
+    struct err *e)
 {
 	struct pot_env *env = c->config->env;
-	struct limits want = { .memory_bytes = c->q->memory_bytes, .cpu_shares = c->q->cpu_shares, .cpu_count = c->q->cpus };
+	struct limits want = { .memory_bytes = c->q->memory_bytes,
+		.cpu_shares = c->q->cpu_shares,
+		.cpu_count = c->q->cpus };
 	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1], program[PATH_SIZE];
 
 	if (run_begun(env, r, RUN_LIMITS, e) < 0 ||
@@ -92,7 +96,8 @@ raw_phases(struct runner_child *c, struct run *r, struct launch *l, struct keepe
 	    run_cgroups(env, r, &c->mem, &l->isolate.cgroups, e) < 0)
 		return -1;
 	path_at(program, "%s/pot-keeper", env->libexec);
-	if (run_begun(env, r, RUN_ISOLATE, e) < 0 || env->keep->start->spawn(program, l, NULL, k, e) < 0)
+	if (run_begun(env, r, RUN_ISOLATE, e) < 0 ||
+	    env->keep->start->spawn(program, l, NULL, k, e) < 0)
 		return -1;
 	*spawned = true;
 	if (run_keeper(env, r, k, e) < 0 || run_begun(env, r, RUN_PROCESS, e) < 0 ||
@@ -147,7 +152,7 @@ raw_live(struct runner_child *c, struct run *r, struct err *e)
 	if (raw_name(c->q, name, e) < 0)
 		return -1;
 	int live = run_read(c->config->env, name, r, e) < 0 ? (e->kind == ERR_ABSENT ? 0 : -1)
-							     : run_alive(c->config->env, r, e);
+							    : run_alive(c->config->env, r, e);
 	if (live < 0)
 		return -1;
 	return live > 0 ? 0 : err_new(e, ERR_ABSENT, "raw command %s is not running", c->q->run_id);
@@ -163,7 +168,8 @@ raw_stop(struct runner_child *c, struct runner_reply *p, struct err *e)
 	if (raw_live(c, r, e) < 0) {
 		if (e->kind != ERR_ABSENT)
 			return -1;
-	} else if (keeper_stop_with(r->keeper, r->keeper_start, c->q->stop_signal, c->q->stop_timeout_ms, -1, e) < 0) {
+	} else if (keeper_stop_with(r->keeper, r->keeper_start, c->q->stop_signal,
+		       c->q->stop_timeout_ms, -1, e) < 0) {
 		return -1;
 	}
 	autofd int lock = raw_lock(c, name, e);
@@ -217,7 +223,8 @@ raw_exec(struct runner_child *c, struct runner_reply *p, struct err *e)
 	int pty;
 
 	if (q->argv == NULL || (!q->tty && c->n_fds != 3))
-		return err_new(e, ERR_INPUT, "an exec needs a command and, without a terminal, three descriptors");
+		return err_new(e, ERR_INPUT,
+		    "an exec needs a command and, without a terminal, three descriptors");
 	if (raw_live(c, r, e) < 0 || raw_user(c, &in.process.user, e) < 0 ||
 	    (q->cwd != NULL && runner_path_check(c->config, q->cwd, e) < 0) ||
 	    run_cgroups(c->config->env, r, &c->mem, &in.cgroups, e) < 0)
@@ -243,7 +250,8 @@ raw_destroy(struct runner_child *c, struct runner_reply *p, struct err *e)
 	if (lock < 0)
 		return -1;
 	if (run_is_live(env, name) != 0)
-		return err_new(e, ERR_BUSY, "raw command %s still runs; stop it first", c->q->run_id);
+		return err_new(
+		    e, ERR_BUSY, "raw command %s still runs; stop it first", c->q->run_id);
 	if (run_recover(env, name, e) < 0 || remove_tree(run_dir(env, name, &c->mem), e) < 0)
 		return -1;
 	lock_forget(env, name);

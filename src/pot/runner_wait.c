@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 /*
- * Waiting for the end of a run costs no process: a handle of its keeper in the loop, and the exit record
- * when it is gone.
+ * Waiting for the end of a run costs no process: a handle of its keeper in the loop, and the exit
+ * record when it is gone.
  */
 
 static int
@@ -30,7 +30,8 @@ answer(struct runner_loop *l, const struct request *r, const char *name)
 	struct keeper_exit x;
 	struct err e = ERR_INIT;
 
-	if (keeper_exit_read(run_dir(l->config->env, name, &mem), &x, &e) < 0 || strcmp(x.run_id, r->q.run_id) != 0)
+	if (keeper_exit_read(run_dir(l->config->env, name, &mem), &x, &e) < 0 ||
+	    strcmp(x.run_id, r->q.run_id) != 0)
 		return 0;
 	reply.code = x.code;
 	reply.signal = x.signal;
@@ -52,7 +53,8 @@ keeper_of(struct runner_loop *l, const struct request *r, const char *name, stru
 		if (strcmp(run->id, r->q.run_id) != 0 || run->keeper == 0)
 			err_new(e, ERR_ABSENT, "that run is over");
 		else
-			handle = l->config->env->host->proc->open(run->keeper, run->keeper_start, e);
+			handle =
+			    l->config->env->host->proc->open(run->keeper, run->keeper_start, e);
 	}
 	free(run);
 	return handle;

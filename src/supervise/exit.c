@@ -24,16 +24,18 @@ write_in(const char *dir, const char *name, const char *text, bool durable, stru
 }
 
 int
-exit_write(const char *run_dir, const char *run_id, const struct keeper_exit *x, bool durable, struct err *e)
+exit_write(const char *run_dir, const char *run_id, const struct keeper_exit *x, bool durable,
+    struct err *e)
 {
 	char text[512];
 
 	if (run_dir == NULL)
 		return 0;
 	snprintf(text, sizeof(text),
-	    "{\"RunID\":\"%s\",\"ExitCode\":%d,\"Signal\":%d,\"OOMKilled\":%s,\"StartedNs\":%" PRId64
-	    ",\"EndedNs\":%" PRId64 "}\n",
-	    run_id, x->code, x->signal, x->oom_killed ? "true" : "false", x->started_ns, x->ended_ns);
+	    "{\"RunID\":\"%s\",\"ExitCode\":%d,\"Signal\":%d,\"OOMKilled\":%s,\"StartedNs\":"
+	    "%" PRId64 ",\"EndedNs\":%" PRId64 "}\n",
+	    run_id, x->code, x->signal, x->oom_killed ? "true" : "false", x->started_ns,
+	    x->ended_ns);
 	return write_in(run_dir, "exit", text, durable, e);
 }
 
@@ -85,7 +87,8 @@ exit_parse(const char *text, size_t len, struct keeper_exit *out, struct err *e)
 	autofree char *copy = xstrndup(text, len);
 	const char *oom = after_key(copy, "\"OOMKilled\":");
 
-	if (copy[0] != '{' || strchr(copy, '\n') == NULL || !number(copy, "\"ExitCode\":", 0, 255, &code) ||
+	if (copy[0] != '{' || strchr(copy, '\n') == NULL ||
+	    !number(copy, "\"ExitCode\":", 0, 255, &code) ||
 	    !number(copy, "\"Signal\":", 0, 128, &sig) || oom == NULL ||
 	    !number(copy, "\"StartedNs\":", 0, INT64_MAX, &x.started_ns) ||
 	    !number(copy, "\"EndedNs\":", 0, INT64_MAX, &x.ended_ns))

@@ -146,7 +146,8 @@ open_log(struct keep *k, int which, int *write_end, struct err *e)
 	*write_end = p[1];
 	(void)fcntl(p[0], F_SETFL, O_NONBLOCK);
 	l->max_files = launch->log_max_files != 0 ? launch->log_max_files : 10;
-	l->max_file_bytes = launch->log_max_file_bytes != 0 ? launch->log_max_file_bytes : 10ULL << 20;
+	l->max_file_bytes =
+	    launch->log_max_file_bytes != 0 ? launch->log_max_file_bytes : 10ULL << 20;
 	l->mode = launch->log_mode != 0 ? launch->log_mode : 0640;
 	l->uid = launch->log_uid;
 	l->gid = launch->log_gid;
@@ -312,8 +313,10 @@ on_event(struct keep *k)
 static void
 wait_for_something(struct keep *k)
 {
-	struct pollfd p[] = { { .fd = k->sock, .events = POLLIN }, { .fd = k->isolate.channel, .events = POLLIN },
-		{ .fd = k->isolate.handle, .events = POLLIN }, { .fd = k->logs[0].pipe, .events = POLLIN },
+	struct pollfd p[] = { { .fd = k->sock, .events = POLLIN },
+		{ .fd = k->isolate.channel, .events = POLLIN },
+		{ .fd = k->isolate.handle, .events = POLLIN },
+		{ .fd = k->logs[0].pipe, .events = POLLIN },
 		{ .fd = k->logs[1].pipe, .events = POLLIN } };
 	struct timespec *limit = NULL, left;
 	sigset_t mask;
@@ -368,7 +371,8 @@ collect(struct keep *k)
 	while (waitpid(k->isolate.pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (raw_cgroups(k) != NULL)
-		(void)isolate_native.kill(&k->isolate, raw_cgroups(k), &e); /* what the command left behind */
+		(void)isolate_native.kill(
+		    &k->isolate, raw_cgroups(k), &e); /* what the command left behind */
 	while (k->isolate.channel >= 0)
 		on_event(k); /* what init said last, then its end */
 	for (int i = 0; i < 2; i++) {
@@ -386,7 +390,8 @@ collect(struct keep *k)
 	}
 	if (k->exit.ended_ns == 0)
 		k->exit.ended_ns = clock_wall_ns();
-	k->exit.oom_killed = k->exit.code != 0 && isolate_native.oom_kills(k->launch.isolate.cgroups) > 0;
+	k->exit.oom_killed =
+	    k->exit.code != 0 && isolate_native.oom_kills(k->launch.isolate.cgroups) > 0;
 	isolate_native.close(&k->isolate);
 }
 
@@ -395,7 +400,8 @@ finish(struct keep *k)
 {
 	const struct launch *l = &k->launch;
 	struct err e;
-	static char *const env[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	static char *const env[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+		NULL };
 
 	/* with somebody listening the record is only a second copy */
 	if (k->running || k->command_ended) {
@@ -416,12 +422,14 @@ finish(struct keep *k)
 int
 keep_main(int sock)
 {
-	static struct keep k = { .logs = { { .pipe = -1, .dir = -1, .file = -1 }, { .pipe = -1, .dir = -1, .file = -1 } } };
+	static struct keep k = { .logs = { { .pipe = -1, .dir = -1, .file = -1 },
+				     { .pipe = -1, .dir = -1, .file = -1 } } };
 	struct err e = ERR_INIT;
 
 	k.sock = sock;
 	(void)fcntl(sock, F_SETFD, FD_CLOEXEC);
-	proc_close_from(sock + 1); /* whatever the starter had open is not held for the length of a run */
+	proc_close_from(
+	    sock + 1); /* whatever the starter had open is not held for the length of a run */
 	proc_title("pot-keeper");
 	take_signals();
 	(void)setsid();

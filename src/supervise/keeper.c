@@ -28,15 +28,16 @@ reap(pid_t pid)
 
 /* ---- starting ---- */
 
-/* sock becomes 3 and stdio 0 to 2 in the child; sources lie above, so that none overwrites another. */
+/* sock becomes 3 and stdio 0 to 2 in the child; sources lie above, so that none overwrites another.
+ */
 static int
 spawn_program(const char *program, const struct launch *l, int sock, const int stdio[3], pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
-	char *const argv[] = { (char *)(uintptr_t) "pot-keeper", (char *)(uintptr_t)l->pot, (char *)(uintptr_t)l->run_id,
-		NULL };
+	char *const argv[] = { (char *)(uintptr_t) "pot-keeper", (char *)(uintptr_t)l->pot,
+		(char *)(uintptr_t)l->run_id, NULL };
 	char *const env[] = { NULL };
 
 	posix_spawn_file_actions_init(&actions);
@@ -56,8 +57,8 @@ spawn_program(const char *program, const struct launch *l, int sock, const int s
 }
 
 static int
-start_program(const char *program, const struct launch *l, int sock, const int stdio[3], struct keeper *k,
-    struct err *e)
+start_program(const char *program, const struct launch *l, int sock, const int stdio[3],
+    struct keeper *k, struct err *e)
 {
 	char path[PROC_PROGRAM_PATH];
 	int fds[3] = { -1, -1, -1 }, result = 0;
@@ -67,7 +68,8 @@ start_program(const char *program, const struct launch *l, int sock, const int s
 	if (null < 0 || lifted < 0)
 		return err_sys(e, "prepare the start of %s", program);
 	for (int i = 0; i < 3 && result == 0; i++) {
-		int from = l->stdio == LAUNCH_INHERIT && stdio != NULL && stdio[i] >= 0 ? stdio[i] : null;
+		int from =
+		    l->stdio == LAUNCH_INHERIT && stdio != NULL && stdio[i] >= 0 ? stdio[i] : null;
 		fds[i] = fcntl(from, F_DUPFD_CLOEXEC, ABOVE);
 		if (fds[i] < 0)
 			result = err_sys(e, "pass standard descriptor %d", i);
@@ -128,7 +130,9 @@ hear(int sock, struct heard *h, struct err *e)
 	int got = wire_recv(sock, &body, NULL, NULL, e), more;
 
 	if (got == 0)
-		return err_new(e, ERR_REMOTE, "the pot's keeper has ended without a word; it was killed, and the pot with it");
+		return err_new(e, ERR_REMOTE,
+		    "the pot's keeper has ended without a word; it was killed, and the pot with "
+		    "it");
 	if (got < 0 || wire_read(body.data, body.len, &head, &r, e) < 0)
 		return -1;
 	*h = (struct heard){ .word = (enum keep_word)head.kind };
@@ -150,7 +154,8 @@ expect(int sock, enum keep_word word, struct heard *h, struct err *e)
 	if (h->word == KEEP_ENDED) /* it was stopped before it ran */
 		return err_new(e, ERR_REMOTE, "the pot was stopped while it started");
 	if (h->word != word)
-		return err_new(e, ERR_REMOTE, "the pot's keeper said %d where %d was due", (int)h->word, (int)word);
+		return err_new(e, ERR_REMOTE, "the pot's keeper said %d where %d was due",
+		    (int)h->word, (int)word);
 	return 0;
 }
 
@@ -174,7 +179,8 @@ spawn_failed(struct keeper *k)
 	return -1;
 }
 
-/* Our end is closed first; what the keeper still says tells whether it had noticed before its end. */
+/* Our end is closed first; what the keeper still says tells whether it had noticed before its end.
+ */
 static int
 keeper_detach(struct keeper *k)
 {
@@ -208,7 +214,8 @@ keeper_abort(struct keeper *k)
 }
 
 static int
-keeper_spawn(const char *program, const struct launch *l, const int stdio[3], struct keeper *out, struct err *e)
+keeper_spawn(const char *program, const struct launch *l, const int stdio[3], struct keeper *out,
+    struct err *e)
 {
 	autobuf struct buf body = BUF_INIT;
 	struct heard h;
@@ -269,7 +276,8 @@ keeper_wait(struct keeper *k, int timeout_ms, struct keeper_exit *x, struct err 
 	if (h.word == KEEP_COMMAND_ENDED)
 		return 2;
 	if (h.word != KEEP_ENDED)
-		return err_new(e, ERR_REMOTE, "the pot's keeper said %d where its end was due", (int)h.word);
+		return err_new(
+		    e, ERR_REMOTE, "the pot's keeper said %d where its end was due", (int)h.word);
 	hang_up(k);
 	reap(k->pid);
 	return 1;
@@ -319,13 +327,16 @@ stop_value(int signal, long long grace_ms)
 
 	if (units > KEEP_GRACE_MAX)
 		units = KEEP_GRACE_MAX;
-	return (signal & ((1 << KEEP_STOP_SIGNAL_BITS) - 1)) | (int)(units << KEEP_STOP_SIGNAL_BITS);
+	return (signal & ((1 << KEEP_STOP_SIGNAL_BITS) - 1)) |
+	       (int)(units << KEEP_STOP_SIGNAL_BITS);
 }
 
 int
-keeper_stop_with(pid_t pid, uint64_t start, int signal, int64_t grace_ms, int timeout_ms, struct err *e)
+keeper_stop_with(
+    pid_t pid, uint64_t start, int signal, int64_t grace_ms, int timeout_ms, struct err *e)
 {
-	return stop_by(pid, start, SIGTERM, stop_value(signal, grace_ms) | KEEP_NO_FINISH, timeout_ms, e);
+	return stop_by(
+	    pid, start, SIGTERM, stop_value(signal, grace_ms) | KEEP_NO_FINISH, timeout_ms, e);
 }
 
 int

@@ -22,16 +22,17 @@
 #include <sys/types.h>
 
 struct keeper {
-	pid_t pid;	     /* of the keeper; a child of the caller of spawn() */
-	uint64_t start;	     /* proc.h */
-	pid_t init_pid;	     /* of the pot's init */
+	pid_t pid;	/* of the keeper; a child of the caller of spawn() */
+	uint64_t start; /* proc.h */
+	pid_t init_pid; /* of the pot's init */
 	uint64_t init_start;
 	int sock;
-	int program; /* of the read-only view of pot-keeper; let go with the socket, when nobody waits */
+	int program; /* of the read-only view of pot-keeper; let go with the socket, when nobody
+			waits */
 };
 
 struct keeper_exit {
-	int code;   /* 128 + signal when a signal ended the command */
+	int code; /* 128 + signal when a signal ended the command */
 	int signal;
 	bool oom_killed;
 	int64_t started_ns, ended_ns; /* wall clock */
@@ -39,31 +40,33 @@ struct keeper_exit {
 };
 
 struct keeper_ops {
-	/* stdio: given to the command with LAUNCH_INHERIT; borrowed. program: path of pot-keeper. */
-	int (*spawn)(const char *program, const struct launch *, const int stdio[3], struct keeper *,
-	    struct err *);
+	/* stdio: given to the command with LAUNCH_INHERIT; borrowed. program: path of pot-keeper.
+	 */
+	int (*spawn)(const char *program, const struct launch *, const int stdio[3],
+	    struct keeper *, struct err *);
 	int (*go)(struct keeper *, struct err *);
-	/* 1: the pot ended; 2: a persistent pot's command ended, the pot goes on (wait may be called
-	 * again); 0: timeout_ms passed (-1: no bound). */
+	/* 1: the pot ended; 2: a persistent pot's command ended, the pot goes on (wait may be
+	 * called again); 0: timeout_ms passed (-1: no bound). */
 	int (*wait)(struct keeper *, int timeout_ms, struct keeper_exit *, struct err *);
-	/* 0: it goes on alone, and finishes the run. 1: it had ended before, with us as its listener: the
-	 * exit record is there, and the caller walks the phases down. */
+	/* 0: it goes on alone, and finishes the run. 1: it had ended before, with us as its
+	 * listener: the exit record is there, and the caller walks the phases down. */
 	int (*detach)(struct keeper *);
 	/* Kills; returns when the keeper is gone, without running launch.finish. */
 	void (*abort)(struct keeper *);
 };
 extern const struct keeper_ops keeper_native;
 
-/* For a keeper found in a record (pid, start); fine with one that is gone. A keeper that is stopped or
- * killed by these writes its exit record and does not run launch.finish: the caller walks the run
- * down when they return (it may hold the pot's lock meanwhile). */
+/* For a keeper found in a record (pid, start); fine with one that is gone. A keeper that is stopped
+ * or killed by these writes its exit record and does not run launch.finish: the caller walks the
+ * run down when they return (it may hold the pot's lock meanwhile). */
 int keeper_alive(pid_t pid, uint64_t start, struct err *e); /* 1, 0, -1: cannot tell */
 /* Asks it to stop and waits until it is gone. timeout_ms: its own stop timeout is in the launch;
  * after this many it is killed (the pot with it); -1: never. */
 int keeper_stop(pid_t pid, uint64_t start, int timeout_ms, struct err *e);
-/* The same with another signal (0: the launch's) and another patience (-1: the launch's) than it was
- * started with. */
-int keeper_stop_with(pid_t pid, uint64_t start, int signal, int64_t grace_ms, int timeout_ms, struct err *e);
+/* The same with another signal (0: the launch's) and another patience (-1: the launch's) than it
+ * was started with. */
+int keeper_stop_with(
+    pid_t pid, uint64_t start, int signal, int64_t grace_ms, int timeout_ms, struct err *e);
 /* Kills the pot at once; the keeper still writes its record. Waits until it is gone. */
 int keeper_kill(pid_t pid, uint64_t start, struct err *e);
 

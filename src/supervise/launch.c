@@ -35,10 +35,10 @@ static const struct wire_row launch_rows[] = {
 	WIRE_ROW(7, WIRE_STR, struct launch, isolate.root.upper),
 	WIRE_ROW(8, WIRE_STR, struct launch, isolate.root.work),
 	WIRE_ROW(9, WIRE_BOOL, struct launch, isolate.root.read_only),
-	WIRE_ROW_ITEMS(10, struct launch, isolate.mounts, isolate.n_mounts, struct mount_item, mount_rows,
-	    LAUNCH_MOUNTS_MAX),
-	WIRE_ROW_ITEMS(11, struct launch, isolate.files, isolate.n_files, struct isolate_file, file_rows,
-	    LAUNCH_FILES_MAX),
+	WIRE_ROW_ITEMS(10, struct launch, isolate.mounts, isolate.n_mounts, struct mount_item,
+	    mount_rows, LAUNCH_MOUNTS_MAX),
+	WIRE_ROW_ITEMS(11, struct launch, isolate.files, isolate.n_files, struct isolate_file,
+	    file_rows, LAUNCH_FILES_MAX),
 	WIRE_ROW(12, WIRE_STRS, struct launch, isolate.cgroups),
 	WIRE_ROW(13, WIRE_STRS, struct launch, isolate.process.argv),
 	WIRE_ROW(14, WIRE_STRS, struct launch, isolate.process.env),
@@ -90,8 +90,10 @@ check_root(const struct mount_root *r, struct err *e)
 	if ((r->plain != NULL) == (r->lower != NULL))
 		return err_new(e, ERR_INPUT, "launch: a root is one directory or layers");
 	if ((r->upper == NULL) != (r->work == NULL) || (r->upper != NULL && r->lower == NULL))
-		return err_new(e, ERR_INPUT, "launch: layers that can be changed need both upper and work");
-	if (need_absolute("root", r->plain, true, e) < 0 || need_absolute("upper layer", r->upper, true, e) < 0 ||
+		return err_new(
+		    e, ERR_INPUT, "launch: layers that can be changed need both upper and work");
+	if (need_absolute("root", r->plain, true, e) < 0 ||
+	    need_absolute("upper layer", r->upper, true, e) < 0 ||
 	    need_absolute("work directory", r->work, true, e) < 0)
 		return -1;
 	for (size_t i = 0; r->lower != NULL && r->lower[i] != NULL; i++)
@@ -140,7 +142,8 @@ check(struct launch *l, struct err *e)
 			return -1;
 		if (l->log_prefix == NULL || l->log_prefix[0] == '\0' || l->log_prefix[0] == '.' ||
 		    strchr(l->log_prefix, '/') != NULL)
-			return err_new(e, ERR_INPUT, "launch: the prefix of the logs must be a file name");
+			return err_new(
+			    e, ERR_INPUT, "launch: the prefix of the logs must be a file name");
 	}
 	if (l->stop_timeout_ms < 0 || l->stop_timeout_ms > 7LL * 24 * 3600 * 1000)
 		return err_new(e, ERR_INPUT, "launch: stop timeout out of range (0 to a week)");

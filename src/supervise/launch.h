@@ -14,23 +14,23 @@
 enum launch_stdio { LAUNCH_INHERIT, LAUNCH_NULL, LAUNCH_FILES, LAUNCH_STDIO_KINDS };
 
 struct launch {
-	const char *run_id;  /* 12 hex digits */
-	const char *pot;     /* name, for messages */
+	const char *run_id; /* 12 hex digits */
+	const char *pot;    /* name, for messages */
 	struct isolate_spec isolate;
-	/* output: LAUNCH_FILES writes <dir>/<prefix>.stdout.N and .stderr.N, created and opened with
-	 * the rights of log_uid, log_gid */
+	/* output: LAUNCH_FILES writes <dir>/<prefix>.stdout.N and .stderr.N, created and opened
+	 * with the rights of log_uid, log_gid */
 	enum launch_stdio stdio;
 	const char *log_dir, *log_prefix;
-	unsigned log_max_files;	    /* 0: 10 */
+	unsigned log_max_files;	     /* 0: 10 */
 	uint64_t log_max_file_bytes; /* 0: 10 MiB */
 	uint32_t log_uid, log_gid;
 	unsigned log_mode; /* 0: 0640 */
 	/* stopping */
-	int stop_signal;     /* 0: SIGTERM */
+	int stop_signal;	 /* 0: SIGTERM */
 	int64_t stop_timeout_ms; /* then everything is killed; 0: at once */
 	/* what is left behind */
-	const char *run_dir;	/* the exit record goes to <run_dir>/exit; NULL: none */
-	const char *stats_path; /* <pot>/conf/.last_run_stats; NULL: none */
+	const char *run_dir;	   /* the exit record goes to <run_dir>/exit; NULL: none */
+	const char *stats_path;	   /* <pot>/conf/.last_run_stats; NULL: none */
 	const char *const *finish; /* argv executed at the end when nobody listens; NULL: none */
 };
 

@@ -52,7 +52,8 @@ open_index(struct logs *l, unsigned index)
 
 	file_name(l, index, name);
 	/* not O_APPEND, which splice(2) refuses: nobody else writes here */
-	autofd int fd = openat(l->dir, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, l->mode);
+	autofd int fd =
+	    openat(l->dir, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, l->mode);
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &st) < 0)
@@ -118,7 +119,8 @@ turn_over(struct logs *l)
 	as_user(l);
 	int result = open_index(l, l->index + 1);
 	if (result == 0 && l->index + 1 > l->max_files) {
-		/* one has become too many; the whole directory is read only where numbers have gaps */
+		/* one has become too many; the whole directory is read only where numbers have gaps
+		 */
 		char name[NAME_MAX + 1];
 		unsigned oldest_kept = l->index + 1 - l->max_files;
 		file_name(l, oldest_kept - 1, name);
@@ -208,7 +210,8 @@ copy_some(struct logs *l, uint64_t *dropped)
 
 	for (size_t at = 0; n > 0 && at < (size_t)n;) {
 		if (l->full) {
-			if (turn_over(l) < 0) { /* the old file grows beyond its bound rather than losing output */
+			if (turn_over(l) <
+			    0) { /* the old file grows beyond its bound rather than losing output */
 				put(l, bytes + at, (size_t)n - at, dropped);
 				break;
 			}
@@ -226,8 +229,10 @@ pump_once(struct logs *l, uint64_t *dropped)
 {
 	if (l->copied || l->full || l->size + 2 * LINE_REACH >= l->max_file_bytes)
 		return copy_some(l, dropped);
-	ssize_t n = move_bytes(l->pipe, l->file, (size_t)(l->max_file_bytes - l->size - LINE_REACH));
-	if (n < 0 && (errno == EINVAL || errno == ENOSYS || errno == ENOSPC || errno == EDQUOT || errno == EIO)) {
+	ssize_t n =
+	    move_bytes(l->pipe, l->file, (size_t)(l->max_file_bytes - l->size - LINE_REACH));
+	if (n < 0 && (errno == EINVAL || errno == ENOSYS || errno == ENOSPC || errno == EDQUOT ||
+			 errno == EIO)) {
 		l->copied = errno == EINVAL || errno == ENOSYS || l->copied;
 		return copy_some(l, dropped);
 	}

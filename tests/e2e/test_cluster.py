@@ -94,8 +94,8 @@ def test_up_down_and_gone_leaves_nothing(web):
     web.nomad("stop", "-detach", "nginx-minipot")
     wait_until(lambda: not web.running(), timeout=60, what="no pot")
     wait_until(lambda: [l for l in web.links() if l != "pot0"] == [], what="no links")
-    assert not [c for c in web.cgroup_dirs() if "www1" in c]
-    assert not web.run_files()
+    wait_until(lambda: not [c for c in web.cgroup_dirs() if "www1" in c], what="no control groups")
+    wait_until(lambda: not web.run_files(), what="no records")
 
 
 def test_a_killed_agent_is_replaced_and_no_request_fails(web):

@@ -14,13 +14,17 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const listen_on[] = { "127.0.0.1:80", NULL };
-	static const struct config_paths paths = { .listen = listen_on, .socket = "s", .map = "m",
-		.host_name = "h", .maxconn = 10 };
+	static const struct config_paths paths = {
+		.listen = listen_on, .socket = "s", .map = "m", .host_name = "h", .maxconn = 10
+	};
 	autoarena struct arena a = ARENA_INIT;
 	autobuf struct buf text = BUF_INIT;
 	struct routes_config c = { 0 };
 	struct slots slots = { 0 };
-	struct service_row row = { .id = "r", .service_name = "web", .address = "10.0.0.1", .port = 80,
+	struct service_row row = { .id = "r",
+		.service_name = "web",
+		.address = "10.0.0.1",
+		.port = 80,
 		.status = "passing" };
 	const struct service_row *rows[] = { &row };
 
@@ -32,9 +36,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config_write(&paths, r, &slots, "d", true, &text);
 	for (const char *p = buf_str(&text); (p = strchr(p, '\n')) != NULL;) {
 		p++;
-		if (strchr("\t#\n", *p) == NULL && !str_starts(p, "backend ") && !str_starts(p, "frontend ") &&
-		    !str_starts(p, "defaults\n") && !str_starts(p, "global\n") && !str_starts(p, "userlist ") &&
-		    *p != '\0')
+		if (strchr("\t#\n", *p) == NULL && !str_starts(p, "backend ") &&
+		    !str_starts(p, "frontend ") && !str_starts(p, "defaults\n") &&
+		    !str_starts(p, "global\n") && !str_starts(p, "userlist ") && *p != '\0')
 			abort();
 	}
 	slots_fini(&slots);

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-LINES_MAX = 800
+LINES_MAX = 1000
 
 
 def main():

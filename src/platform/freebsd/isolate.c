@@ -3,11 +3,13 @@
 static int
 isolate_probe(struct err *e)
 {
-	return err_new(e, ERR_UNSUPPORTED, "jails are not there yet: this build keeps pots on Linux only");
+	return err_new(
+	    e, ERR_UNSUPPORTED, "jails are not there yet: this build keeps pots on Linux only");
 }
 
 static int
-isolate_create(const struct isolate_spec *spec, const int stdio[3], struct isolate *out, struct err *e)
+isolate_create(
+    const struct isolate_spec *spec, const int stdio[3], struct isolate *out, struct err *e)
 {
 	(void)spec;
 	(void)stdio;

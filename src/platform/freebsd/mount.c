@@ -3,12 +3,13 @@
 static int
 mount_probe(struct err *e)
 {
-	return err_new(e, ERR_UNSUPPORTED, "mounts of pots are not there yet: this build keeps pots on Linux only");
+	return err_new(e, ERR_UNSUPPORTED,
+	    "mounts of pots are not there yet: this build keeps pots on Linux only");
 }
 
 static int
-mount_with_root(const struct mount_root *root, const struct mount_item *items, size_t n_items, mount_fn *fn,
-    void *ctx, struct err *e)
+mount_with_root(const struct mount_root *root, const struct mount_item *items, size_t n_items,
+    mount_fn *fn, void *ctx, struct err *e)
 {
 	(void)root;
 	(void)items;
@@ -75,7 +76,8 @@ beneath_mkdirs(int root_fd, const char *path, mode_t mode, struct err *e)
 }
 
 int
-beneath_write(int root_fd, const char *path, mode_t mode, const void *data, size_t len, struct err *e)
+beneath_write(
+    int root_fd, const char *path, mode_t mode, const void *data, size_t len, struct err *e)
 {
 	(void)root_fd;
 	(void)path;

@@ -108,7 +108,9 @@ const struct proc_ops proc_native = {
 int
 proc_subreaper(struct err *e)
 {
-	return procctl(P_PID, 0, PROC_REAP_ACQUIRE, NULL) < 0 && errno != EBUSY ? err_sys(e, "become a reaper") : 0;
+	return procctl(P_PID, 0, PROC_REAP_ACQUIRE, NULL) < 0 && errno != EBUSY
+		   ? err_sys(e, "become a reaper")
+		   : 0;
 }
 
 int

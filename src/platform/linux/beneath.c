@@ -49,8 +49,8 @@ split(const char *path, char dir[PATH_MAX], const char **name, struct err *e)
 	size_t start = len;
 	while (start > 0 && path[start - 1] != '/')
 		start--;
-	if (len == start || len >= PATH_MAX || path[len] != '\0' || strcmp(path + start, "..") == 0 ||
-	    strcmp(path + start, ".") == 0)
+	if (len == start || len >= PATH_MAX || path[len] != '\0' ||
+	    strcmp(path + start, "..") == 0 || strcmp(path + start, ".") == 0)
 		return err_new(e, ERR_INPUT, "\"%s\" does not name a file in the pot", path);
 	memcpy(dir, path, start);
 	dir[start] = '\0';
@@ -117,7 +117,8 @@ parent_open(int root_fd, const char *path, const char **name, struct err *e)
 }
 
 int
-beneath_write(int root_fd, const char *path, mode_t mode, const void *data, size_t len, struct err *e)
+beneath_write(
+    int root_fd, const char *path, mode_t mode, const void *data, size_t len, struct err *e)
 {
 	char dir[PATH_MAX];
 	const char *name;
@@ -128,13 +129,15 @@ beneath_write(int root_fd, const char *path, mode_t mode, const void *data, size
 	autofd int parent = beneath_mkdirs(root_fd, dir, 0755, e);
 	if (parent < 0)
 		return -1;
-	autofd int fd = openat(parent, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+	autofd int fd = openat(
+	    parent, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		own_close(&fd);
 		if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
 			return err_sys(e, "replace %s in the pot", path);
-		fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		fd = openat(
+		    parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd < 0)
 			return err_sys(e, "create %s in the pot", path);
 	}
@@ -177,7 +180,8 @@ beneath_remove(int root_fd, const char *path, struct err *e)
 
 	if (parent < 0)
 		return -1;
-	if (unlinkat(parent, name, 0) == 0 || (errno == EISDIR && unlinkat(parent, name, AT_REMOVEDIR) == 0))
+	if (unlinkat(parent, name, 0) == 0 ||
+	    (errno == EISDIR && unlinkat(parent, name, AT_REMOVEDIR) == 0))
 		return 0;
 	return err_sys(e, "remove %s in the pot", path);
 }

@@ -29,7 +29,8 @@ child_run(child_fn *fn, void *ctx, struct err *e)
 		close(p[0]);
 		int result = fn(ctx, &failure);
 		/* shorter than PIPE_BUF: whole or not at all */
-		if (result < 0 && write(p[1], &failure, sizeof(failure)) != (ssize_t)sizeof(failure))
+		if (result < 0 &&
+		    write(p[1], &failure, sizeof(failure)) != (ssize_t)sizeof(failure))
 			_exit(2);
 		_exit(result < 0);
 	}

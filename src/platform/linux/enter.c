@@ -24,21 +24,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NAMESPACES = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP };
+enum {
+	NAMESPACES = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET |
+		     CLONE_NEWCGROUP
+};
 
 /*
- * Who enters a pot can be looked at by the pot: /proc/<pid>/exe leads to the file of the program on the
- * host. So it is pot-keeper that enters, by a read-only view of its file, and never the caller itself.
+ * Who enters a pot can be looked at by the pot: /proc/<pid>/exe leads to the file of the program on
+ *the host. So it is pot-keeper that enters, by a read-only view of its file, and never the caller
+ *itself.
  *
- *	pot-keeper --enter PID START TTY ROWS COLS LOGIN NEW_PRIVILEGES NO_FILTER CAPS MAX_FILES USER CWD
- *		N cgroup… N argument…
+ *	pot-keeper --enter PID START TTY ROWS COLS LOGIN NEW_PRIVILEGES NO_FILTER CAPS MAX_FILES
+ *USER CWD N cgroup… N argument…
  *
  * with the command's environment, each variable with a '+' in front, as its own (which, unlike
- * arguments, others cannot read; and no library minds it), the command's standard descriptors as 0 to 2 and a socket for messages as 3. It is two processes:
- * the first enters the namespaces, but a process cannot change its own pid namespace; the second is born
- * in it, as a child of the caller, and becomes the command. What both have to say goes through the
- * socket, which ends when the command runs: "P <pid>", with the terminal's descriptor, from the first;
- * "E <kind> <errno> <text>" from either.
+ * arguments, others cannot read; and no library minds it), the command's standard descriptors as 0
+ *to 2 and a socket for messages as 3. It is two processes: the first enters the namespaces, but a
+ *process cannot change its own pid namespace; the second is born in it, as a child of the caller,
+ *and becomes the command. What both have to say goes through the socket, which ends when the
+ *command runs: "P <pid>", with the terminal's descriptor, from the first; "E <kind> <errno> <text>"
+ *from either.
  */
 enum { MESSAGE_FD = 3, MESSAGE_MAX = 1400, FIXED_ARGS = 12, NO_COMMAND = 126 };
 
@@ -48,7 +53,8 @@ say_failure(const struct err *e)
 	char text[MESSAGE_MAX];
 	int n = snprintf(text, sizeof(text), "E %s %d %s", err_kind_name(e->kind), e->sys, e->text);
 
-	(void)!send(MESSAGE_FD, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1, MSG_NOSIGNAL);
+	(void)!send(
+	    MESSAGE_FD, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1, MSG_NOSIGNAL);
 	_exit(NO_COMMAND);
 }
 
@@ -78,19 +84,22 @@ say_pid(pid_t pid, int terminal)
 	_exit(sendmsg(MESSAGE_FD, &m, MSG_NOSIGNAL) < 0 ? NO_COMMAND : 0);
 }
 
-/* A terminal of the pot's own devpts; what lies at that path belongs to the pot, so it is looked at. */
+/* A terminal of the pot's own devpts; what lies at that path belongs to the pot, so it is looked
+ * at. */
 static int
 open_terminal(const struct isolate_enter *how, int *master_out, struct err *e)
 {
 	struct winsize size = { .ws_row = how->rows, .ws_col = how->cols };
 	int unlock = 0;
 	struct stat st;
-	autofd int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	autofd int master =
+	    open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 
 	if (master < 0)
 		return err_sys(e, "open a terminal of the pot");
 	if (fstat(master, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
-		return err_new(e, ERR_INPUT, "the pot's /dev/pts/ptmx is not a terminal multiplexer");
+		return err_new(
+		    e, ERR_INPUT, "the pot's /dev/pts/ptmx is not a terminal multiplexer");
 	if (fcntl(master, F_SETFL, 0) < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return err_sys(e, "unlock a terminal of the pot");
 	int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -239,8 +248,8 @@ arguments(const struct isolate_enter *how, struct arena *mem)
 	const struct isolate_process *p = &how->process;
 	size_t n = 0, room = length(how->cgroups) + length(p->argv) + 2 + FIXED_ARGS + 2 + 1;
 	char **argv = arena_array(mem, room, char *);
-	const uint64_t numbers[] = { (uint64_t)how->pid, how->start, how->tty, how->rows, how->cols, p->login,
-		p->new_privileges, p->no_filter, p->caps, p->max_files };
+	const uint64_t numbers[] = { (uint64_t)how->pid, how->start, how->tty, how->rows, how->cols,
+		p->login, p->new_privileges, p->no_filter, p->caps, p->max_files };
 
 	argv[n++] = arena_strdup(mem, "pot-keeper");
 	argv[n++] = arena_strdup(mem, ISOLATE_ENTER_ARG);
@@ -282,7 +291,10 @@ spawn(const struct isolate_enter *how, int sock, pid_t *pid, struct err *e)
 		return err_sys(e, "open /dev/null");
 	/* lifted above 3, so that none overwrites another */
 	for (int i = 0; i < 4; i++)
-		fds[i] = fcntl(i == 3 ? sock : how->tty || how->stdio[i] < 0 ? null : how->stdio[i], F_DUPFD_CLOEXEC, 10);
+		fds[i] = fcntl(i == 3			       ? sock
+			       : how->tty || how->stdio[i] < 0 ? null
+							       : how->stdio[i],
+		    F_DUPFD_CLOEXEC, 10);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attr);
 	sigemptyset(&none);
@@ -292,7 +304,8 @@ spawn(const struct isolate_enter *how, int sock, pid_t *pid, struct err *e)
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	for (int i = 0; i < 4; i++)
 		posix_spawn_file_actions_adddup2(&actions, fds[i], i);
-	errno = posix_spawn(pid, path, &actions, &attr, arguments(how, &mem), environment(how, &mem));
+	errno =
+	    posix_spawn(pid, path, &actions, &attr, arguments(how, &mem), environment(how, &mem));
 	if (errno != 0)
 		result = err_sys(e, "start %s", how->program);
 	posix_spawn_file_actions_destroy(&actions);
@@ -307,7 +320,10 @@ receive(int sock, char text[MESSAGE_MAX], int *terminal)
 {
 	union fd_room room;
 	struct iovec v = { text, MESSAGE_MAX - 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room) };
+	struct msghdr m = { .msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = room.bytes,
+		.msg_controllen = sizeof(room) };
 	ssize_t n;
 
 	do

@@ -26,7 +26,8 @@ mount_at(const char *type, const char *target, unsigned long flags, const char *
 {
 	if (mount(type, target, type, flags, data) == 0)
 		return 0;
-	if (errno == ENOENT && (mkdir(target, 0755) == 0 || errno == EEXIST) && mount(type, target, type, flags, data) == 0)
+	if (errno == ENOENT && (mkdir(target, 0755) == 0 || errno == EEXIST) &&
+	    mount(type, target, type, flags, data) == 0)
 		return 0;
 	return err_sys(e, "mount %s", target);
 }
@@ -37,14 +38,15 @@ fill_dev(struct err *e)
 	static const struct {
 		const char *path;
 		unsigned major, minor;
-	} nodes[] = { { "/dev/null", 1, 3 }, { "/dev/zero", 1, 5 }, { "/dev/full", 1, 7 }, { "/dev/random", 1, 8 },
-		{ "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 } };
-	static const char *const links[][2] = { { "pts/ptmx", "/dev/ptmx" }, { "/proc/self/fd", "/dev/fd" },
-		{ "/proc/self/fd/0", "/dev/stdin" }, { "/proc/self/fd/1", "/dev/stdout" },
-		{ "/proc/self/fd/2", "/dev/stderr" } };
+	} nodes[] = { { "/dev/null", 1, 3 }, { "/dev/zero", 1, 5 }, { "/dev/full", 1, 7 },
+		{ "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 } };
+	static const char *const links[][2] = { { "pts/ptmx", "/dev/ptmx" },
+		{ "/proc/self/fd", "/dev/fd" }, { "/proc/self/fd/0", "/dev/stdin" },
+		{ "/proc/self/fd/1", "/dev/stdout" }, { "/proc/self/fd/2", "/dev/stderr" } };
 
 	for (size_t i = 0; i < NELEM(nodes); i++)
-		if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) < 0)
+		if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) <
+		    0)
 			return err_sys(e, "make %s", nodes[i].path);
 	for (size_t i = 0; i < NELEM(links); i++)
 		if (symlink(links[i][0], links[i][1]) < 0)
@@ -60,8 +62,8 @@ mask(struct err *e)
 {
 	static const char *const files[] = { "/proc/kcore", "/proc/keys", "/proc/latency_stats",
 		"/proc/timer_list", "/proc/sched_debug", "/proc/interrupts" };
-	static const char *const directories[] = { "/proc/acpi", "/proc/asound", "/proc/scsi", "/sys/firmware",
-		"/sys/devices/virtual/powercap" };
+	static const char *const directories[] = { "/proc/acpi", "/proc/asound", "/proc/scsi",
+		"/sys/firmware", "/sys/devices/virtual/powercap" };
 	static const char *const read_only[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 		"/proc/sysrq-trigger" };
 
@@ -70,7 +72,8 @@ mask(struct err *e)
 			return err_sys(e, "mask %s", files[i]);
 	/* a directory of the read-only /sys in which nothing is: cgroups are not mounted in pots */
 	for (size_t i = 0; i < NELEM(directories); i++)
-		if (mount("/sys/fs/cgroup", directories[i], NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
+		if (mount("/sys/fs/cgroup", directories[i], NULL, MS_BIND, NULL) < 0 &&
+		    errno != ENOENT)
 			return err_sys(e, "mask %s", directories[i]);
 	for (size_t i = 0; i < NELEM(read_only); i++) {
 		const unsigned long same = MS_NOSUID | MS_NODEV | MS_NOEXEC;
@@ -79,7 +82,8 @@ mask(struct err *e)
 				continue;
 			return err_sys(e, "mask %s", read_only[i]);
 		}
-		if (mount(NULL, read_only[i], NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | same, NULL) < 0)
+		if (mount(NULL, read_only[i], NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | same, NULL) <
+		    0)
 			return err_sys(e, "make %s read-only", read_only[i]);
 	}
 	return 0;
@@ -94,7 +98,8 @@ mount_standard(const struct isolate_spec *spec, struct err *e)
 		return -1;
 	if (mount_at("tmpfs", "/dev", MS_NOSUID, "mode=755,size=64k", e) < 0 || fill_dev(e) < 0)
 		return -1;
-	if (mount_at("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5", e) < 0)
+	if (mount_at("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC,
+		"newinstance,ptmxmode=0666,mode=620,gid=5", e) < 0)
 		return -1;
 	if (mount_at("tmpfs", "/dev/shm", safe, "mode=1777,size=64m", e) < 0)
 		return -1;
@@ -120,10 +125,12 @@ write_files(const struct isolate_spec *spec, int root, struct err *e)
 			const char *slash = strrchr(f->path, '/');
 			size_t n = slash != NULL ? (size_t)(slash - f->path) : 0;
 			if (n >= sizeof(parent))
-				return err_new(e, ERR_INPUT, "path of a file in the pot is too long");
+				return err_new(
+				    e, ERR_INPUT, "path of a file in the pot is too long");
 			memcpy(parent, f->path, n);
 			parent[n] = '\0';
-			autofd int dir = beneath_open(root, n > 0 ? parent : "/", O_PATH | O_DIRECTORY, 0, e);
+			autofd int dir =
+			    beneath_open(root, n > 0 ? parent : "/", O_PATH | O_DIRECTORY, 0, e);
 			if (dir < 0 && e->kind == ERR_ABSENT)
 				continue;
 			if (dir < 0)
@@ -161,8 +168,8 @@ static int
 join_cgroups(const struct init_start *s, struct err *e)
 {
 	for (size_t i = 0; i < s->n_cgroup_fds; i++) {
-		/* "0": the thread that writes; unlike a pid in cgroup.procs it needs no lock of the kernel's
-		 * on all thread groups, which takes milliseconds */
+		/* "0": the thread that writes; unlike a pid in cgroup.procs it needs no lock of the
+		 * kernel's on all thread groups, which takes milliseconds */
 		if (write(s->cgroup_fds[i], "0", 1) != 1)
 			return err_sys(e, "join the cgroup %s", s->spec->cgroups[i]);
 		close(s->cgroup_fds[i]);
@@ -187,7 +194,8 @@ set_up(const struct init_start *s, struct err *e)
 		return -1;
 	if (spec->what & ISOLATE_MOUNT && make_root(spec, e) < 0)
 		return -1;
-	if (spec->what & ISOLATE_HOSTNAME && spec->hostname != NULL && sethostname(spec->hostname, strlen(spec->hostname)) < 0)
+	if (spec->what & ISOLATE_HOSTNAME && spec->hostname != NULL &&
+	    sethostname(spec->hostname, strlen(spec->hostname)) < 0)
 		return err_sys(e, "set the host name");
 	return 0;
 }

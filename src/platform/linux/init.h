@@ -8,11 +8,11 @@
 
 struct init_start {
 	const struct isolate_spec *spec;
-	int channel;		/* struct isolate_event out, one byte in: go */
-	int stdio[3];		/* the command's */
-	const int *cgroup_fds;	/* v1 "tasks" files to write to */
+	int channel;	       /* struct isolate_event out, one byte in: go */
+	int stdio[3];	       /* the command's */
+	const int *cgroup_fds; /* v1 "tasks" files to write to */
 	size_t n_cgroup_fds;
-	bool new_cgroup;	/* hide the cgroups above */
+	bool new_cgroup; /* hide the cgroups above */
 };
 void init_main(const struct init_start *s) NORETURN;
 

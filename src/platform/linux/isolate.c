@@ -26,9 +26,11 @@ isolate_probe(struct err *e)
 
 	/* refused for its arguments by a kernel that knows it */
 	if (syscall(SYS_clone3, &args, (size_t)0) < 0 && errno == ENOSYS)
-		return err_new(e, ERR_UNSUPPORTED, "this kernel lacks clone3(2); Linux 5.12 or newer is needed");
+		return err_new(e, ERR_UNSUPPORTED,
+		    "this kernel lacks clone3(2); Linux 5.12 or newer is needed");
 	if (access("/proc/self/ns/cgroup", F_OK) < 0)
-		return err_new(e, ERR_UNSUPPORTED, "this kernel lacks cgroup namespaces, or /proc is not mounted");
+		return err_new(e, ERR_UNSUPPORTED,
+		    "this kernel lacks cgroup namespaces, or /proc is not mounted");
 	return 0;
 }
 
@@ -40,14 +42,16 @@ clone_flags(unsigned what)
 	static const struct {
 		unsigned what;
 		uint64_t flag;
-	} map[] = { { ISOLATE_PID, CLONE_NEWPID }, { ISOLATE_MOUNT, CLONE_NEWNS }, { ISOLATE_HOSTNAME, CLONE_NEWUTS },
-		{ ISOLATE_IPC, CLONE_NEWIPC }, { ISOLATE_NET, CLONE_NEWNET } };
+	} map[] = { { ISOLATE_PID, CLONE_NEWPID }, { ISOLATE_MOUNT, CLONE_NEWNS },
+		{ ISOLATE_HOSTNAME, CLONE_NEWUTS }, { ISOLATE_IPC, CLONE_NEWIPC },
+		{ ISOLATE_NET, CLONE_NEWNET } };
 	uint64_t flags = CLONE_PIDFD;
 
 	for (size_t i = 0; i < NELEM(map); i++)
 		if (what & map[i].what)
 			flags |= map[i].flag;
-	return flags; /* the cgroup namespace is made after joining, so that its root is the pot's group */
+	return flags; /* the cgroup namespace is made after joining, so that its root is the pot's
+			 group */
 }
 
 static int
@@ -61,7 +65,8 @@ by_number(const void *a, const void *b)
 static void
 close_others(const struct init_start *s)
 {
-	int keep[7 + CGROUPS_MAX] = { 0, 1, 2, s->channel, s->stdio[0], s->stdio[1], s->stdio[2] }, from = 3;
+	int keep[7 + CGROUPS_MAX] = { 0, 1, 2, s->channel, s->stdio[0], s->stdio[1], s->stdio[2] },
+		     from = 3;
 	size_t n = 7;
 
 	for (size_t i = 0; i < s->n_cgroup_fds && n < NELEM(keep); i++)
@@ -77,21 +82,25 @@ close_others(const struct init_start *s)
 }
 
 static int
-isolate_create(const struct isolate_spec *spec, const int stdio[3], struct isolate *out, struct err *e)
+isolate_create(
+    const struct isolate_spec *spec, const int stdio[3], struct isolate *out, struct err *e)
 {
 	int pair[2], handle = -1;
 	struct joins joins;
 	sigset_t all, before;
 
 	if (spec->persist && !(spec->what & ISOLATE_PID))
-		return err_new(e, ERR_INPUT, "only what has processes of its own can persist without a command");
+		return err_new(e, ERR_INPUT,
+		    "only what has processes of its own can persist without a command");
 	if (joins_open(&joins, spec->cgroups, e) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		joins_close(&joins);
 		return err_sys(e, "make the channel to the pot's init");
 	}
-	struct clone_args args = { .flags = clone_flags(spec->what), .exit_signal = SIGCHLD, .pidfd = (uintptr_t)&handle };
+	struct clone_args args = { .flags = clone_flags(spec->what),
+		.exit_signal = SIGCHLD,
+		.pidfd = (uintptr_t)&handle };
 	if (joins.v2 >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)joins.v2;
@@ -143,7 +152,8 @@ isolate_event(struct isolate *i, struct isolate_event *event, struct err *e)
 			continue;
 		if (errno != ECONNRESET)
 			return err_sys(e, "hear the pot's init");
-		/* an init that ends before it reads "go" leaves this error in front of its last words */
+		/* an init that ends before it reads "go" leaves this error in front of its last
+		 * words */
 		if (reset)
 			return 0;
 		reset = true;
@@ -153,7 +163,8 @@ isolate_event(struct isolate *i, struct isolate_event *event, struct err *e)
 static int
 isolate_signal(struct isolate *i, int sig, bool stop, struct err *e)
 {
-	return proc_native.queue(i->handle, INIT_CARRIER, (sig & INIT_SIGNAL_MASK) | (stop ? INIT_STOP : 0), e);
+	return proc_native.queue(
+	    i->handle, INIT_CARRIER, (sig & INIT_SIGNAL_MASK) | (stop ? INIT_STOP : 0), e);
 }
 
 static int

@@ -17,7 +17,8 @@ mount_probe(struct err *e)
 {
 	/* a bad descriptor tells apart a kernel that has the call and one that has not */
 	if (syscall(SYS_mount_setattr, -1, NULL, 0, NULL, 0) < 0 && errno == ENOSYS)
-		return err_new(e, ERR_UNSUPPORTED, "this kernel lacks mount_setattr(2); Linux 5.12 or newer is needed");
+		return err_new(e, ERR_UNSUPPORTED,
+		    "this kernel lacks mount_setattr(2); Linux 5.12 or newer is needed");
 	return 0;
 }
 
@@ -50,8 +51,8 @@ in_root(void *ctx, struct err *e)
 }
 
 static int
-mount_with_root(const struct mount_root *root, const struct mount_item *items, size_t n_items, mount_fn *fn,
-    void *ctx, struct err *e)
+mount_with_root(const struct mount_root *root, const struct mount_item *items, size_t n_items,
+    mount_fn *fn, void *ctx, struct err *e)
 {
 	struct root_call c = { root, items, n_items, fn, ctx };
 
@@ -124,7 +125,8 @@ remove_here(int root_fd, void *ctx, struct err *e)
 	if (fd < 0)
 		return -1;
 	/* Named through a /proc of our own: the pot's does not show this process. It is attached to
-	 * nothing and goes with this child. A file may be a mount as well, so fchdir() would not do. */
+	 * nothing and goes with this child. A file may be a mount as well, so fchdir() would not
+	 * do. */
 	autofd int fs = (int)syscall(SYS_fsopen, "proc", FSOPEN_CLOEXEC);
 	if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_sys(e, "unmount %s: proc", target);

@@ -19,7 +19,8 @@ int mount_private(struct err *e);
 int mount_root_here(const struct mount_root *root, struct err *e);
 int mount_set_open(struct mount_set *set, const struct mount_item *items, size_t n, struct err *e);
 /* Beneath root_fd, in order; closes the set. */
-int mount_set_attach(struct mount_set *set, const struct mount_item *items, int root_fd, struct err *e);
+int mount_set_attach(
+    struct mount_set *set, const struct mount_item *items, int root_fd, struct err *e);
 void mount_set_close(struct mount_set *set);
 /* The working directory becomes "/", the host's tree is let go. */
 int mount_pivot(struct err *e);

@@ -182,10 +182,12 @@ int
 proc_program(const char *program, char path_out[PROC_PROGRAM_PATH])
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE };
-	autofd int tree = (int)syscall(SYS_open_tree, AT_FDCWD, program, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	autofd int tree =
+	    (int)syscall(SYS_open_tree, AT_FDCWD, program, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	(void)str_copy(path_out, PROC_PROGRAM_PATH, program);
-	if (tree < 0 || syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+	if (tree < 0 ||
+	    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return -1;
 	/* above the numbers that a child is given */
 	int fd = fcntl(tree, F_DUPFD_CLOEXEC, 10);

@@ -105,7 +105,8 @@ static int
 set_caps(uint64_t caps, struct err *e)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { { .effective = (uint32_t)caps, .permitted = (uint32_t)caps },
+	struct __user_cap_data_struct data[2] = { { .effective = (uint32_t)caps,
+						      .permitted = (uint32_t)caps },
 		{ .effective = (uint32_t)(caps >> 32), .permitted = (uint32_t)(caps >> 32) } };
 
 	return syscall(SYS_capset, &head, data) < 0 ? err_sys(e, "set capabilities") : 0;
@@ -153,7 +154,8 @@ become(const struct process_ready *r, struct err *e)
 
 	if (caps != ISOLATE_CAPS_KEEP && bound_caps(caps, e) < 0)
 		return -1;
-	if (syscall(SYS_setgroups, a->n_groups, a->groups) < 0 || syscall(SYS_setresgid, a->gid, a->gid, a->gid) < 0)
+	if (syscall(SYS_setgroups, a->n_groups, a->groups) < 0 ||
+	    syscall(SYS_setresgid, a->gid, a->gid, a->gid) < 0)
 		return err_sys(e, "become group %u", (unsigned)a->gid);
 	if (!how->new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, "refuse new privileges");
@@ -182,7 +184,7 @@ exec_file(const char *path, const struct process_ready *r)
 	char **argv = calloc(n + 2, sizeof(*argv));
 	if (argv == NULL)
 		return;
-	argv[0] = (char *)(uintptr_t)"/bin/sh";
+	argv[0] = (char *)(uintptr_t) "/bin/sh";
 	argv[1] = (char *)(uintptr_t)path;
 	for (size_t i = 1; i <= n; i++)
 		argv[i + 1] = r->argv[i];
@@ -204,7 +206,8 @@ exec_search(const struct process_ready *r, struct err *e)
 	}
 	for (const char *p = path; p != NULL;) {
 		size_t n = strcspn(p, ":");
-		if ((size_t)snprintf(file, sizeof(file), "%.*s%s%s", (int)n, p, n > 0 ? "/" : "./", name) < sizeof(file)) {
+		if ((size_t)snprintf(file, sizeof(file), "%.*s%s%s", (int)n, p, n > 0 ? "/" : "./",
+			name) < sizeof(file)) {
 			exec_file(file, r);
 			if (errno != ENOENT && errno != ENOTDIR)
 				refused = errno;
@@ -224,7 +227,8 @@ set_stdio(const struct process_ready *r, struct err *e)
 
 	/* lift them above 2 first, so that none overwrites another */
 	for (int i = 0; i < 3; i++) {
-		if (r->stdio[i] < 0 && null < 0 && (null = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
+		if (r->stdio[i] < 0 && null < 0 &&
+		    (null = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
 			return err_sys(e, "open /dev/null");
 		fds[i] = fcntl(r->stdio[i] < 0 ? null : r->stdio[i], F_DUPFD_CLOEXEC, 3);
 		if (fds[i] < 0)
@@ -246,8 +250,8 @@ own_stdio(const struct account *a)
 	struct stat st;
 
 	for (int i = 0; i < 3 && a->uid != 0; i++)
-		if (fstat(i, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) && st.st_uid == 0 &&
-		    !(S_ISCHR(st.st_mode) && !isatty(i)))
+		if (fstat(i, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) &&
+		    st.st_uid == 0 && !(S_ISCHR(st.st_mode) && !isatty(i)))
 			(void)!fchown(i, a->uid, (gid_t)-1);
 }
 

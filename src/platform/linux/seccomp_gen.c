@@ -1,8 +1,8 @@
 /*
  * seccomp_gen: prints the default system call filter of pots as a C table; runs when building.
  * usage: seccomp_gen ARCH > seccomp_default.h
- * libseccomp gives the numbers of the calls on each architecture; the program is a binary search over
- * ranges of numbers, a quarter of what a list of rules would give.
+ * libseccomp gives the numbers of the calls on each architecture; the program is a binary search
+ * over ranges of numbers, a quarter of what a list of rules would give.
  *
  * What the kernel knew when libseccomp was made, and is not in the table below, is allowed. Newer
  * calls answer ENOSYS, so that programs fall back to what they did before those existed.
@@ -23,23 +23,75 @@
 
 enum { CALLS_MAX = 1024, CODE_MAX = 4096 };
 
-/* Refused: what changes the machine rather than the pot, and what has been a way out of containers. */
+/* Refused: what changes the machine rather than the pot, and what has been a way out of containers.
+ */
 static const char *const refused[] = {
 	/* mounts and namespaces */
-	"mount", "umount", "umount2", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick",
-	"mount_setattr", "pivot_root", "setns", "unshare",
+	"mount",
+	"umount",
+	"umount2",
+	"move_mount",
+	"open_tree",
+	"fsopen",
+	"fsconfig",
+	"fsmount",
+	"fspick",
+	"mount_setattr",
+	"pivot_root",
+	"setns",
+	"unshare",
 	/* the machine */
-	"reboot", "swapon", "swapoff", "kexec_load", "kexec_file_load", "init_module", "finit_module",
-	"delete_module", "create_module", "query_module", "get_kernel_syms", "acct", "syslog", "vhangup",
-	"quotactl", "quotactl_fd", "nfsservctl", "lookup_dcookie", "sysfs", "_sysctl", "ustat", "uselib",
-	"settimeofday", "clock_settime", "clock_settime64", "stime", "iopl", "ioperm", "vm86", "vm86old",
+	"reboot",
+	"swapon",
+	"swapoff",
+	"kexec_load",
+	"kexec_file_load",
+	"init_module",
+	"finit_module",
+	"delete_module",
+	"create_module",
+	"query_module",
+	"get_kernel_syms",
+	"acct",
+	"syslog",
+	"vhangup",
+	"quotactl",
+	"quotactl_fd",
+	"nfsservctl",
+	"lookup_dcookie",
+	"sysfs",
+	"_sysctl",
+	"ustat",
+	"uselib",
+	"settimeofday",
+	"clock_settime",
+	"clock_settime64",
+	"stime",
+	"iopl",
+	"ioperm",
+	"vm86",
+	"vm86old",
 	/* eyes into others, and parts of the kernel with a history */
-	"bpf", "perf_event_open", "userfaultfd", "kcmp", "open_by_handle_at", "add_key", "request_key",
-	"keyctl", "get_mempolicy", "set_mempolicy", "mbind", "migrate_pages", "move_pages",
-	"set_mempolicy_home_node", "process_madvise", "fanotify_init",
+	"bpf",
+	"perf_event_open",
+	"userfaultfd",
+	"kcmp",
+	"open_by_handle_at",
+	"add_key",
+	"request_key",
+	"keyctl",
+	"get_mempolicy",
+	"set_mempolicy",
+	"mbind",
+	"migrate_pages",
+	"move_pages",
+	"set_mempolicy_home_node",
+	"process_madvise",
+	"fanotify_init",
 };
 /* Refused as if the kernel were older: programs have another way. */
-static const char *const unknown[] = { "io_uring_setup", "io_uring_enter", "io_uring_register", "clone3" };
+static const char *const unknown[] = { "io_uring_setup", "io_uring_enter", "io_uring_register",
+	"clone3" };
 
 enum action { UNKNOWN, ALLOW, REFUSE, CLONE, PERSONALITY, SOCKET };
 struct range {
@@ -82,7 +134,8 @@ emit_argument(int i)
 	/* the low half: what is checked here are ints for the kernel */
 	size_t low = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0;
 
-	emit(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) + 8U * (unsigned)i + low), 0, 0);
+	emit(BPF_LD | BPF_W | BPF_ABS,
+	    (uint32_t)(offsetof(struct seccomp_data, args) + 8U * (unsigned)i + low), 0, 0);
 }
 
 static void
@@ -90,8 +143,8 @@ emit_action(enum action action)
 {
 	static const uint32_t personalities[] = { 0x0, 0x8, 0x20000, 0x20008, 0x40000, 0xffffffff };
 	const size_t n = sizeof(personalities) / sizeof(personalities[0]);
-	const uint32_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-	    CLONE_NEWPID | (uint32_t)CLONE_NEWNET;
+	const uint32_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+				    CLONE_NEWUSER | CLONE_NEWPID | (uint32_t)CLONE_NEWNET;
 
 	switch (action) {
 	case UNKNOWN:
@@ -187,7 +240,9 @@ main(int argc, char **argv)
 		{ SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64 }, { SCMP_ARCH_ARM, AUDIT_ARCH_ARM },
 		{ SCMP_ARCH_RISCV64, AUDIT_ARCH_RISCV64 } };
 	uint32_t arch = argc > 1 ? seccomp_arch_resolve_name(argv[1]) : seccomp_arch_native();
-	uint32_t small = arch == SCMP_ARCH_X86_64 ? SCMP_ARCH_X86 : arch == SCMP_ARCH_AARCH64 ? SCMP_ARCH_ARM : 0;
+	uint32_t small = arch == SCMP_ARCH_X86_64    ? SCMP_ARCH_X86
+			 : arch == SCMP_ARCH_AARCH64 ? SCMP_ARCH_ARM
+						     : 0;
 	bool found = false;
 
 	emit(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
@@ -202,12 +257,14 @@ main(int argc, char **argv)
 	}
 	emit_return(SECCOMP_RET_ERRNO | ENOSYS); /* calls by the numbers of another architecture */
 	if (!found) {
-		fprintf(stderr, "seccomp_gen: no filter is known for %s\n", argc > 1 ? argv[1] : "this architecture");
+		fprintf(stderr, "seccomp_gen: no filter is known for %s\n",
+		    argc > 1 ? argv[1] : "this architecture");
 		return 1;
 	}
 	puts("/* made by seccomp_gen.c */\nstatic const struct sock_filter seccomp_default[] = {");
 	for (size_t i = 0; i < n_code; i++)
-		printf("\t{ 0x%02x, %u, %u, 0x%08x },\n", code[i].code, code[i].jt, code[i].jf, code[i].k);
+		printf("\t{ 0x%02x, %u, %u, 0x%08x },\n", code[i].code, code[i].jt, code[i].jf,
+		    code[i].k);
 	puts("};");
 	return 0;
 }

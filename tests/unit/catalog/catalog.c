@@ -1,5 +1,5 @@
-/* Tests of the catalog over the wire: its HTTP API and its DNS on loopback, on top of a state that the
- * test changes itself. */
+/* Tests of the catalog over the wire: its HTTP API and its DNS on loopback, on top of a state that
+ * the test changes itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -75,14 +75,17 @@ propose(void *ctx, const struct command *c, catalog_done *done, void *arg, struc
 }
 
 static void
-put(const char *id, const char *service, const char *address, int port, const char *status, const char *tags)
+put(const char *id, const char *service, const char *address, int port, const char *status,
+    const char *tags)
 {
 	autobuf struct buf b = BUF_INIT;
 
 	buf_addf(&b,
-	    "{\"Services\":[{\"ID\":\"%s\",\"ServiceName\":\"%s\",\"Namespace\":\"default\",\"NodeID\":\"n1\","
+	    "{\"Services\":[{\"ID\":\"%s\",\"ServiceName\":\"%s\",\"Namespace\":\"default\","
+	    "\"NodeID\":\"n1\","
 	    "\"Address\":\"%s\",\"Port\":%d,\"Status\":\"%s\",\"Tags\":%s,"
-	    "\"Checks\":[{\"CheckID\":\"c-%s\",\"Name\":\"alive\",\"Type\":\"tcp\",\"Status\":\"%s\",\"Output\":\"o\"}]}]}",
+	    "\"Checks\":[{\"CheckID\":\"c-%s\",\"Name\":\"alive\",\"Type\":\"tcp\",\"Status\":\"%"
+	    "s\",\"Output\":\"o\"}]}]}",
 	    id, service, address, port, status, tags != NULL ? tags : "[]", id, status);
 	apply(buf_str(&b));
 }
@@ -115,8 +118,13 @@ begin(struct reply *r, const char *method, const char *path, const char *body)
 
 	snprintf(base, sizeof(base), "http://127.0.0.1:%u", catalog_http_port(t.catalog));
 	*r = (struct reply){ 0 };
-	struct http_spec spec = { .base = base, .path = path, .method = method, .body = body,
-		.len = body != NULL ? strlen(body) : 0, .done = keep, .ctx = r };
+	struct http_spec spec = { .base = base,
+		.path = path,
+		.method = method,
+		.body = body,
+		.len = body != NULL ? strlen(body) : 0,
+		.done = keep,
+		.ctx = r };
 	return http_call(t.loop, &spec);
 }
 
@@ -167,7 +175,8 @@ static int
 dns_ask(const char *name, enum dns_type type, uint16_t edns, uint8_t *out, size_t size)
 {
 	autobuf struct buf q = BUF_INIT;
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(catalog_dns_port(t.catalog)),
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons(catalog_dns_port(t.catalog)),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	ssize_t n = -1;
@@ -197,7 +206,8 @@ resolve(const char *name, enum dns_type type)
 	int n = dns_ask(name, type, 1232, message, sizeof(message));
 	assert_int_equal(ns_initparse(message, n, &m), 0);
 	assert_int_equal(ns_msg_id(m), 4711);
-	snprintf(text, sizeof(text), "%d%s", ns_msg_getflag(m, ns_f_rcode), ns_msg_getflag(m, ns_f_aa) ? " aa" : "");
+	snprintf(text, sizeof(text), "%d%s", ns_msg_getflag(m, ns_f_rcode),
+	    ns_msg_getflag(m, ns_f_aa) ? " aa" : "");
 	for (int section = ns_s_an; section < ns_s_max; section++)
 		for (int i = 0; i < ns_msg_count(m, section); i++) {
 			const u_char *data;
@@ -206,19 +216,29 @@ resolve(const char *name, enum dns_type type)
 			if (ns_rr_type(rr) == ns_t_opt)
 				continue;
 			if (ns_rr_type(rr) == ns_t_a)
-				snprintf(part, sizeof(part), "A %s", inet_ntop(AF_INET, data, target, sizeof(target)));
+				snprintf(part, sizeof(part), "A %s",
+				    inet_ntop(AF_INET, data, target, sizeof(target)));
 			else if (ns_rr_type(rr) == ns_t_aaaa)
-				snprintf(part, sizeof(part), "AAAA %s", inet_ntop(AF_INET6, data, target, sizeof(target)));
+				snprintf(part, sizeof(part), "AAAA %s",
+				    inet_ntop(AF_INET6, data, target, sizeof(target)));
 			else if (ns_rr_type(rr) == ns_t_srv) {
-				ns_name_uncompress(ns_msg_base(m), ns_msg_end(m), data + 6, target, sizeof(target));
-				snprintf(part, sizeof(part), "SRV %u %s", ns_get16(data + 4), target);
+				ns_name_uncompress(ns_msg_base(m), ns_msg_end(m), data + 6, target,
+				    sizeof(target));
+				snprintf(
+				    part, sizeof(part), "SRV %u %s", ns_get16(data + 4), target);
 			} else if (ns_rr_type(rr) == ns_t_ptr || ns_rr_type(rr) == ns_t_ns) {
-				ns_name_uncompress(ns_msg_base(m), ns_msg_end(m), data, target, sizeof(target));
+				ns_name_uncompress(
+				    ns_msg_base(m), ns_msg_end(m), data, target, sizeof(target));
 				snprintf(part, sizeof(part), "PTR %s", target);
 			} else
 				snprintf(part, sizeof(part), "type%d", ns_rr_type(rr));
 			used = strlen(text);
-			snprintf(text + used, sizeof(text) - used, "%s%s", i == 0 ? section == ns_s_an ? ": " : section == ns_s_ns ? " ns: " : " ar: " : ", ", part);
+			snprintf(text + used, sizeof(text) - used, "%s%s",
+			    i == 0 ? section == ns_s_an	  ? ": "
+				     : section == ns_s_ns ? " ns: "
+							  : " ar: "
+				   : ", ",
+			    part);
 		}
 	return text;
 }
@@ -230,7 +250,9 @@ set_up(void **state)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(a);
-	struct catalog_listen dns = { .address = "127.0.0.1", .udp_fd = -1, .tcp_fd = -1, .recurse = true };
+	struct catalog_listen dns = {
+		.address = "127.0.0.1", .udp_fd = -1, .tcp_fd = -1, .recurse = true
+	};
 	static const struct catalog_own own[] = { { "nomad", "http", 4646 } };
 	struct catalog_hooks hooks = { .propose = propose };
 	struct err e = ERR_INIT;
@@ -246,11 +268,20 @@ set_up(void **state)
 	close(fd);
 	t.loop = loop_new();
 	t.state = state_new();
-	apply("{\"Node\":{\"ID\":\"n1\",\"Name\":\"Node_1\",\"Datacenter\":\"dc1\",\"Status\":\"ready\","
-	      "\"Attributes\":{\"unique.network.ip-address\":\"10.9.8.7\"},\"Meta\":{\"rack\":\"r1\"}}}");
-	struct catalog_config c = { .datacenter = "DC1", .node_name = "Node_1", .node_id = "n1",
-		.address = "10.9.8.7", .http_address = "127.0.0.1", .dns = &dns, .n_dns = 1,
-		.resolv_conf = t.resolv, .own = own, .n_own = 1 };
+	apply("{\"Node\":{\"ID\":\"n1\",\"Name\":\"Node_1\",\"Datacenter\":\"dc1\",\"Status\":"
+	      "\"ready\","
+	      "\"Attributes\":{\"unique.network.ip-address\":\"10.9.8.7\"},\"Meta\":{\"rack\":"
+	      "\"r1\"}}}");
+	struct catalog_config c = { .datacenter = "DC1",
+		.node_name = "Node_1",
+		.node_id = "n1",
+		.address = "10.9.8.7",
+		.http_address = "127.0.0.1",
+		.dns = &dns,
+		.n_dns = 1,
+		.resolv_conf = t.resolv,
+		.own = own,
+		.n_own = 1 };
 	if (catalog_new(t.loop, t.state, &c, &hooks, &t.catalog, &e) < 0)
 		fail_msg("%s", e.text);
 	return 0;
@@ -280,7 +311,8 @@ services_are_listed_with_the_union_of_their_tags(void **state)
 	assert_int_equal(json_array_size(json_object_get(all, "web")), 3);
 	assert_int_equal(json_array_size(json_object_get(all, "consul")), 0);
 	assert_true(json_is_array(json_object_get(all, "consul")));
-	assert_string_equal(json_string_value(json_array_get(json_object_get(all, "nomad"), 0)), "http");
+	assert_string_equal(
+	    json_string_value(json_array_get(json_object_get(all, "nomad"), 0)), "http");
 	autojson json_t *z = get("/v1/catalog/service/web?tag=z&tag=y");
 	assert_int_equal(json_array_size(z), 1);
 	assert_string_equal(at(z, 0, NULL, "ServiceAddress"), "10.0.0.2");
@@ -323,7 +355,8 @@ a_blocking_query_answers_at_the_change_and_no_sooner(void **state)
 	put("a", "web", "10.0.0.1", 80, "passing", NULL);
 	first = ask("GET", "/v1/health/service/web", NULL);
 	assert_true(first.index > 0);
-	snprintf(path, sizeof(path), "/v1/health/service/web?wait=5s&index=%llu", (unsigned long long)first.index);
+	snprintf(path, sizeof(path), "/v1/health/service/web?wait=5s&index=%llu",
+	    (unsigned long long)first.index);
 	begin(&r, "GET", path, NULL);
 	turn_ms(60);
 	assert_false(r.done);
@@ -344,7 +377,8 @@ a_blocking_query_answers_at_the_change_and_no_sooner(void **state)
 	assert_true(clock_mono_ns() - began >= 45 * NS_PER_MS);
 
 	/* an asker that goes away is forgotten */
-	snprintf(path, sizeof(path), "/v1/health/service/gone?index=%llu", (unsigned long long)t.index + 1);
+	snprintf(path, sizeof(path), "/v1/health/service/gone?index=%llu",
+	    (unsigned long long)t.index + 1);
 	struct http_call *call = begin(&r, "GET", path, NULL);
 	turn_ms(30);
 	http_cancel(&call);
@@ -368,19 +402,23 @@ keys_are_kept_compared_listed_and_deleted(void **state)
 	assert_string_equal(ask("GET", "/v1/kv/a/b?raw", NULL).body, "hello");
 	assert_string_equal(ask("PUT", "/v1/kv/a/b?cas=0", "x").body, "false");
 	char path[64];
-	snprintf(path, sizeof(path), "/v1/kv/a/b?cas=%lld", (long long)json_int(json_array_get(one, 0), "ModifyIndex", 0));
+	snprintf(path, sizeof(path), "/v1/kv/a/b?cas=%lld",
+	    (long long)json_int(json_array_get(one, 0), "ModifyIndex", 0));
 	assert_string_equal(ask("PUT", path, "new").body, "true");
 	assert_string_equal(ask("PUT", path, "late").body, "false");
 	assert_string_equal(ask("GET", "/v1/kv/a/b?raw", NULL).body, "new");
 	ask("PUT", "/v1/kv/a/c/d", "");
 	ask("PUT", "/v1/kv/a/c/e", "1");
-	assert_string_equal(ask("GET", "/v1/kv/a/?keys", NULL).body, "[\"a/b\",\"a/c/d\",\"a/c/e\"]");
-	assert_string_equal(ask("GET", "/v1/kv/a/?keys&separator=/", NULL).body, "[\"a/b\",\"a/c/\"]");
+	assert_string_equal(
+	    ask("GET", "/v1/kv/a/?keys", NULL).body, "[\"a/b\",\"a/c/d\",\"a/c/e\"]");
+	assert_string_equal(
+	    ask("GET", "/v1/kv/a/?keys&separator=/", NULL).body, "[\"a/b\",\"a/c/\"]");
 	autojson json_t *all = get("/v1/kv/a?recurse");
 	assert_int_equal(json_array_size(all), 3);
 	assert_true(json_is_null(json_object_get(json_array_get(all, 1), "Value")));
 	r = ask("GET", "/v1/kv/a/c/?recurse", NULL);
-	snprintf(path, sizeof(path), "/v1/kv/a/c/?recurse&wait=5s&index=%llu", (unsigned long long)r.index);
+	snprintf(path, sizeof(path), "/v1/kv/a/c/?recurse&wait=5s&index=%llu",
+	    (unsigned long long)r.index);
 	begin(&r, "GET", path, NULL);
 	turn_ms(30);
 	assert_false(r.done);
@@ -409,14 +447,17 @@ a_service_is_registered_by_hand_and_lives_by_its_ttl(void **state)
 	assert_non_null(json_object_get(mine, "db"));
 	for (int i = 0; i < 4; i++) { /* kept alive */
 		turn_ms(40);
-		assert_int_equal(ask("PUT", "/v1/agent/check/pass/service:db?note=fine", NULL).status, 200);
+		assert_int_equal(
+		    ask("PUT", "/v1/agent/check/pass/service:db?note=fine", NULL).status, 200);
 	}
 	autojson json_t *still = get("/v1/health/service/db?passing");
 	assert_int_equal(json_array_size(still), 1);
 	turn_ms(150);
 	autojson json_t *late = get("/v1/agent/checks");
-	assert_string_equal(json_str(json_object_get(late, "service:db"), "Status", ""), "critical");
-	assert_string_equal(json_str(json_object_get(late, "service:db"), "Output", ""), "TTL expired");
+	assert_string_equal(
+	    json_str(json_object_get(late, "service:db"), "Status", ""), "critical");
+	assert_string_equal(
+	    json_str(json_object_get(late, "service:db"), "Output", ""), "TTL expired");
 	assert_int_equal(ask("PUT", "/v1/agent/check/warn/service:db", NULL).status, 200);
 	autojson json_t *warned = get("/v1/health/state/warning");
 	assert_int_equal(json_array_size(warned), 1);
@@ -436,7 +477,8 @@ wrong_registrations_are_refused_with_a_reason(void **state)
 		{ "{\"Name\":\"x\",\"Port\":70000}", "Port must be" },
 		{ "{\"Name\":\"x\",\"Check\":{}}", "TTL must be" },
 		{ "{\"Name\":\"x\",\"Check\":{\"TTL\":\"soon\"}}", "not a duration" },
-		{ "{\"Name\":\"x\",\"Check\":{\"GRPC\":\"a\",\"Interval\":\"1s\"}}", "GRPC is not supported" },
+		{ "{\"Name\":\"x\",\"Check\":{\"GRPC\":\"a\",\"Interval\":\"1s\"}}",
+		    "GRPC is not supported" },
 		{ "{\"Name\":\"x\",\"Check\":{\"TCP\":\"a:1\",\"Interval\":\"1s\"}}", "only TTL" },
 	};
 
@@ -469,7 +511,8 @@ the_agent_says_who_it_is(void **state)
 	assert_string_equal(ask("GET", "/v1/catalog/node/nope", NULL).body, "null");
 	autojson json_t *nodes = get("/v1/catalog/nodes");
 	assert_int_equal(json_array_size(nodes), 1);
-	assert_string_equal(json_str(json_object_get(json_array_get(nodes, 0), "Meta"), "rack", ""), "r1");
+	assert_string_equal(
+	    json_str(json_object_get(json_array_get(nodes, 0), "Meta"), "rack", ""), "r1");
 }
 
 static void
@@ -497,7 +540,8 @@ names_of_services_resolve(void **state)
 	assert_string_equal(resolve("Node_1.node.dc1.consul", DNS_TXT), "0 aa: type16");
 	assert_string_equal(resolve("consul", DNS_SOA), "0 aa: type6 ar: A 10.9.8.7");
 	assert_string_equal(resolve("consul", DNS_NS), "0 aa: PTR ns.consul ar: A 10.9.8.7");
-	assert_string_equal(resolve("7.8.9.10.in-addr.arpa", DNS_PTR), "0 aa: PTR node_1.node.dc1.consul");
+	assert_string_equal(
+	    resolve("7.8.9.10.in-addr.arpa", DNS_PTR), "0 aa: PTR node_1.node.dc1.consul");
 	assert_string_equal(resolve("consul.service.consul", DNS_A), "0 aa: A 10.9.8.7");
 }
 
@@ -523,7 +567,8 @@ many_answers_are_cut_for_plain_udp_and_whole_by_tcp(void **state)
 	assert_in_range(ns_msg_count(m, ns_s_an), 20, 40);
 	assert_true(ns_msg_getflag(m, ns_f_tc));
 
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(catalog_dns_port(t.catalog)),
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons(catalog_dns_port(t.catalog)),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	autobuf struct buf q = BUF_INIT;
 	size_t len = 0;
@@ -535,7 +580,8 @@ many_answers_are_cut_for_plain_udp_and_whole_by_tcp(void **state)
 	turn_ms(20);
 	assert_int_equal(send(fd, head + 1, 1, 0), 1);
 	assert_int_equal(send(fd, q.data, q.len, 0), q.len);
-	for (int i = 0; i < 200 && (len < 2 || len < 2u + (unsigned)(message[0] << 8 | message[1])); i++) {
+	for (int i = 0; i < 200 && (len < 2 || len < 2u + (unsigned)(message[0] << 8 | message[1]));
+	     i++) {
 		loop_turn(t.loop, 5);
 		ssize_t got = recv(fd, message + len, sizeof(message) - len, MSG_DONTWAIT);
 		len += got > 0 ? (size_t)got : 0;
@@ -549,7 +595,8 @@ static void
 other_names_are_asked_of_the_machines_resolver(void **state)
 {
 	autobuf struct buf q = BUF_INIT;
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(catalog_dns_port(t.catalog)),
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons(catalog_dns_port(t.catalog)),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) },
 			   from;
 	socklen_t from_len = sizeof(from);
@@ -564,7 +611,8 @@ other_names_are_asked_of_the_machines_resolver(void **state)
 	sendto(fd, q.data, q.len, 0, (struct sockaddr *)&to, sizeof(to));
 	for (int i = 0; i < 200 && n < 0; i++) {
 		loop_turn(t.loop, 5);
-		n = recvfrom(t.upstream, message, sizeof(message), MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
+		n = recvfrom(t.upstream, message, sizeof(message), MSG_DONTWAIT,
+		    (struct sockaddr *)&from, &from_len);
 	}
 	assert_int_equal(dns_parse(message, (size_t)n, &asked, &e), 0);
 	assert_string_equal(asked.name, "example.org");

@@ -50,7 +50,9 @@ an_answer_reads_back_with_compressed_names(void **state)
 
 	(void)state;
 	dns_begin(&w, &q, DNS_NOERROR, true, false, DNS_UDP_PLAIN);
-	struct dns_rr srv = { .name = q.name, .type = DNS_SRV, .ttl_s = 5,
+	struct dns_rr srv = { .name = q.name,
+		.type = DNS_SRV,
+		.ttl_s = 5,
 		.srv = { 1, 1, 8080, "n1.node.dc1.consul" } };
 	struct dns_rr a = { .name = "n1.node.dc1.consul", .type = DNS_A };
 	inet_pton(AF_INET, "10.1.2.3", &a.a);
@@ -111,7 +113,8 @@ soa_text_and_edns_read_back(void **state)
 	text[300] = '\0';
 	dns_begin(&w, &q, DNS_NXDOMAIN, true, true, DNS_UDP_MOST);
 	struct dns_rr txt = { .name = q.name, .type = DNS_TXT, .text = text };
-	struct dns_rr soa = { .name = "consul", .type = DNS_SOA,
+	struct dns_rr soa = { .name = "consul",
+		.type = DNS_SOA,
 		.soa = { "ns.consul", "hostmaster.consul", 7, 3600, 600, 86400, 0 } };
 	assert_true(dns_add(&w, DNS_ANSWER, &txt));
 	assert_true(dns_add(&w, DNS_AUTHORITY, &soa));

@@ -56,7 +56,8 @@ a_struct_comes_back_as_it_was(void **state)
 	autoarena struct arena a = ARENA_INIT;
 	const char *list[] = { "a", "", "c", NULL };
 	struct item items[] = { { "x", -3 }, { "y", 4 } };
-	struct thing in = { "web", list, true, 7, 4000000000u, -5, "a\0b", 3, items, 2, { ERR_FULL, 28, "no room" } };
+	struct thing in = { "web", list, true, 7, 4000000000u, -5, "a\0b", 3, items, 2,
+		{ ERR_FULL, 28, "no room" } };
 	struct thing out;
 	struct err e;
 

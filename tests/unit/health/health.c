@@ -99,8 +99,11 @@ serve(void *ctx, int fd, unsigned what)
 static struct health_spec
 spec_of(const char *type, int port)
 {
-	return (struct health_spec){ .type = type, .address = "127.0.0.1", .port = port,
-		.interval_ns = 2 * NS_PER_SEC, .timeout_ns = NS_PER_SEC };
+	return (struct health_spec){ .type = type,
+		.address = "127.0.0.1",
+		.port = port,
+		.interval_ns = 2 * NS_PER_SEC,
+		.timeout_ns = NS_PER_SEC };
 }
 
 static void
@@ -201,8 +204,8 @@ http_answers_decide_and_are_quoted(void **state)
 	run_http(&busy, &spec, &s);
 	assert_int_equal(s.status, HEALTH_WARNING);
 
-	struct canned sick = { .answer = {
-		"HTTP/1.1 500 Oh No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" } };
+	struct canned sick = { .answer = { "HTTP/1.1 500 Oh No\r\nTransfer-Encoding: "
+					   "chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" } };
 	s = (struct seen){ 0 };
 	run_http(&sick, &spec, &s);
 	assert_int_equal(s.status, HEALTH_CRITICAL);

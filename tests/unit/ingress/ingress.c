@@ -1,5 +1,5 @@
-/* Tests of ingress against a real HAProxy: rows of a hand-filled state become routes, and requests go
- * on while instances, rules, the agent and the proxy itself are replaced. */
+/* Tests of ingress against a real HAProxy: rows of a hand-filled state become routes, and requests
+ * go on while instances, rules, the agent and the proxy itself are replaced. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,7 +56,8 @@ free_port(void)
 static void
 answer(struct http_req *r, void *ctx)
 {
-	const char *from = http_header(r, "X-Forwarded-For"), *host = http_header(r, "X-Forwarded-Host");
+	const char *from = http_header(r, "X-Forwarded-For"),
+		   *host = http_header(r, "X-Forwarded-Host");
 
 	http_reply_text(r, 200, "%s %s for=%s host=%s", (const char *)ctx, http_path(r),
 	    from != NULL ? from : "-", host != NULL ? host : "-");
@@ -89,7 +90,8 @@ put(const char *id, const char *service, int port, const char *status, const cha
 	autobuf struct buf b = BUF_INIT;
 
 	buf_addf(&b,
-	    "{\"Services\":[{\"ID\":\"%s\",\"ServiceName\":\"%s\",\"Namespace\":\"default\",\"NodeID\":\"n\","
+	    "{\"Services\":[{\"ID\":\"%s\",\"ServiceName\":\"%s\",\"Namespace\":\"default\","
+	    "\"NodeID\":\"n\","
 	    "\"Address\":\"127.0.0.1\",\"Port\":%d,\"Status\":\"%s\",\"Tags\":%s}]}",
 	    id, service, port, status, tags != NULL ? tags : "[]");
 	apply(buf_str(&b));
@@ -109,7 +111,8 @@ drop(const char *id)
 static int
 dial(int port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -167,7 +170,8 @@ expect_get(const char *host, const char *path, int status, const char *part)
 
 	int got = get(t.port, host, path, body, sizeof(body));
 	if (got != status || strstr(body, part) == NULL)
-		fail_msg("%s%s: got %d \"%s\", expected %d \"%s\"", host, path, got, body, status, part);
+		fail_msg(
+		    "%s%s: got %d \"%s\", expected %d \"%s\"", host, path, got, body, status, part);
 }
 
 static void
@@ -200,7 +204,8 @@ read_reply(int fd, char *reply, size_t size)
 		if (n <= 0)
 			return false;
 		reply[len += (size_t)n] = '\0';
-		const char *body = strstr(reply, "\r\n\r\n"), *length = strcasestr(reply, "content-length: ");
+		const char *body = strstr(reply, "\r\n\r\n"),
+			   *length = strcasestr(reply, "content-length: ");
 		if (body != NULL && length != NULL &&
 		    len >= (size_t)(body + 4 - reply) + strtoul(length + 16, NULL, 10))
 			return true;
@@ -254,7 +259,8 @@ load_child(int out, const char *host)
 		bool good = failed == NULL;
 		counts[!good]++;
 		if (!good)
-			fprintf(stderr, "failed: %s, request %d of its connection\n", failed, i % 20);
+			fprintf(
+			    stderr, "failed: %s, request %d of its connection\n", failed, i % 20);
 		if ((!good || i % 20 == 19) && fd >= 0) {
 			close(fd);
 			fd = -1;
@@ -349,7 +355,8 @@ tear_down(void **state)
 	assert_int_equal(ingress_stop(t.dir, 5000, &e), 0);
 	state_free(t.state);
 	loop_free(t.loop);
-	static const char *const files[] = { "haproxy.cfg", "hosts.map", "slots", "haproxy.pid", "haproxy.sock" };
+	static const char *const files[] = { "haproxy.cfg", "hosts.map", "slots", "haproxy.pid",
+		"haproxy.sock" };
 	for (size_t i = 0; i < NELEM(files); i++) {
 		autofree char *path = xasprintf("%s/%s", t.dir, files[i]);
 		unlink(path);
@@ -382,7 +389,8 @@ a_service_is_routed_as_soon_as_it_passes(void **state)
 	int64_t before = clock_mono_ns();
 	put("a1", "web", port, "passing", NULL);
 	settle();
-	print_message("           passing to routed: %.2f ms\n", (double)(clock_mono_ns() - before) / 1e6);
+	print_message(
+	    "           passing to routed: %.2f ms\n", (double)(clock_mono_ns() - before) / 1e6);
 	char expected[64];
 	snprintf(expected, sizeof(expected), "a /x for=127.0.0.1 host=Web.Minipot:%d", t.port);
 	char host[64];
@@ -462,7 +470,8 @@ new_rules_and_the_agent_change_without_a_failed_request(void **state)
 	turn_ms(50);
 	put("p", "api", api_port, "passing",
 	    "[\"traefik.http.routers.api.rule=Host(`web.minipot`) && PathPrefix(`/api`)\","
-	    "\"traefik.http.routers.api.middlewares=s\",\"traefik.http.middlewares.s.stripprefix.prefixes=/api\"]");
+	    "\"traefik.http.routers.api.middlewares=s\",\"traefik.http.middlewares.s.stripprefix."
+	    "prefixes=/api\"]");
 	settle();
 	expect_get("web.minipot", "/api/v1", 200, "api /v1 ");
 	expect_get("web.minipot", "/", 200, "web / ");
@@ -565,7 +574,9 @@ the_dashboard_shows_what_is_and_what_is_wrong(void **state)
 	assert_int_equal(get(t.dashboard_port, "x", "/api/http/routers", body, sizeof(body)), 200);
 	assert_non_null(strstr(body, "\"rule\":\"Host(`web.minipot`)\""));
 	assert_non_null(strstr(body, "unknown matcher Hots"));
-	assert_int_equal(get(t.dashboard_port, "x", "/api/http/services/web@consulcatalog", body, sizeof(body)), 200);
+	assert_int_equal(
+	    get(t.dashboard_port, "x", "/api/http/services/web@consulcatalog", body, sizeof(body)),
+	    200);
 	assert_non_null(strstr(body, "\"UP\""));
 	assert_int_equal(get(t.dashboard_port, "x", "/api/overview", body, sizeof(body)), 200);
 	assert_non_null(strstr(body, "\"routers\":{\"total\":2,\"warnings\":0,\"errors\":1}"));
@@ -610,7 +621,8 @@ a_port_in_use_is_told_and_tried_again(void **state)
 	}
 	assert_int_equal(open, -1);
 	assert_int_equal(ingress_stop(dir, 100, &e), 0); /* none: fine */
-	static const char *const files[] = { "haproxy.cfg", "hosts.map", "slots", "haproxy.pid", "haproxy.sock" };
+	static const char *const files[] = { "haproxy.cfg", "hosts.map", "slots", "haproxy.pid",
+		"haproxy.sock" };
 	for (size_t i = 0; i < NELEM(files); i++) {
 		autofree char *path = xasprintf("%s/%s", dir, files[i]);
 		unlink(path);

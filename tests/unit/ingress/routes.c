@@ -18,8 +18,11 @@
 #include <unistd.h>
 
 static const char *const listen_on[] = { "127.0.0.1:18080", "[::1]:18080", NULL };
-static const struct config_paths paths = { .listen = listen_on, .socket = "/tmp/x.sock",
-	.map = "/dev/null", .host_name = "node 1", .maxconn = 100 };
+static const struct config_paths paths = { .listen = listen_on,
+	.socket = "/tmp/x.sock",
+	.map = "/dev/null",
+	.host_name = "node 1",
+	.maxconn = 100 };
 
 enum { ROWS_MAX = 64, TAGS_MAX = 10 };
 
@@ -38,8 +41,12 @@ row(const char *service, const char *address, int port, ...)
 	struct service_row *r = &t.row[t.n];
 	va_list ap;
 
-	*r = (struct service_row){ .id = t.id[t.n], .service_name = service, .address = address,
-		.port = port, .status = "passing", .tags.at = t.tags[t.n] };
+	*r = (struct service_row){ .id = t.id[t.n],
+		.service_name = service,
+		.address = address,
+		.port = port,
+		.status = "passing",
+		.tags.at = t.tags[t.n] };
 	snprintf(t.id[t.n], sizeof(t.id[0]), "row-%02zu", t.n);
 	va_start(ap, port);
 	for (const char *tag; (tag = va_arg(ap, const char *)) != NULL;)
@@ -120,9 +127,11 @@ static void
 tags_make_routers_services_and_middlewares(void **state)
 {
 	(void)state;
-	row("web", "10.0.0.1", 80, "traefik.enable=true", "Traefik.HTTP.Routers.Api.Rule=Host(`a`) && PathPrefix(`/api`)",
+	row("web", "10.0.0.1", 80, "traefik.enable=true",
+	    "Traefik.HTTP.Routers.Api.Rule=Host(`a`) && PathPrefix(`/api`)",
 	    "traefik.http.routers.api.middlewares=strip, auth@consulcatalog",
-	    "traefik.http.routers.api.priority=7", "traefik.http.middlewares.strip.stripprefix.prefixes=/api",
+	    "traefik.http.routers.api.priority=7",
+	    "traefik.http.middlewares.strip.stripprefix.prefixes=/api",
 	    "traefik.http.middlewares.auth.basicauth.users=joe:$5$abc$def",
 	    "traefik.http.services.web.loadbalancer.server.port=81", "traefik.bogus.key=1", NULL);
 	row("hidden", "10.0.0.1", 80, "traefik.enable=false", NULL);
@@ -145,14 +154,17 @@ what_cannot_be_done_disables_the_router_and_says_why(void **state)
 	(void)state;
 	row("a", "10.0.0.1", 80, "traefik.http.routers.a.rule=Hots(`a`)", NULL);
 	row("b", "10.0.0.1", 80, "traefik.http.routers.b.middlewares=nope", NULL);
-	row("c", "10.0.0.1", 80, "traefik.http.routers.c.middlewares=f", "traefik.http.middlewares.f.forwardauth.address=http://x", NULL);
+	row("c", "10.0.0.1", 80, "traefik.http.routers.c.middlewares=f",
+	    "traefik.http.middlewares.f.forwardauth.address=http://x", NULL);
 	row("d", "10.0.0.1", 80, "traefik.http.routers.d.tls=true", NULL);
 	row("e", "10.0.0.1", 80, "traefik.http.routers.e.entrypoints=metrics", NULL);
 	row("g", "10.0.0.1", 80, "traefik.http.routers.g.rule=Host(`g`)", NULL);
 	row("g", "10.0.0.2", 80, "traefik.http.routers.g.rule=Host(`h`)", NULL);
 	row("i", "10.0.0.1", 80, "traefik.http.routers.i.service=none", NULL);
-	row("j", "10.0.0.1", 80, "traefik.http.routers.j.middlewares=apr", "traefik.http.middlewares.apr.basicauth.users=joe:$apr1$x$y", NULL);
-	row("k", "10.0.0.1", 80, "traefik.http.routers.k.middlewares=h", "traefik.http.middlewares.h.headers.accesscontrolmaxage=100", NULL);
+	row("j", "10.0.0.1", 80, "traefik.http.routers.j.middlewares=apr",
+	    "traefik.http.middlewares.apr.basicauth.users=joe:$apr1$x$y", NULL);
+	row("k", "10.0.0.1", 80, "traefik.http.routers.k.middlewares=h",
+	    "traefik.http.middlewares.h.headers.accesscontrolmaxage=100", NULL);
 	struct routing *r = build();
 	fails_with(r, "a", "did you mean Host?");
 	fails_with(r, "b", "middleware \"nope\" does not exist");
@@ -241,15 +253,18 @@ the_map_is_used_where_the_order_of_rules_allows(void **state)
 	(void)state;
 	row("web", "10.0.0.1", 80, NULL);
 	row("other", "10.0.0.1", 80, NULL);
-	row("api", "10.0.0.1", 80, "traefik.http.routers.api.rule=Host(`web.minipot`) && PathPrefix(`/api`)", NULL);
+	row("api", "10.0.0.1", 80,
+	    "traefik.http.routers.api.rule=Host(`web.minipot`) && PathPrefix(`/api`)", NULL);
 	row("all", "10.0.0.1", 80, "traefik.http.routers.all.rule=PathPrefix(`/`)", NULL);
 	assert_true(is_mapped("web.minipot")); /* between the api rule and the catch-all */
 	assert_true(is_mapped("other.minipot"));
-	row("first", "10.0.0.1", 80, "traefik.http.routers.first.rule=Host(`web.minipot`) && Path(`/x`)",
+	row("first", "10.0.0.1", 80,
+	    "traefik.http.routers.first.rule=Host(`web.minipot`) && Path(`/x`)",
 	    "traefik.http.routers.first.priority=1", NULL);
 	assert_true(is_mapped("web.minipot"));
 	/* two hosts that cannot both be right: one becomes a rule */
-	row("x", "10.0.0.1", 80, "traefik.http.routers.x.rule=Host(`x`)", "traefik.http.routers.x.priority=5", NULL);
+	row("x", "10.0.0.1", 80, "traefik.http.routers.x.rule=Host(`x`)",
+	    "traefik.http.routers.x.priority=5", NULL);
 	assert_false(is_mapped("x"));
 	assert_true(is_mapped("web.minipot"));
 }
@@ -259,24 +274,37 @@ everything_at_once(void)
 {
 	row("web", "10.0.0.1", 80, NULL);
 	row("web", "fd00::2", 80, NULL);
-	row("all", "10.0.0.1", 80, "traefik.http.routers.all.rule=PathPrefix(`/`)", "traefik.http.routers.all.priority=1", NULL);
-	row("low", "10.0.0.1", 80, "traefik.http.routers.low.rule=Host(`x`) || Host(`y`)", "traefik.http.routers.low.priority=1", NULL);
+	row("all", "10.0.0.1", 80, "traefik.http.routers.all.rule=PathPrefix(`/`)",
+	    "traefik.http.routers.all.priority=1", NULL);
+	row("low", "10.0.0.1", 80, "traefik.http.routers.low.rule=Host(`x`) || Host(`y`)",
+	    "traefik.http.routers.low.priority=1", NULL);
 	row("m", "10.0.0.1", 80,
-	    "traefik.http.routers.m.rule=(Host(`m`) || HostRegexp(`^[a-z]+\\.m$`)) && !Header(`X-Its`, `}`) && Query(`a`) && (Method(`GET`) || ClientIP(`10.0.0.0/8`, `::1`)) && PathRegexp(`^/(a|b)'\"#$`)",
+	    "traefik.http.routers.m.rule=(Host(`m`) || HostRegexp(`^[a-z]+\\.m$`)) && "
+	    "!Header(`X-Its`, `}`) && Query(`a`) && (Method(`GET`) || ClientIP(`10.0.0.0/8`, "
+	    "`::1`)) && PathRegexp(`^/(a|b)'\"#$`)",
 	    NULL);
-	row("n", "10.0.0.1", 80, "traefik.http.routers.n.rule=Host(`n`) && HeaderRegexp(`X-A`, `{`)", NULL);
+	row("n", "10.0.0.1", 80,
+	    "traefik.http.routers.n.rule=Host(`n`) && HeaderRegexp(`X-A`, `{`)", NULL);
 	row("o", "10.0.0.1", 443, "traefik.http.services.o.loadbalancer.server.scheme=https",
 	    "traefik.http.services.o.loadbalancer.sticky.cookie.name=sid",
 	    "traefik.http.services.o.loadbalancer.sticky.cookie.samesite=lax", NULL);
-	row("p", "10.0.0.1", 80, "traefik.http.routers.p.middlewares=r1,s1,a1,h1", "traefik.http.routers.p.rule=Host(`p`)",
-	    "traefik.http.middlewares.r1.redirectscheme.scheme=https", "traefik.http.middlewares.r1.redirectscheme.port=8443",
-	    "traefik.http.middlewares.s1.stripprefix.prefixes=/a.b,/it's%20", "traefik.http.middlewares.a1.addprefix.prefix=/x%y",
+	row("p", "10.0.0.1", 80, "traefik.http.routers.p.middlewares=r1,s1,a1,h1",
+	    "traefik.http.routers.p.rule=Host(`p`)",
+	    "traefik.http.middlewares.r1.redirectscheme.scheme=https",
+	    "traefik.http.middlewares.r1.redirectscheme.port=8443",
+	    "traefik.http.middlewares.s1.stripprefix.prefixes=/a.b,/it's%20",
+	    "traefik.http.middlewares.a1.addprefix.prefix=/x%y",
 	    "traefik.http.middlewares.h1.headers.customrequestheaders.X-A=100% 'ok' \"q\"",
-	    "traefik.http.middlewares.h1.headers.customresponseheaders.Server=", "traefik.http.middlewares.h1.headers.framedeny=true", NULL);
-	row("q", "10.0.0.1", 80, "traefik.http.routers.q.middlewares=c1", "traefik.http.middlewares.c1.chain.middlewares=u1,i1,l1,g1,t1,p1",
-	    "traefik.http.middlewares.u1.basicauth.users=joe:$5$rounds=5000$abc$def,eve:$2y$05$abcdefghijklmnopqrstuv",
-	    "traefik.http.middlewares.i1.ipwhitelist.sourcerange=10.0.0.0/8, ::1", "traefik.http.middlewares.l1.ratelimit.average=100",
-	    "traefik.http.middlewares.g1.compress=true", "traefik.http.middlewares.t1.retry.attempts=4",
+	    "traefik.http.middlewares.h1.headers.customresponseheaders.Server=",
+	    "traefik.http.middlewares.h1.headers.framedeny=true", NULL);
+	row("q", "10.0.0.1", 80, "traefik.http.routers.q.middlewares=c1",
+	    "traefik.http.middlewares.c1.chain.middlewares=u1,i1,l1,g1,t1,p1",
+	    "traefik.http.middlewares.u1.basicauth.users=joe:$5$rounds=5000$abc$def,eve:$2y$05$"
+	    "abcdefghijklmnopqrstuv",
+	    "traefik.http.middlewares.i1.ipwhitelist.sourcerange=10.0.0.0/8, ::1",
+	    "traefik.http.middlewares.l1.ratelimit.average=100",
+	    "traefik.http.middlewares.g1.compress=true",
+	    "traefik.http.middlewares.t1.retry.attempts=4",
 	    "traefik.http.middlewares.p1.replacepath.path=/fixed", NULL);
 }
 
@@ -320,7 +348,8 @@ the_proxy_accepts_what_is_written(void **state)
 static void
 templates_of_the_default_rule(void **state)
 {
-	struct routes_config c = { .default_rule = "Host(`{{ normalize .Name }}.example`, `{{.Name}}`)" };
+	struct routes_config c = { .default_rule =
+				       "Host(`{{ normalize .Name }}.example`, `{{.Name}}`)" };
 	struct err e = ERR_INIT;
 
 	(void)state;

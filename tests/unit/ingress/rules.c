@@ -26,7 +26,10 @@ meaning(const char *text)
 	for (size_t i = 0; i < r.n; i++)
 		for (size_t j = 0; j < r.at[i].n; j++) {
 			const struct match *m = &r.at[i].at[j];
-			buf_addf(&b, "%s%s%s=", j > 0 ? " & " : i > 0 ? " | " : "",
+			buf_addf(&b, "%s%s%s=",
+			    j > 0   ? " & "
+			    : i > 0 ? " | "
+				    : "",
 			    m->negate ? "!" : "", match_kind_name(m->kind));
 			if (m->key != NULL)
 				buf_addf(&b, "%s:", m->key);
@@ -82,7 +85,8 @@ version_2_means_the_same(void **state)
 	means("Path(`/a/{id:[0-9]+}`, `/b/{x}`)",
 	    "PathRegexp=^/a/(?:[0-9]+)$ | PathRegexp=^/b/[^/]+$");
 	means("PathPrefix(`/a/{id}`)", "PathRegexp=^/a/[^/]+");
-	means("Headers(`X-A`, `b`) && HeadersRegexp(`X-C`, `d`)", "Header=X-A:b & HeaderRegexp=X-C:d");
+	means("Headers(`X-A`, `b`) && HeadersRegexp(`X-C`, `d`)",
+	    "Header=X-A:b & HeaderRegexp=X-C:d");
 	means("Query(`a=1`, `b=`)", "Query=a:1 & Query=b:");
 	means("Method(`GET`, `HEAD`)", "Method=GET | Method=HEAD");
 }

@@ -266,9 +266,9 @@ mounts_are_read_in_order_in_both_formats(void **state)
 	assert_true(l.at[1].read_only);
 	assert_true(l.at[2].remount);
 	fscomp_write(&l, &out);
-	assert_string_equal(
-	    buf_str(&out), "zroot/pot/fscomp/www /media\n/srv/data /data "
-			   "ro\nzroot/pot/jails/web/custom /opt/custom zfs-remount\n");
+	assert_string_equal(buf_str(&out),
+	    "zroot/pot/fscomp/www /media\n/srv/data /data "
+	    "ro\nzroot/pot/jails/web/custom /opt/custom zfs-remount\n");
 }
 
 static void

@@ -1,5 +1,5 @@
-/* pot-runner and its monitor as the agent meets them: real pots, real processes, below one directory and
- * in namespaces of their own. Needs root and a static busybox. */
+/* pot-runner and its monitor as the agent meets them: real pots, real processes, below one
+ * directory and in namespaces of their own. Needs root and a static busybox. */
 #include "pot/monitor.h"
 #include "pot/pot.h"
 #include "pot/runner_proto.h"
@@ -75,17 +75,20 @@ static void
 fill_root(const char *root)
 {
 	static const char *const dirs[] = { "bin", "etc", "tmp", "proc", "dev", "sys", "root" };
-	static const char *const applets[] = { "sh", "true", "cat", "echo", "sleep", "id", "tty", "touch" };
+	static const char *const applets[] = { "sh", "true", "cat", "echo", "sleep", "id", "tty",
+		"touch" };
 	autobuf struct buf busybox = BUF_INIT;
 
 	for (size_t i = 0; i < NELEM(dirs); i++)
 		(void)mkdir(arena_printf(&mem, "%s/%s", root, dirs[i]), 0755);
 	CHECK_OK(buf_read_file(&busybox, "/bin/busybox", 16 << 20, &e));
-	int fd = open(arena_printf(&mem, "%s/bin/busybox", root), O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	int fd =
+	    open(arena_printf(&mem, "%s/bin/busybox", root), O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
 	CHECK_OK(fd_write_all(fd, busybox.data, busybox.len, &e));
 	close(fd);
 	for (size_t i = 0; i < NELEM(applets); i++)
-		assert_int_equal(symlink("busybox", arena_printf(&mem, "%s/bin/%s", root, applets[i])), 0);
+		assert_int_equal(
+		    symlink("busybox", arena_printf(&mem, "%s/bin/%s", root, applets[i])), 0);
 }
 
 static void
@@ -112,8 +115,8 @@ start_runner(void)
 	if (runner == 0) {
 		if ((pair[1] == 3 ? fcntl(3, F_SETFD, 0) : dup2(pair[1], 3)) < 0)
 			_exit(126);
-		execl(arena_printf(&mem, "%s/pot-runner", libexec), "pot-runner", "--worker", "--uid", "4321", "--gid",
-		    "4321", "--root", path("data"), NULL);
+		execl(arena_printf(&mem, "%s/pot-runner", libexec), "pot-runner", "--worker",
+		    "--uid", "4321", "--gid", "4321", "--root", path("data"), NULL);
 		_exit(127);
 	}
 	close(pair[1]);
@@ -144,7 +147,8 @@ set_up(void **state)
 	assert_int_equal(chown(path("data"), AGENT, AGENT), 0);
 	assert_int_equal(chown(path("data/logs"), AGENT, AGENT), 0);
 	put("pot.conf", arena_printf(&mem,
-			    "POT_FS_ROOT=%s/pot\nPOT_CACHE=%s/cache\nPOT_RUN_DIR=%s/run\nPOT_CGROUP=runnertest%d\n"
+			    "POT_FS_ROOT=%s/pot\nPOT_CACHE=%s/cache\nPOT_RUN_DIR=%s/"
+			    "run\nPOT_CGROUP=runnertest%d\n"
 			    "POT_BRIDGE=rtest0\nPOT_NFT_TABLE=rtest\nPOT_EXTIF=lo\n",
 			    top, top, top, (int)getpid()));
 	setenv("POT_CONF", path("pot.conf"), 1);
@@ -219,7 +223,8 @@ hear(uint64_t id, int *fd)
 	int got = 0, passed = -1;
 
 	while (!from_aside(id, &p, &passed)) {
-		while ((got = runner_inbox_next(&inbox, &mem, &p, &passed, &e)) > 0 && n_aside < NELEM(aside)) {
+		while ((got = runner_inbox_next(&inbox, &mem, &p, &passed, &e)) > 0 &&
+		       n_aside < NELEM(aside)) {
 			aside[n_aside].p = p;
 			aside[n_aside++].fd = passed;
 		}
@@ -258,15 +263,24 @@ call_ok(struct runner_request q)
 static struct runner_log
 logs(const char *prefix)
 {
-	return (struct runner_log){ .dir = path("data/logs"), .prefix = prefix, .max_files = 2, .max_file_bytes = 1 << 20 };
+	return (struct runner_log){ .dir = path("data/logs"),
+		.prefix = prefix,
+		.max_files = 2,
+		.max_file_bytes = 1 << 20 };
 }
 
 static struct runner_run
 start_pot(const char *name, const char *const *argv)
 {
-	struct runner_request prepare = { .op = RUNNER_POT_PREPARE, .pot = name, .image = "img", .tag = "1", .argv = argv,
+	struct runner_request prepare = { .op = RUNNER_POT_PREPARE,
+		.pot = name,
+		.image = "img",
+		.tag = "1",
+		.argv = argv,
 		.network = "inherit" };
-	struct runner_request start = { .op = RUNNER_POT_START, .pot = name, .log = logs("task"), .stop_timeout_ms = 5000 };
+	struct runner_request start = {
+		.op = RUNNER_POT_START, .pot = name, .log = logs("task"), .stop_timeout_ms = 5000
+	};
 
 	assert_string_equal(call_ok(prepare).pot, name);
 	struct runner_reply p = call_ok(start);
@@ -280,7 +294,8 @@ static void
 it_says_what_it_is(void **state)
 {
 	(void)state;
-	assert_string_equal(call_ok((struct runner_request){ .op = RUNNER_HELLO }).text, POTTER_VERSION);
+	assert_string_equal(
+	    call_ok((struct runner_request){ .op = RUNNER_HELLO }).text, POTTER_VERSION);
 	struct runner_reply p = call_ok((struct runner_request){ .op = RUNNER_FACTS });
 	assert_non_null(strstr(p.text, "\"ready\":true"));
 }
@@ -289,10 +304,12 @@ static void
 a_pot_comes_and_goes(void **state)
 {
 	(void)state;
-	struct runner_run run = start_pot("web_a1", ARGV("sh", "-c", "echo hello; sleep 0.1; exit 3"));
+	struct runner_run run =
+	    start_pot("web_a1", ARGV("sh", "-c", "echo hello; sleep 0.1; exit 3"));
 	struct runner_reply p;
 
-	p = call_ok((struct runner_request){ .op = RUNNER_POT_WAIT, .pot = "web_a1", .run_id = run.run_id });
+	p = call_ok((struct runner_request){
+	    .op = RUNNER_POT_WAIT, .pot = "web_a1", .run_id = run.run_id });
 	assert_int_equal(p.code, 3);
 	assert_false(p.lost);
 	assert_true(p.ended_ns > p.started_ns);
@@ -301,7 +318,8 @@ a_pot_comes_and_goes(void **state)
 	assert_int_equal(stat(path("data/logs/task.stdout.0"), &st), 0);
 	assert_int_equal(st.st_uid, AGENT);
 	/* asked again when it is long over: the same */
-	p = call_ok((struct runner_request){ .op = RUNNER_POT_WAIT, .pot = "web_a1", .run_id = run.run_id });
+	p = call_ok((struct runner_request){
+	    .op = RUNNER_POT_WAIT, .pot = "web_a1", .run_id = run.run_id });
 	assert_int_equal(p.code, 3);
 	/* the same name again: what the last try left makes room */
 	run = start_pot("web_a1", ARGV("sleep", "1000"));
@@ -311,8 +329,11 @@ a_pot_comes_and_goes(void **state)
 	assert_string_equal(p.runs[0].run_id, run.run_id);
 	p = call_ok((struct runner_request){ .op = RUNNER_POT_USAGE, .pot = "web_a1" });
 	assert_true(p.usage.pids >= 1);
-	uint64_t wait = ask((struct runner_request){ .op = RUNNER_POT_WAIT, .pot = "web_a1", .run_id = run.run_id }, NULL, 0);
-	call_ok((struct runner_request){ .op = RUNNER_POT_STOP, .pot = "web_a1", .stop_timeout_ms = -1 });
+	uint64_t wait = ask(
+	    (struct runner_request){ .op = RUNNER_POT_WAIT, .pot = "web_a1", .run_id = run.run_id },
+	    NULL, 0);
+	call_ok((struct runner_request){
+	    .op = RUNNER_POT_STOP, .pot = "web_a1", .stop_timeout_ms = -1 });
 	p = hear(wait, NULL);
 	assert_int_equal(p.kind, RUNNER_DONE);
 	assert_int_equal(p.signal, SIGTERM);
@@ -328,7 +349,8 @@ what_is_wrong_is_refused(void **state)
 	(void)state;
 	struct runner_reply p;
 
-	p = call((struct runner_request){ .op = RUNNER_POT_PREPARE, .pot = "web_b", .image = "none", .tag = "1" });
+	p = call((struct runner_request){
+	    .op = RUNNER_POT_PREPARE, .pot = "web_b", .image = "none", .tag = "1" });
 	assert_int_equal(p.kind, RUNNER_FAILED);
 	assert_int_equal(p.failure.kind, ERR_ABSENT);
 	p = call((struct runner_request){ .op = RUNNER_POT_START, .pot = "../x" });
@@ -337,29 +359,42 @@ what_is_wrong_is_refused(void **state)
 	assert_int_equal(p.failure.kind, ERR_INPUT);
 	p = call((struct runner_request){ .op = 60 });
 	assert_int_equal(p.failure.kind, ERR_UNSUPPORTED);
-	p = call((struct runner_request){ .op = RUNNER_IMAGE_IMPORT, .image = "a", .tag = "1", .url = "/etc" });
+	p = call((struct runner_request){
+	    .op = RUNNER_IMAGE_IMPORT, .image = "a", .tag = "1", .url = "/etc" });
 	assert_int_equal(p.failure.kind, ERR_RIGHTS);
-	/* host paths: outside of the roots, through dots, through a link that the agent's user made */
-	call_ok((struct runner_request){ .op = RUNNER_POT_PREPARE, .pot = "web_c", .image = "img", .tag = "1",
-	    .network = "inherit", .argv = ARGV("sleep", "1000") });
+	/* host paths: outside of the roots, through dots, through a link that the agent's user made
+	 */
+	call_ok((struct runner_request){ .op = RUNNER_POT_PREPARE,
+	    .pot = "web_c",
+	    .image = "img",
+	    .tag = "1",
+	    .network = "inherit",
+	    .argv = ARGV("sleep", "1000") });
 	assert_int_equal(symlink("/etc", path("data/link")), 0);
-	const char *const sources[] = { "/etc", path("data/../pot"), path("data/link"), path("database"), "data" };
+	const char *const sources[] = { "/etc", path("data/../pot"), path("data/link"),
+		path("database"), "data" };
 	for (size_t i = 0; i < NELEM(sources); i++) {
 		struct runner_bind bind = { sources[i], "/mnt", false };
-		p = call((struct runner_request){ .op = RUNNER_POT_START, .pot = "web_c", .binds = &bind, .n_binds = 1 });
+		p = call((struct runner_request){
+		    .op = RUNNER_POT_START, .pot = "web_c", .binds = &bind, .n_binds = 1 });
 		assert_int_equal(p.kind, RUNNER_FAILED);
-		p = call((struct runner_request){ .op = RUNNER_POT_COPY_IN, .pot = "web_c",
-		    .source = arena_printf(&mem, "%s/passwd", sources[i]), .target = "/root/x" });
+		p = call((struct runner_request){ .op = RUNNER_POT_COPY_IN,
+		    .pot = "web_c",
+		    .source = arena_printf(&mem, "%s/passwd", sources[i]),
+		    .target = "/root/x" });
 		assert_int_equal(p.kind, RUNNER_FAILED);
 	}
 	struct runner_log outside = { .dir = "/tmp", .prefix = "x" };
 	p = call((struct runner_request){ .op = RUNNER_POT_START, .pot = "web_c", .log = outside });
 	assert_int_equal(p.failure.kind, ERR_RIGHTS);
 	call_ok((struct runner_request){ .op = RUNNER_POT_DESTROY, .pot = "web_c" });
-	p = call((struct runner_request){ .op = RUNNER_RAW_START, .run_id = "0123456789ab", .argv = ARGV("/bin/busybox", "id"),
+	p = call((struct runner_request){ .op = RUNNER_RAW_START,
+	    .run_id = "0123456789ab",
+	    .argv = ARGV("/bin/busybox", "id"),
 	    .user = "root" });
 	assert_int_equal(p.failure.kind, ERR_RIGHTS);
-	p = call((struct runner_request){ .op = RUNNER_RAW_START, .run_id = "../../etc", .argv = ARGV("/bin/busybox", "id") });
+	p = call((struct runner_request){
+	    .op = RUNNER_RAW_START, .run_id = "../../etc", .argv = ARGV("/bin/busybox", "id") });
 	assert_int_equal(p.failure.kind, ERR_INPUT);
 }
 
@@ -373,12 +408,25 @@ directories_and_files_of_the_agent_get_in(void **state)
 	assert_int_equal(mkdir(path("data/alloc"), 0777), 0);
 	put("data/alloc/in", "from the agent\n");
 	put("data/file", "copied\n");
-	call_ok((struct runner_request){ .op = RUNNER_POT_PREPARE, .pot = "web_d", .image = "img", .tag = "1",
-	    .network = "inherit", .argv = ARGV("sh", "-c", "cat /alloc/in /root/file; echo $WORD; echo out > /alloc/out") });
-	call_ok((struct runner_request){ .op = RUNNER_POT_COPY_IN, .pot = "web_d", .source = path("data/file"), .target = "/root/file" });
-	p = call_ok((struct runner_request){ .op = RUNNER_POT_START, .pot = "web_d", .binds = &bind, .n_binds = 1,
-	    .env = ARGV("WORD=word"), .log = logs("d") });
-	p = call_ok((struct runner_request){ .op = RUNNER_POT_WAIT, .pot = "web_d", .run_id = p.runs[0].run_id });
+	call_ok((struct runner_request){ .op = RUNNER_POT_PREPARE,
+	    .pot = "web_d",
+	    .image = "img",
+	    .tag = "1",
+	    .network = "inherit",
+	    .argv =
+		ARGV("sh", "-c", "cat /alloc/in /root/file; echo $WORD; echo out > /alloc/out") });
+	call_ok((struct runner_request){ .op = RUNNER_POT_COPY_IN,
+	    .pot = "web_d",
+	    .source = path("data/file"),
+	    .target = "/root/file" });
+	p = call_ok((struct runner_request){ .op = RUNNER_POT_START,
+	    .pot = "web_d",
+	    .binds = &bind,
+	    .n_binds = 1,
+	    .env = ARGV("WORD=word"),
+	    .log = logs("d") });
+	p = call_ok((struct runner_request){
+	    .op = RUNNER_POT_WAIT, .pot = "web_d", .run_id = p.runs[0].run_id });
 	assert_int_equal(p.code, 0);
 	assert_string_equal(get("data/logs/d.stdout.0"), "from the agent\ncopied\nword\n");
 	assert_string_equal(get("data/alloc/out"), "out\n");
@@ -397,8 +445,10 @@ commands_are_run_inside(void **state)
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int fds[3] = { null, out[1], out[1] };
-	uint64_t id = ask((struct runner_request){ .op = RUNNER_POT_EXEC, .pot = "web_e",
-			      .argv = ARGV("sh", "-c", "echo inside; exit 5") }, fds, 3);
+	uint64_t id = ask((struct runner_request){ .op = RUNNER_POT_EXEC,
+			      .pot = "web_e",
+			      .argv = ARGV("sh", "-c", "echo inside; exit 5") },
+	    fds, 3);
 	close(out[1]);
 	p = hear(id, NULL);
 	assert_int_equal(p.kind, RUNNER_STARTED);
@@ -410,8 +460,13 @@ commands_are_run_inside(void **state)
 	assert_int_equal(p.code, 5);
 	close(out[0]);
 	/* with a terminal */
-	id = ask((struct runner_request){ .op = RUNNER_POT_EXEC, .pot = "web_e", .argv = ARGV("tty"), .tty = true,
-		     .rows = 24, .columns = 80 }, NULL, 0);
+	id = ask((struct runner_request){ .op = RUNNER_POT_EXEC,
+		     .pot = "web_e",
+		     .argv = ARGV("tty"),
+		     .tty = true,
+		     .rows = 24,
+		     .columns = 80 },
+	    NULL, 0);
 	p = hear(id, &pty);
 	assert_int_equal(p.kind, RUNNER_STARTED);
 	assert_true(pty >= 0);
@@ -423,17 +478,25 @@ commands_are_run_inside(void **state)
 	assert_int_equal(hear(id, NULL).kind, RUNNER_DONE);
 	/* cancelled */
 	fds[1] = fds[2] = null;
-	id = ask((struct runner_request){ .op = RUNNER_POT_EXEC, .pot = "web_e", .argv = ARGV("sleep", "1000") }, fds, 3);
+	id = ask(
+	    (struct runner_request){
+		.op = RUNNER_POT_EXEC, .pot = "web_e", .argv = ARGV("sleep", "1000") },
+	    fds, 3);
 	assert_int_equal(hear(id, NULL).kind, RUNNER_STARTED);
 	call_ok((struct runner_request){ .op = RUNNER_CANCEL, .cancel = id });
 	p = hear(id, NULL);
 	assert_int_equal(p.signal, SIGKILL);
-	p = call((struct runner_request){ .op = RUNNER_POT_EXEC, .pot = "web_e", .argv = ARGV("true") });
+	p = call(
+	    (struct runner_request){ .op = RUNNER_POT_EXEC, .pot = "web_e", .argv = ARGV("true") });
 	assert_int_equal(p.failure.kind, ERR_INPUT); /* without descriptors */
 	close(null);
-	/* a keeper that is killed: the pot is gone, what is left is cleared up, and the waiter hears of it */
-	struct runner_run run = call_ok((struct runner_request){ .op = RUNNER_POT_LIST, .pot = "web_e" }).runs[0];
-	id = ask((struct runner_request){ .op = RUNNER_POT_WAIT, .pot = "web_e", .run_id = run.run_id }, NULL, 0);
+	/* a keeper that is killed: the pot is gone, what is left is cleared up, and the waiter
+	 * hears of it */
+	struct runner_run run =
+	    call_ok((struct runner_request){ .op = RUNNER_POT_LIST, .pot = "web_e" }).runs[0];
+	id = ask(
+	    (struct runner_request){ .op = RUNNER_POT_WAIT, .pot = "web_e", .run_id = run.run_id },
+	    NULL, 0);
 	call_ok((struct runner_request){ .op = RUNNER_HELLO });
 	assert_int_equal(kill(run.keeper_pid, SIGKILL), 0);
 	p = hear(id, NULL);
@@ -449,29 +512,40 @@ raw_commands_are_kept_as_the_agents_user(void **state)
 {
 	(void)state;
 	struct runner_reply p;
-	struct runner_request start = { .op = RUNNER_RAW_START, .run_id = "0123456789ab",
-		.argv = ARGV("/bin/busybox", "sh", "-c", "id -u; pwd; exit 4"), .cwd = path("data"), .log = logs("raw"),
+	struct runner_request start = { .op = RUNNER_RAW_START,
+		.run_id = "0123456789ab",
+		.argv = ARGV("/bin/busybox", "sh", "-c", "id -u; pwd; exit 4"),
+		.cwd = path("data"),
+		.log = logs("raw"),
 		.stop_timeout_ms = 1000 };
 
 	p = call_ok(start);
 	assert_string_equal(p.runs[0].run_id, "0123456789ab");
 	p = call_ok((struct runner_request){ .op = RUNNER_RAW_WAIT, .run_id = "0123456789ab" });
 	assert_int_equal(p.code, 4);
-	assert_string_equal(get("data/logs/raw.stdout.0"), arena_printf(&mem, "4321\n%s\n", path("data")));
+	assert_string_equal(
+	    get("data/logs/raw.stdout.0"), arena_printf(&mem, "4321\n%s\n", path("data")));
 	/* again under the same id, with a child that outlives the command */
 	start.argv = ARGV("/bin/busybox", "sh", "-c", "sleep 1000 & sleep 1000");
 	p = call_ok(start);
 	assert_int_equal(call(start).failure.kind, ERR_BUSY);
 	int init = p.runs[0].init_pid;
-	assert_int_equal(call((struct runner_request){ .op = RUNNER_RAW_DESTROY, .run_id = "0123456789ab" }).failure.kind, ERR_BUSY);
+	assert_int_equal(
+	    call((struct runner_request){ .op = RUNNER_RAW_DESTROY, .run_id = "0123456789ab" })
+		.failure.kind,
+	    ERR_BUSY);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fds[3] = { null, null, null };
-	uint64_t id = ask((struct runner_request){ .op = RUNNER_RAW_EXEC, .run_id = "0123456789ab",
-			      .argv = ARGV("/bin/busybox", "sh", "-c", "exit $(id -u | wc -c)") }, fds, 3);
+	uint64_t id = ask((struct runner_request){ .op = RUNNER_RAW_EXEC,
+			      .run_id = "0123456789ab",
+			      .argv = ARGV("/bin/busybox", "sh", "-c", "exit $(id -u | wc -c)") },
+	    fds, 3);
 	assert_int_equal(hear(id, NULL).kind, RUNNER_STARTED);
 	assert_int_equal(hear(id, NULL).code, 5);
 	close(null);
-	id = ask((struct runner_request){ .op = RUNNER_RAW_WAIT, .run_id = "0123456789ab" }, NULL, 0);
-	call_ok((struct runner_request){ .op = RUNNER_RAW_STOP, .run_id = "0123456789ab", .stop_timeout_ms = -1 });
+	id = ask(
+	    (struct runner_request){ .op = RUNNER_RAW_WAIT, .run_id = "0123456789ab" }, NULL, 0);
+	call_ok((struct runner_request){
+	    .op = RUNNER_RAW_STOP, .run_id = "0123456789ab", .stop_timeout_ms = -1 });
 	assert_int_equal(hear(id, NULL).signal, SIGTERM);
 	assert_int_equal(kill(init, 0), -1);
 	call_ok((struct runner_request){ .op = RUNNER_RAW_DESTROY, .run_id = "0123456789ab" });
@@ -488,9 +562,15 @@ many_start_at_once(void **state)
 
 	for (int round = 0; round < 4; round++) {
 		for (int i = 0; i < N; i++) {
-			struct runner_request q = { .pot = name[i] = arena_printf(&mem, "many%d_z", i), .image = "img", .tag = "1",
-				.network = "inherit", .argv = ARGV("sleep", "1000"), .stop_timeout_ms = round == 2 ? 0 : 1000 };
-			static const enum runner_op ops[] = { RUNNER_POT_PREPARE, RUNNER_POT_START, RUNNER_POT_STOP, RUNNER_POT_DESTROY };
+			struct runner_request q = { .pot = name[i] =
+							arena_printf(&mem, "many%d_z", i),
+				.image = "img",
+				.tag = "1",
+				.network = "inherit",
+				.argv = ARGV("sleep", "1000"),
+				.stop_timeout_ms = round == 2 ? 0 : 1000 };
+			static const enum runner_op ops[] = { RUNNER_POT_PREPARE, RUNNER_POT_START,
+				RUNNER_POT_STOP, RUNNER_POT_DESTROY };
 			q.op = ops[round];
 			id[i] = ask(q, NULL, 0);
 		}
@@ -539,8 +619,9 @@ start_monitor(const char *script)
 		(void)proc_die_with_parent(getppid(), SIGTERM, &gone);
 		int log = open(path("monitor.log"), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
 		dup2(log, 2);
-		execl(arena_printf(&mem, "%s/pot-runner", libexec), "pot-runner", "--monitor", "--user", "4321:4321", "--root",
-		    path("data"), "--", "/bin/busybox", "sh", "-c", script, NULL);
+		execl(arena_printf(&mem, "%s/pot-runner", libexec), "pot-runner", "--monitor",
+		    "--user", "4321:4321", "--root", path("data"), "--", "/bin/busybox", "sh", "-c",
+		    script, NULL);
 		_exit(127);
 	}
 	return pid;
@@ -555,9 +636,10 @@ the_monitor_keeps_both_alive(void **state)
 	setenv("DATA", path("data"), 1);
 	put("data/agent", "");
 	assert_int_equal(chown(path("data/agent"), AGENT, AGENT), 0);
-	pid_t pid = start_monitor("id -u >> $DATA/agent; echo $POTTER_RUNNER_FD $POTTER_MONITOR_FD >> $DATA/agent;"
-				  "trap 'echo hup >> $DATA/agent' HUP; trap 'echo term >> $DATA/agent; exit 9' TERM;"
-				  "while :; do sleep 0.02; done");
+	pid_t pid = start_monitor(
+	    "id -u >> $DATA/agent; echo $POTTER_RUNNER_FD $POTTER_MONITOR_FD >> $DATA/agent;"
+	    "trap 'echo hup >> $DATA/agent' HUP; trap 'echo term >> $DATA/agent; exit 9' TERM;"
+	    "while :; do sleep 0.02; done");
 	wait_for_text("data/agent", "4321\n");
 	wait_for_text("monitor.log", "agent started: pid=");
 	poll(NULL, 0, 50);
@@ -567,7 +649,9 @@ the_monitor_keeps_both_alive(void **state)
 	kill(first, SIGKILL);
 	wait_for_text("monitor.log", "pot-runner ended: killed by SIGKILL; starting it again");
 	for (int i = 0; i < 1000; i++) {
-		const char *again = strstr(strstr(get("monitor.log"), "pot-runner started: pid=") + 1, "pot-runner started: pid=");
+		const char *again =
+		    strstr(strstr(get("monitor.log"), "pot-runner started: pid=") + 1,
+			"pot-runner started: pid=");
 		if (again != NULL)
 			break;
 		poll(NULL, 0, 2);

@@ -1,5 +1,5 @@
-/* Keepers, and the pots inside them, on this machine's kernel. Needs root and a static busybox; all is
- * made below one temporary directory and in namespaces of its own. */
+/* Keepers, and the pots inside them, on this machine's kernel. Needs root and a static busybox; all
+ * is made below one temporary directory and in namespaces of its own. */
 #include "supervise/keeper.h"
 
 #include "base/buf.h"
@@ -86,9 +86,9 @@ remove_one(const char *p, const struct stat *st, int flag, struct FTW *ftw)
 static int
 set_up(void **state)
 {
-	static const char *const applets[] = { "sh", "true", "false", "cat", "echo", "sleep", "id", "hostname", "ls",
-		"touch", "mount", "mkdir", "kill", "seq", "ps", "tty", "head", "tail", "dd", "env", "grep", "mkfifo",
-		"readlink", "wc", "yes", "chroot", "trap" };
+	static const char *const applets[] = { "sh", "true", "false", "cat", "echo", "sleep", "id",
+		"hostname", "ls", "touch", "mount", "mkdir", "kill", "seq", "ps", "tty", "head",
+		"tail", "dd", "env", "grep", "mkfifo", "readlink", "wc", "yes", "chroot", "trap" };
 	char self[512], file[256];
 
 	(void)state;
@@ -107,7 +107,8 @@ set_up(void **state)
 	assert_non_null(mkdtemp(top));
 	assert_int_equal(mount("tmpfs", top, "tmpfs", 0, "mode=755"), 0);
 	snprintf(lower, sizeof(lower), "%s/lower", top);
-	const char *const dirs[] = { "lower", "lower/bin", "lower/etc", "lower/tmp", "lower/proc", "lower/dev", "lower/sys", "run", "conf", "logs" };
+	const char *const dirs[] = { "lower", "lower/bin", "lower/etc", "lower/tmp", "lower/proc",
+		"lower/dev", "lower/sys", "run", "conf", "logs" };
 	for (size_t i = 0; i < NELEM(dirs); i++)
 		assert_int_equal(mkdir(path(dirs[i]), 0755), 0);
 	autobuf struct buf busybox = BUF_INIT;
@@ -119,7 +120,8 @@ set_up(void **state)
 		snprintf(file, sizeof(file), "lower/bin/%s", applets[i]);
 		assert_int_equal(symlink("busybox", path(file)), 0);
 	}
-	put("lower/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:1234:1235::/home/web:/bin/sh\n");
+	put("lower/etc/passwd",
+	    "root:x:0:0:root:/root:/bin/sh\nweb:x:1234:1235::/home/web:/bin/sh\n");
 	put("lower/etc/group", "root:x:0:\nweb:x:1235:\nmore:x:77:other,web\n");
 	return 0;
 }
@@ -185,7 +187,7 @@ run(const struct launch *l, struct keeper_exit *x)
 	return buf_str(&out);
 }
 
-#define ARGV(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define ARGV(...)  ((const char *const[]){ __VA_ARGS__, NULL })
 #define SH(script) ARGV("/bin/sh", "-c", script)
 
 static const char *
@@ -258,7 +260,8 @@ a_script_without_a_head_runs_by_the_pots_shell(void **state)
 {
 	(void)state;
 	struct keeper_exit x;
-	const struct isolate_file files[] = { { "/bin/plain", 0755, "echo plain $1\n", 14, false } };
+	const struct isolate_file files[] = { { "/bin/plain", 0755, "echo plain $1\n", 14,
+	    false } };
 	struct launch l = a_pot(ARGV("plain", "text"));
 
 	l.isolate.files = files;
@@ -274,9 +277,15 @@ a_pot_is_a_machine_of_its_own(void **state)
 	(void)state;
 	struct keeper_exit x;
 
-	assert_string_equal(run_sh("cd /proc/self/fd; for i in *; do [ $i -gt 2 ] && readlink $i; done; exit 0", &x), "");
-	const char *out = run_sh("hostname; echo $$; readlink /proc/1/exe || echo hidden; ls /dev; ls /; grep -c . /proc/net/dev;"
-				 "cat /proc/self/cgroup | wc -l; ls /proc/scsi /sys/firmware; cat /proc/self/oom_score_adj; echo $HOME $USER", &x);
+	assert_string_equal(
+	    run_sh(
+		"cd /proc/self/fd; for i in *; do [ $i -gt 2 ] && readlink $i; done; exit 0", &x),
+	    "");
+	const char *out = run_sh("hostname; echo $$; readlink /proc/1/exe || echo hidden; ls /dev; "
+				 "ls /; grep -c . /proc/net/dev;"
+				 "cat /proc/self/cgroup | wc -l; ls /proc/scsi /sys/firmware; cat "
+				 "/proc/self/oom_score_adj; echo $HOME $USER",
+	    &x);
 	assert_non_null(strstr(out, "web.test\n2\n"));
 	assert_non_null(strstr(out, "hidden\n"));
 	assert_non_null(strstr(out, "null\n"));
@@ -291,9 +300,12 @@ a_command_has_the_rights_of_a_container_and_no_more(void **state)
 {
 	(void)state;
 	struct keeper_exit x;
-	const char *out = run_sh("grep -E 'CapEff|CapBnd|NoNewPrivs|Seccomp:' /proc/self/status;"
-				 "mount -t tmpfs x /tmp && echo mounted; echo x > /proc/sys/kernel/hostname && echo wrote;"
-				 "echo x > /proc/sysrq-trigger && echo triggered; chroot / true && echo chroot", &x);
+	const char *out =
+	    run_sh("grep -E 'CapEff|CapBnd|NoNewPrivs|Seccomp:' /proc/self/status;"
+		   "mount -t tmpfs x /tmp && echo mounted; echo x > /proc/sys/kernel/hostname && "
+		   "echo wrote;"
+		   "echo x > /proc/sysrq-trigger && echo triggered; chroot / true && echo chroot",
+		&x);
 
 	assert_non_null(strstr(out, "CapEff:\t00000000a80425fb"));
 	assert_non_null(strstr(out, "CapBnd:\t00000000a80425fb"));
@@ -303,7 +315,8 @@ a_command_has_the_rights_of_a_container_and_no_more(void **state)
 	assert_null(strstr(out, "wrote"));
 	assert_null(strstr(out, "triggered"));
 	assert_non_null(strstr(out, "chroot\n")); /* usual containers may */
-	struct launch l = a_pot(ARGV("sh", "-c", "id; grep CapEff /proc/self/status; echo $HOME; kill -9 1; echo alive > /dev/stdout"));
+	struct launch l = a_pot(ARGV("sh", "-c",
+	    "id; grep CapEff /proc/self/status; echo $HOME; kill -9 1; echo alive > /dev/stdout"));
 	l.isolate.process.user = "web";
 	out = run(&l, &x);
 	if (out == NULL)
@@ -354,7 +367,10 @@ many_layers_and_odd_names_are_mounted(void **state)
 
 	for (int i = 0; i < 60; i++) {
 		char name[128], mark[160];
-		snprintf(name, sizeof(name), "layer,%02d:with-a-rather-long-name-so-that-they-do-not-fit-into-a-page-of-options", i);
+		snprintf(name, sizeof(name),
+		    "layer,%02d:with-a-rather-long-name-so-that-they-do-not-fit-into-a-page-of-"
+		    "options",
+		    i);
 		assert_int_equal(mkdir(path(name), 0755), 0);
 		snprintf(names[i], sizeof(names[i]), "%s", path(name));
 		layers[i] = names[i];
@@ -380,15 +396,23 @@ mounts_and_files_are_put_into_the_root(void **state)
 	char data[256], single[256];
 	snprintf(data, sizeof(data), "%s", path("data"));
 	snprintf(single, sizeof(single), "%s", path("single"));
-	const struct mount_item mounts[] = { { .kind = MOUNT_TMPFS, .target = "/tmp", .flags = MOUNT_NOSUID | MOUNT_NODEV },
+	const struct mount_item mounts[] = {
+		{ .kind = MOUNT_TMPFS, .target = "/tmp", .flags = MOUNT_NOSUID | MOUNT_NODEV },
 		{ .kind = MOUNT_BIND, .source = data, .target = "/mnt/data", .flags = MOUNT_RO },
 		{ .kind = MOUNT_BIND, .source = data, .target = "/mnt/rw" },
 		{ .kind = MOUNT_BIND, .source = single, .target = "/etc/one" },
-		{ .kind = MOUNT_BIND, .source = "/not/there", .target = "/mnt/none", .flags = MOUNT_MAY_LACK } };
-	const struct isolate_file files[] = { { "/etc/hosts", 0644, "127.0.0.1 localhost\n", 20, true },
-		{ "/tmp/environment.sh", 0600, "export A=1\n", 11, true }, { "/absent/file", 0644, "x", 1, true } };
-	struct launch l = a_pot(SH("cat /etc/hosts /tmp/environment.sh /mnt/data/file /etc/one; echo no > /mnt/data/x;"
-				   "echo yes > /mnt/rw/y; ls /absent /mnt/none"));
+		{ .kind = MOUNT_BIND,
+		    .source = "/not/there",
+		    .target = "/mnt/none",
+		    .flags = MOUNT_MAY_LACK }
+	};
+	const struct isolate_file files[] = { { "/etc/hosts", 0644, "127.0.0.1 localhost\n", 20,
+						  true },
+		{ "/tmp/environment.sh", 0600, "export A=1\n", 11, true },
+		{ "/absent/file", 0644, "x", 1, true } };
+	struct launch l = a_pot(
+	    SH("cat /etc/hosts /tmp/environment.sh /mnt/data/file /etc/one; echo no > /mnt/data/x;"
+	       "echo yes > /mnt/rw/y; ls /absent /mnt/none"));
 	l.isolate.mounts = mounts;
 	l.isolate.n_mounts = NELEM(mounts);
 	l.isolate.files = files;
@@ -479,7 +503,8 @@ stop_sends_the_signal_to_the_command(void **state)
 {
 	(void)state;
 	struct keeper_exit x;
-	struct launch l = a_pot(SH("trap 'exit 3' TERM; touch /ready; while :; do sleep 0.01; done"));
+	struct launch l =
+	    a_pot(SH("trap 'exit 3' TERM; touch /ready; while :; do sleep 0.01; done"));
 	struct keeper k = running(&l);
 
 	wait_for_file(inside(&l, "ready"));
@@ -506,7 +531,8 @@ what_does_not_stop_is_killed_when_time_is_up(void **state)
 	assert_int_equal(x.signal, SIGKILL);
 	assert_true(clock_mono_ns() - before >= 100 * NS_PER_MS);
 	/* asked otherwise than launched */
-	l = a_pot(SH("trap 'exit 5' USR2; trap '' TERM; touch /ready; while :; do sleep 0.01; done"));
+	l = a_pot(
+	    SH("trap 'exit 5' USR2; trap '' TERM; touch /ready; while :; do sleep 0.01; done"));
 	k = running(&l);
 	wait_for_file(inside(&l, "ready"));
 	CHECK_OK(keeper_stop_with(k.pid, k.start, SIGUSR2, 5000, -1, &e));
@@ -519,7 +545,8 @@ signals_are_forwarded_to_the_command(void **state)
 {
 	(void)state;
 	struct keeper_exit x;
-	struct launch l = a_pot(SH("trap 'exit 4' HUP; touch /ready; while :; do sleep 0.01; done"));
+	struct launch l =
+	    a_pot(SH("trap 'exit 4' HUP; touch /ready; while :; do sleep 0.01; done"));
 	struct keeper k = running(&l);
 
 	wait_for_file(inside(&l, "ready"));
@@ -644,7 +671,8 @@ too_much_memory_is_told_as_such(void **state)
 
 	if (dir == NULL)
 		skip();
-	struct launch l = a_pot(ARGV("dd", "if=/dev/zero", "of=/dev/null", "bs=60000000", "count=1"));
+	struct launch l =
+	    a_pot(ARGV("dd", "if=/dev/zero", "of=/dev/null", "bs=60000000", "count=1"));
 	l.isolate.cgroups = dirs;
 	(void)run(&l, &x);
 	for (int i = 0; i < 1000 && rmdir(dir) < 0 && errno == EBUSY; i++)
@@ -676,7 +704,8 @@ output_goes_to_files_that_turn_over(void **state)
 	assert_int_equal(keeper_native.wait(&k, -1, &x, &e), 1);
 	assert_string_equal(get("logs/web.stderr.0"), "oops\n");
 	assert_false(there("logs/web.stdout.0"));
-	/* 168,894 bytes in whole lines; the last three files are kept and no line is torn or lost */
+	/* 168,894 bytes in whole lines; the last three files are kept and no line is torn or lost
+	 */
 	int next = -1, files = 0;
 	for (int i = 0; i < 10; i++) {
 		snprintf(name, sizeof(name), "logs/web.stdout.%d", i);
@@ -725,7 +754,9 @@ enter(const struct keeper *k, const char *const *argv, bool tty, char *out, size
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	struct isolate_enter how = { .pid = k->init_pid,
 		.start = k->init_start,
-		.process = { .argv = argv, .env = (const char *const[]){ "WORD=a word", "LD_DEBUG=all", NULL }, .caps = ISOLATE_CAPS_DEFAULT },
+		.process = { .argv = argv,
+		    .env = (const char *const[]){ "WORD=a word", "LD_DEBUG=all", NULL },
+		    .caps = ISOLATE_CAPS_DEFAULT },
 		.stdio = { -1, p[1], p[1] },
 		.tty = tty,
 		.rows = 33,
@@ -754,10 +785,17 @@ a_second_command_can_enter(void **state)
 	struct launch l = a_pot(SH("while :; do sleep 1; done"));
 	struct keeper k = running(&l);
 
-	assert_int_equal(enter(&k, SH("hostname; ls /proc/1 >/dev/null && ps | grep -c 'sleep 1'; grep Seccomp: /proc/self/status; exit 12"), false, out, sizeof(out)), 12);
+	assert_int_equal(enter(&k,
+			     SH("hostname; ls /proc/1 >/dev/null && ps | grep -c 'sleep 1'; grep "
+				"Seccomp: /proc/self/status; exit 12"),
+			     false, out, sizeof(out)),
+	    12);
 	assert_memory_equal(out, "web.test\n", 9);
 	assert_non_null(strstr(out, "Seccomp:\t2"));
-	assert_int_equal(enter(&k, SH("tty; test -t 0 && echo terminal; stty size 2>/dev/null; exit 0"), true, out, sizeof(out)), 0);
+	assert_int_equal(
+	    enter(&k, SH("tty; test -t 0 && echo terminal; stty size 2>/dev/null; exit 0"), true,
+		out, sizeof(out)),
+	    0);
 	assert_non_null(strstr(out, "/dev/pts/0"));
 	assert_int_equal(enter(&k, ARGV("no-such"), false, out, sizeof(out)), -1);
 	assert_int_equal(e.kind, ERR_ABSENT);
@@ -774,7 +812,9 @@ a_second_command_can_enter(void **state)
 	/* mounting while it runs */
 	char data[256];
 	snprintf(data, sizeof(data), "%s", path("data"));
-	const struct mount_item item = { .kind = MOUNT_BIND, .source = data, .target = "/srv/data", .flags = MOUNT_RO };
+	const struct mount_item item = {
+		.kind = MOUNT_BIND, .source = data, .target = "/srv/data", .flags = MOUNT_RO
+	};
 	CHECK_OK(mount_native.add(k.init_pid, k.init_start, &item, &e));
 	assert_int_equal(enter(&k, SH("cat /srv/data/file"), false, out, sizeof(out)), 0);
 	assert_string_equal(out, "host data\n");
@@ -820,7 +860,8 @@ a_raw_command_is_kept_the_same_way(void **state)
 	snprintf(cwd, sizeof(cwd), "%s", path("conf"));
 	struct launch l = { .run_id = "0123456789ab",
 		.pot = "raw",
-		.isolate = { .process = { .argv = ARGV("/bin/busybox", "sh", "-c", "pwd; id -u; exit 8"),
+		.isolate = { .process = { .argv = ARGV(
+					      "/bin/busybox", "sh", "-c", "pwd; id -u; exit 8"),
 				 .cwd = cwd,
 				 .user = "1234:1235",
 				 .caps = ISOLATE_CAPS_KEEP,
