@@ -388,9 +388,9 @@ page_routers(struct ingress *i, struct buf *b)
 {
 	struct route_router *t;
 
-	buf_adds(
-	    b, "<h2>Routers</"
-	       "h2><table><tr><th>Status<th>Name<th>Rule<th>Priority<th>Service<th>Remarks</tr>");
+	buf_adds(b,
+	    "<h2>Routers</"
+	    "h2><table><tr><th>Status<th>Name<th>Rule<th>Priority<th>Service<th>Remarks</tr>");
 	OBJS_FOREACH (t, &i->routing->routers) {
 		const char *status = status_of(&t->errors, &t->warnings);
 		const struct strs *remarks = t->errors.n > 0 ? &t->errors : &t->warnings;
