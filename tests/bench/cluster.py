@@ -1,124 +1,128 @@
 #!/usr/bin/env python3
-"""cluster.py: the node as a whole, in namespaces and directories of its own.
+"""cluster.py: the node as a whole, on a pretend machine of its own.
 
-  tests/bench/cluster.py [--rounds 15]
+  tests/bench/cluster.py [--rounds 15] [--build build-release]
 
 Measures, in one run: the idle node's memory (PSS of monitor, runner, agent, HAProxy) and processor
-time; the memory that one more running pot adds; and, with the image here, the time from sending a
-job to the first 200 through the ingress, beside fork+exec of `true` as the machine's own measure.
+time; with the image here, the time from sending a job to the first 200 through the ingress, beside
+fork+exec of `true` as the machine's own measure; and the memory that one more running pot adds.
 """
 import argparse
-import json
 import os
 import pathlib
-import shutil
 import statistics
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "tests" / "e2e"))
+
+# Runs inside the machine's network: sends the job, then asks the ingress until it answers 200.
+FIRST_200 = """
+import http.client, subprocess, sys, time
+job, host = sys.argv[1], sys.argv[2]
+t = time.monotonic()
+subprocess.run(["true"], check=True)
+floor = time.monotonic() - t
+began = time.monotonic()
+api = http.client.HTTPConnection("127.0.0.1", 4646)
+api.request("PUT", "/v1/jobs", job)
+assert api.getresponse().status == 200
+while True:
+    try:
+        web = http.client.HTTPConnection("127.0.0.1", 8080, timeout=1)
+        web.request("GET", "/", headers={"Host": host})
+        if web.getresponse().status == 200:
+            break
+        web.close()
+    except OSError:
+        pass
+    time.sleep(0.001)
+print((time.monotonic() - began) * 1000, floor * 1000)
+"""
 
 
 def pss_kb(pid):
-    for line in open(f"/proc/{pid}/smaps_rollup"):
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
+    with open(f"/proc/{pid}/smaps_rollup") as rollup:
+        for line in rollup:
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
     return 0
 
 
 def cpu_s(pid):
-    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def descendants(pid):
-    children = {}
+def idle(node):
+    roles = {role: node.pid_of(role) for role in ("monitor", "runner", "agent", "haproxy")}
+    sizes = {role: pss_kb(pid) for role, pid in roles.items()}
+    ours = sum(kb for role, kb in sizes.items() if role != "haproxy")
+    print("idle PSS: " + ", ".join(f"{role} {kb / 1024:.1f} MB" for role, kb in sizes.items()))
+    print(f"idle PSS: agent and runners {ours / 1024:.1f} MB, all {sum(sizes.values()) / 1024:.1f} MB")
+    before, began = sum(map(cpu_s, roles.values())), time.monotonic()
+    time.sleep(10)  # the thing measured is what happens while nothing does
+    used = (sum(map(cpu_s, roles.values())) - before) / (time.monotonic() - began)
+    print(f"idle processor time: {used * 1000:.1f} ms a second")
+
+
+def warm(node, rounds):
+    times, floors = [], []
+    for i in range(rounds + 1):
+        body = node.nomad("run", "-output", node.job_file(job=f"warm{i}", service=f"warm{i}", update=node.QUICK))
+        out = node.run("python3", "-c", FIRST_200, body, f"warm{i}.minipot").split()
+        node.nomad("stop", "-detach", "-purge", f"warm{i}")
+        if i > 0:  # the first one brings the image
+            times.append(float(out[0]))
+            floors.append(float(out[1]))
+    print(f"warm image, job sent to first 200 through the ingress: median {statistics.median(times):.0f} ms, "
+          f"min {min(times):.0f}, max {max(times):.0f}; fork+exec by Python {statistics.median(floors):.1f} ms")
+
+
+def keepers(node):
+    """Keeper and init of every pot: the same program, in and out of the pot."""
+    found = {}
     for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                parent = int(open(f"/proc/{entry}/stat").read().rsplit(")", 1)[1].split()[1])
-            except OSError:
-                continue
-            children.setdefault(parent, []).append(int(entry))
-    found, todo = [], [pid]
-    while todo:
-        p = todo.pop()
-        found.append(p)
-        todo.extend(children.get(p, []))
+        try:
+            if entry.isdigit() and pathlib.Path(f"/proc/{entry}/comm").read_text().startswith("pot-"):
+                found[int(entry)] = pss_kb(entry)
+        except OSError:
+            pass
     return found
 
 
-def named(*names):
-    out = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                comm = open(f"/proc/{entry}/comm").read().strip()
-                if comm in names and os.readlink(f"/proc/{entry}/ns/net") == os.readlink("/proc/self/ns/net"):
-                    out[int(entry)] = comm
-            except OSError:
-                pass
-    return out
+def grow(node):
+    def total():
+        return sum(keepers(node).values()) + pss_kb(node.pid_of("agent"))
+    node.nomad("run", "-detach", node.job_file(count=10, update=node.QUICK))
+    node.wait_running(10)
+    ten = total()
+    node.nomad("run", "-detach", node.job_file(count=30, update=node.QUICK))
+    node.wait_running(30)
+    print(f"one more running pot: {(total() - ten) / 20:.0f} kB PSS (keeper, init, what agent and runner grow by)")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--build", default=os.environ.get("BUILD", str(TOP / "build-release")))
+    parser.add_argument("--build", default=str(TOP / "build-release"))
     args = parser.parse_args()
-    if os.environ.get("BENCH_INSIDE") != "1":
-        os.environ["BENCH_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "-mn", "--propagation", "private", sys.executable, __file__, *sys.argv[1:]])
-    from node import Node  # the end-to-end tests' node
-    with Node(build=pathlib.Path(args.build)) as node:
-        node.publish_small_image()
-        report(node, args.rounds)
-
-
-def report(node, rounds):
-    node.settle()
-    groups = {"agent and runner": ("potter", "pot-runner"), "haproxy": ("haproxy",)}
-    total = 0
-    for label, names in groups.items():
-        pids = named(*names)
-        kb = sum(pss_kb(p) for p in pids)
-        total += kb
-        print(f"idle PSS {label}: {kb / 1024:.1f} MB ({len(pids)} processes)")
-    print(f"idle PSS all: {total / 1024:.1f} MB")
-    pids = named("potter", "pot-runner", "haproxy")
-    before, began = sum(cpu_s(p) for p in pids), time.monotonic()
-    node.wait_quietly(10)
-    used = (sum(cpu_s(p) for p in pids) - before) / (time.monotonic() - began)
-    print(f"idle processor time: {used * 1000:.1f} ms a second")
-    warm(node, rounds)
-    grow(node)
-
-
-def warm(node, rounds):
-    times, floor = [], []
-    for i in range(rounds):
-        t = time.monotonic()
-        subprocess.run(["true"], check=True)
-        floor.append((time.monotonic() - t) * 1000)
-        times.append(node.time_to_first_200(f"warm{i}") * 1000)
-    print(f"warm image, job sent to first 200 through the ingress: median {statistics.median(times):.0f} ms, "
-          f"min {min(times):.0f}, max {max(times):.0f} (fork+exec {statistics.median(floor):.1f} ms)")
-
-
-def grow(node):
-    def keepers():
-        return {p: pss_kb(p) for p in named("pot-keeper")}
-    node.run_sleepers(10)
-    rows = keepers()
-    agents = sum(pss_kb(p) for p in named("potter", "pot-runner"))
-    node.run_sleepers(30)
-    more = keepers()
-    added = (sum(more.values()) - sum(rows.values()) + sum(pss_kb(p) for p in named("potter", "pot-runner")) - agents)
-    print(f"one more running pot: {added / 20:.0f} kB PSS (keeper, its init, and what agent and runner grow by)")
+    os.environ["POTTER_BUILD"] = args.build
+    sys.path.insert(0, str(TOP / "tests" / "e2e"))
+    from node import Node
+    node = Node()
+    try:
+        node.init(vnet=True)
+        node.start_agent()
+        node.publish()
+        print(f"# {time.strftime('%FT%TZ', time.gmtime())}, kernel {os.uname().release}, {os.cpu_count()} processors, "
+              f"load {os.getloadavg()[0]:.1f}")
+        idle(node)
+        warm(node, args.rounds)
+        grow(node)
+    finally:
+        print("\n".join(node.close()), end="")
 
 
 if __name__ == "__main__":
