@@ -231,7 +231,7 @@ wire_get_err(const struct wire_field *f, struct err *failure, struct err *e)
 {
 	struct wire_reader r = wire_inside(f);
 	struct err out = { .kind = ERR_SYS };
-	struct wire_field in;
+	struct wire_field in = { 0 };
 	char kind[16] = "";
 	int64_t sys = 0;
 	int more;
@@ -257,7 +257,7 @@ wire_get_err(const struct wire_field *f, struct err *failure, struct err *e)
 int
 wire_list_add(struct wire_list *l, const struct wire_field *f, struct arena *a, struct err *e)
 {
-	char *s;
+	char *s = NULL;
 
 	if (l->n >= WIRE_ITEMS_MAX)
 		return bad_field(f, "too many of them", e);
@@ -367,7 +367,7 @@ static int take_rows(
 static size_t
 count_tag(struct wire_reader r, uint16_t tag)
 {
-	struct wire_field f;
+	struct wire_field f = { 0 };
 	struct err e;
 	size_t n = 0;
 
@@ -470,7 +470,7 @@ take_rows(struct wire_reader *r, const struct wire_row *rows, struct arena *a, v
     int depth, struct err *e)
 {
 	uint64_t seen[4] = { 0 }; /* tags are below 256 */
-	struct wire_field f;
+	struct wire_field f = { 0 };
 	int more;
 
 	if (depth > DEPTH_MAX)
@@ -658,7 +658,7 @@ wire_recv(int fd, struct buf *body, int *fds, size_t *n_fds, struct err *e)
 		}
 	}
 	if (got <= 0)
-		while (count > 0)
+		while (fds != NULL && count > 0)
 			close(fds[--count]);
 	if (n_fds != NULL)
 		*n_fds = count;

@@ -267,7 +267,8 @@ reap(struct monitor *m)
 			agent_ended(m, status);
 		} else if (pid == m->runner.pid) {
 			m->runner.pid = 0;
-			if (m->stop_signal == 0)
+			/* with 0 it saw its agent go, which is told next */
+			if (m->stop_signal == 0 && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
 				log_error(LOG, "pot-runner ended: %s; starting it again",
 				    how(status, text));
 			restart_later(&m->runner);

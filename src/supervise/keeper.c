@@ -184,7 +184,7 @@ spawn_failed(struct keeper *k)
 static int
 keeper_detach(struct keeper *k)
 {
-	struct heard h;
+	struct heard h = { .word = KEEP_FAILED };
 	struct err e;
 	bool ended = false;
 
@@ -201,7 +201,7 @@ static void
 keeper_abort(struct keeper *k)
 {
 	autobuf struct buf body = BUF_INIT;
-	struct heard h;
+	struct heard h = { .word = KEEP_FAILED };
 	struct err e;
 
 	wire_begin(&body, KEEP_ABORT, 0);
@@ -218,7 +218,7 @@ keeper_spawn(const char *program, const struct launch *l, const int stdio[3], st
     struct err *e)
 {
 	autobuf struct buf body = BUF_INIT;
-	struct heard h;
+	struct heard h = { .word = KEEP_FAILED };
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -245,12 +245,16 @@ static int
 keeper_go(struct keeper *k, struct err *e)
 {
 	autobuf struct buf body = BUF_INIT;
-	struct heard h;
+	struct heard h = { .word = KEEP_FAILED };
 
 	wire_begin(&body, KEEP_GO, 0);
 	/* a keeper whose init failed meanwhile has said why: that is heard even when it is gone */
 	struct err unsent;
 	(void)wire_send(k->sock, &body, NULL, 0, &unsent);
+	/* letting a view go takes the kernel a moment, which is free here: the root is being
+	 * mounted */
+	own_close(&k->program);
+	k->program = -1;
 	return expect(k->sock, KEEP_RUNNING, &h, e);
 }
 
@@ -258,7 +262,7 @@ static int
 keeper_wait(struct keeper *k, int timeout_ms, struct keeper_exit *x, struct err *e)
 {
 	struct pollfd p = { .fd = k->sock, .events = POLLIN };
-	struct heard h;
+	struct heard h = { .word = KEEP_FAILED };
 	int n;
 
 	do

@@ -27,8 +27,8 @@ struct keeper {
 	pid_t init_pid; /* of the pot's init */
 	uint64_t init_start;
 	int sock;
-	int program; /* of the read-only view of pot-keeper; let go with the socket, when nobody
-			waits */
+	int program; /* of the read-only view of pot-keeper; let go while the root is being mounted
+		      */
 };
 
 struct keeper_exit {

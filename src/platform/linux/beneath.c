@@ -55,7 +55,7 @@ split(const char *path, char dir[PATH_MAX], const char **name, struct err *e)
 	memcpy(dir, path, start);
 	dir[start] = '\0';
 	if (start == 0)
-		strcpy(dir, ".");
+		memcpy(dir, ".", 2);
 	*name = path + start;
 	return 0;
 }
@@ -121,7 +121,7 @@ beneath_write(
     int root_fd, const char *path, mode_t mode, const void *data, size_t len, struct err *e)
 {
 	char dir[PATH_MAX];
-	const char *name;
+	const char *name = NULL;
 	const char *p = data;
 
 	if (split(path, dir, &name, e) < 0)
@@ -157,7 +157,7 @@ int
 beneath_exists(int root_fd, const char *path, struct err *e)
 {
 	struct err why;
-	const char *name;
+	const char *name = NULL;
 	struct stat st;
 	autofd int parent = parent_open(root_fd, path, &name, &why);
 
@@ -175,7 +175,7 @@ beneath_exists(int root_fd, const char *path, struct err *e)
 int
 beneath_remove(int root_fd, const char *path, struct err *e)
 {
-	const char *name;
+	const char *name = NULL;
 	autofd int parent = parent_open(root_fd, path, &name, e);
 
 	if (parent < 0)

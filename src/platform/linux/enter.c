@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -343,13 +344,16 @@ receive(int sock, char text[MESSAGE_MAX], int *terminal)
 static int
 told_failure(const char *text, struct err *e)
 {
-	char kind[16] = "";
-	int sys = 0, at = 0;
+	char kind[16], *rest;
+	const char *blank = text[0] == 'E' && text[1] == ' ' ? strchr(text + 2, ' ') : NULL;
 
-	if (sscanf(text, "E %15s %d %n", kind, &sys, &at) != 2 || at == 0)
+	if (blank == NULL || blank - text - 2 >= (ptrdiff_t)sizeof(kind))
 		return err_new(e, ERR_REMOTE, "pot-keeper said \"%.100s\"", text);
-	err_new(e, err_kind_named(kind), "%s", text + at);
-	e->sys = sys;
+	memcpy(kind, text + 2, (size_t)(blank - text - 2));
+	kind[blank - text - 2] = '\0';
+	long sys = strtol(blank, &rest, 10);
+	err_new(e, err_kind_named(kind), "%s", *rest == ' ' ? rest + 1 : rest);
+	e->sys = (int)sys;
 	return -1;
 }
 
@@ -386,7 +390,7 @@ int
 enter_command(const struct isolate_enter *how, pid_t *child, int *pty, struct err *e)
 {
 	int pair[2];
-	pid_t first_pid, second_pid;
+	pid_t first_pid = 0, second_pid = 0;
 	autofd int terminal = -1;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

@@ -199,7 +199,7 @@ kill_listed(const char *dir)
 		text[kept + (size_t)n] = '\0';
 		char *p = text, *end;
 		while ((end = strchr(p, '\n')) != NULL) {
-			int pid = atoi(p);
+			pid_t pid = (pid_t)strtol(p, NULL, 10);
 			if (pid > 1 && pid != getpid()) {
 				(void)kill(pid, SIGKILL);
 				some = true;

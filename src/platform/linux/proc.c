@@ -66,7 +66,7 @@ proc_start_time(pid_t pid, uint64_t *start, struct err *e)
 static int
 proc_alive(pid_t pid, uint64_t start, struct err *e)
 {
-	uint64_t now;
+	uint64_t now = 0;
 	struct err why;
 
 	if (pid <= 0)
