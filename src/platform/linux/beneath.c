@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -180,6 +181,7 @@ beneath_remove(int root_fd, const char *path, struct err *e)
 
 	if (parent < 0)
 		return -1;
+	assert(name != NULL);
 	if (unlinkat(parent, name, 0) == 0 ||
 	    (errno == EISDIR && unlinkat(parent, name, AT_REMOVEDIR) == 0))
 		return 0;
