@@ -78,6 +78,9 @@ void netif_bridge_fini(struct netif_bridge *b);
 
 struct netif_ops {
 	const char *name;
+	/* A pair goes by itself, soon, once its pot's last process has gone. To remove it by hand
+	 * would mean to wait for the kernel: tens of milliseconds on Linux. */
+	bool pair_ends_with_pot;
 	int (*probe)(struct host *, struct err *);
 
 	/* Makes the bridge when absent, adds the addresses that it lacks, sets it up. Addresses it

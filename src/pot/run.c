@@ -95,7 +95,13 @@ static int
 network_down(struct pot_env *env, const struct run *r, struct err *e)
 {
 	char link[16];
+	struct err gone = ERR_INIT;
 
+	/* Where the end of the pot takes its pair along, only a pair without a pot is removed by
+	 * hand. */
+	if (env->host->netif->pair_ends_with_pot && r->init != 0 &&
+	    env->host->proc->alive(r->init, r->init_start, &gone) == 0)
+		return 0;
 	return env->host->netif->link_remove(env->host, run_link(r, link), e);
 }
 

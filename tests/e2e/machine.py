@@ -248,6 +248,10 @@ class Machine:
         rows = json.loads(self.run("ip", "-j", "link", "show"))
         return sorted(row["ifname"] for row in rows if row["ifname"] not in ("lo", "ext0"))
 
+    def pairs(self):
+        """Host sides of pots' pairs."""
+        return [name for name in self.links() if name.startswith("p") and len(name) == 13]
+
     def tables(self):
         if shutil.which("nft") is None:
             return []
@@ -295,6 +299,11 @@ class Machine:
     def residue(self, bridge=False):
         """What no stopped machine should have; with bridge, what vnet-start made may stay."""
         left = []
+        # The kernel takes a pot's pair apart a moment after the pot's last process has gone.
+        try:
+            wait_until(lambda: not self.pairs(), timeout=2)
+        except AssertionError:
+            pass
         left += [f"link {name}" for name in self.links() if not (bridge and name == self.conf["POT_BRIDGE"])]
         left += [] if bridge else [f"nft {table}" for table in self.tables()]
         left += [f"mount {path}" for path in self.mounts()]

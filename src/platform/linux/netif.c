@@ -474,6 +474,7 @@ linux_probe(struct host *h, struct err *e)
 
 const struct netif_ops netif_linux = {
 	.name = "veth and bridge",
+	.pair_ends_with_pot = true,
 	.probe = linux_probe,
 	.bridge_ensure = linux_bridge_ensure,
 	.bridge_remove = linux_bridge_remove,
