@@ -151,8 +151,9 @@ def test_ports(networked):
     m.make_pot("rival", "-N", "public-bridge", "-i", "auto")
     m.pot("export-ports", "-p", "rival", "-e", "80:8080")
     m.pot_fails("start", "-d", "rival", says="8080")
-    net = m.pot_json("net")
-    assert net["up"] is True and [p["pot"] for p in net["pairs"]] == ["web"]
+    # the pair of the start that failed goes a moment after its pot
+    wait_until(lambda: [p["pot"] for p in m.pot_json("net")["pairs"]] == ["web"], what="one pair")
+    assert m.pot_json("net")["up"] is True
     m.pot("stop", "web")
     assert m.pot_json("ports")["ports"] == []
 
