@@ -6,7 +6,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -343,10 +343,8 @@ addr_question(struct question *u, size_t rest, bool recurse)
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		unsigned byte;
-		if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
-			return;
-		raw[i] = (uint8_t)byte;
+		const char byte[3] = { hex[2 * i], hex[2 * i + 1], '\0' };
+		raw[i] = (uint8_t)strtoul(byte, NULL, 16);
 	}
 	inet_ntop(n == 4 ? AF_INET : AF_INET6, raw, address, sizeof(address));
 	answer_address(u, address, NULL, recurse);

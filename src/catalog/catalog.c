@@ -94,7 +94,7 @@ open_all(struct catalog *c, const struct catalog_config *from, struct err *e)
 }
 
 int
-catalog_new(struct loop *l, struct state *s, const struct catalog_config *from,
+catalog_new(struct loop *l, struct state *s, const struct catalog_config *config,
     const struct catalog_hooks *hooks, struct catalog **out, struct err *e)
 {
 	struct catalog *c = xcalloc(1, sizeof(*c));
@@ -102,8 +102,8 @@ catalog_new(struct loop *l, struct state *s, const struct catalog_config *from,
 	c->loop = l;
 	c->state = s;
 	c->hooks = *hooks;
-	copy_config(c, from);
-	if (open_all(c, from, e) < 0) {
+	copy_config(c, config);
+	if (open_all(c, config, e) < 0) {
 		catalog_free(c);
 		return err_ctx(e, "start the catalog");
 	}

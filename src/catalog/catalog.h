@@ -72,7 +72,7 @@ struct catalog_config {
 };
 
 /* All of config is copied. -1: an address cannot be listened on, …; the descriptors are closed. */
-int catalog_new(struct loop *l, struct state *s, const struct catalog_config *c,
+int catalog_new(struct loop *l, struct state *s, const struct catalog_config *config,
     const struct catalog_hooks *hooks, struct catalog **out, struct err *e);
 void catalog_free(struct catalog *c); /* NULL is fine */
 /* More to listen on, later: the bridge that came up. */

@@ -53,21 +53,21 @@ checks_find(const struct catalog *c, const char *id, const struct check_state **
 }
 
 int
-checks_report(struct catalog *c, const struct service_row *has, const char *id, const char *status,
-    const char *output, catalog_done *done, void *arg, struct err *e)
+checks_report(struct catalog *c, const struct service_row *row, const char *check_id,
+    const char *status, const char *output, catalog_done *done, void *arg, struct err *e)
 {
 	autoarena struct arena a = ARENA_INIT;
-	struct service_row *row = model_copy(&service_row_model, has, &a);
+	struct service_row *fresh = model_copy(&service_row_model, row, &a);
 	struct command cmd = { 0 };
 	struct check_state *k;
 
-	OBJS_FOREACH (k, &row->checks)
-		if (str_eq(k->check_id, id)) {
+	OBJS_FOREACH (k, &fresh->checks)
+		if (str_eq(k->check_id, check_id)) {
 			k->status = status;
 			k->output = output;
 		}
-	row->status = checks_worst(row);
-	objs_add(&cmd.services, &a, row);
+	fresh->status = checks_worst(fresh);
+	objs_add(&cmd.services, &a, fresh);
 	return c->hooks.propose(c->hooks.ctx, &cmd, done, arg, e);
 }
 

@@ -346,7 +346,7 @@ open_socket(const struct catalog_listen *l, int type, uint16_t port, struct err 
 static uint16_t
 bound_port(int fd)
 {
-	struct sockaddr_storage a;
+	struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(a);
 
 	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)

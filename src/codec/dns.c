@@ -115,33 +115,33 @@ read_rr(const uint8_t *wire, size_t len, size_t at, struct dns_query *q, bool *t
 }
 
 int
-dns_parse(const void *data, size_t len, struct dns_query *q, struct err *e)
+dns_parse(const void *wire, size_t len, struct dns_query *q, struct err *e)
 {
-	const uint8_t *wire = data;
+	const uint8_t *bytes = wire;
 	bool twice = false;
 
 	if (len < DNS_HEADER)
 		return err_new(e, ERR_INPUT, "DNS message of %zu bytes has no whole header", len);
-	uint16_t flags = get16(wire + 2);
-	struct dns_query out = { .id = get16(wire),
+	uint16_t flags = get16(bytes + 2);
+	struct dns_query out = { .id = get16(bytes),
 		.response = (flags & FLAG_QR) != 0,
 		.opcode = flags >> 11 & 0xf,
 		.recursion_desired = (flags & FLAG_RD) != 0,
 		.udp_size = DNS_UDP_PLAIN };
-	if (get16(wire + 4) != 1)
+	if (get16(bytes + 4) != 1)
 		return err_new(
-		    e, ERR_INPUT, "DNS message has %u questions, not one", get16(wire + 4));
-	size_t at = read_name(wire, len, DNS_HEADER, out.name);
+		    e, ERR_INPUT, "DNS message has %u questions, not one", get16(bytes + 4));
+	size_t at = read_name(bytes, len, DNS_HEADER, out.name);
 	if (at == 0 || len - at < 4)
 		return err_new(e, ERR_INPUT, "DNS question is malformed");
-	out.type = get16(wire + at);
-	out.class = get16(wire + at + 2);
+	out.type = get16(bytes + at);
+	out.class = get16(bytes + at + 2);
 	at += 4;
 	/* In a reply only the question is of interest here. */
 	unsigned records =
-	    out.response ? 0u : (unsigned)get16(wire + 6) + get16(wire + 8) + get16(wire + 10);
+	    out.response ? 0u : (unsigned)get16(bytes + 6) + get16(bytes + 8) + get16(bytes + 10);
 	for (unsigned i = 0; i < records; i++) {
-		at = read_rr(wire, len, at, &out, &twice);
+		at = read_rr(bytes, len, at, &out, &twice);
 		if (at == 0 || twice)
 			return err_new(
 			    e, ERR_INPUT, "DNS record %u of the query is malformed", i + 1);
@@ -151,15 +151,15 @@ dns_parse(const void *data, size_t len, struct dns_query *q, struct err *e)
 }
 
 bool
-dns_refusal(const void *data, size_t len, enum dns_rcode rcode, uint8_t out[DNS_HEADER])
+dns_refusal(const void *wire, size_t len, enum dns_rcode rcode, uint8_t out[DNS_HEADER])
 {
-	const uint8_t *wire = data;
+	const uint8_t *bytes = wire;
 
-	if (len < DNS_HEADER || (wire[2] & 0x80))
+	if (len < DNS_HEADER || (bytes[2] & 0x80))
 		return false;
 	memset(out, 0, DNS_HEADER);
-	memcpy(out, wire, 2);
-	out[2] = (uint8_t)(0x80 | (wire[2] & 0x79)); /* QR; opcode and RD as asked */
+	memcpy(out, bytes, 2);
+	out[2] = (uint8_t)(0x80 | (bytes[2] & 0x79)); /* QR; opcode and RD as asked */
 	out[3] = (uint8_t)rcode;
 	return true;
 }

@@ -94,15 +94,16 @@ static bool
 read_answer(const struct buf *in, struct answer *a)
 {
 	const char *text = buf_str(in), *line = strstr(text, "\r\n");
-	int used = 0;
 
 	*a = (struct answer){ .length = -1 };
 	if (line == NULL)
 		return in->len < 16 || str_starts(text, "HTTP/1.");
-	if (sscanf(text, "HTTP/1.%*1[01] %3d%n", &a->status, &used) != 1 || used == 0 ||
-	    a->status < 100)
+	/* "HTTP/1.1 200", then a blank and the reason */
+	if (!str_starts(text, "HTTP/1.") || (text[7] != '0' && text[7] != '1') || text[8] != ' ' ||
+	    strspn(text + 9, "0123456789") != 3 || text[9] == '0')
 		return false;
-	const char *reason = text + used + (text[used] == ' ');
+	a->status = (int)strtol(text + 9, NULL, 10);
+	const char *reason = text + 12 + (text[12] == ' ');
 	if (reason < line)
 		snprintf(a->reason, sizeof(a->reason), "%.*s", (int)(line - reason), reason);
 	for (line += 2;;) {

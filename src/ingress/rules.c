@@ -574,25 +574,25 @@ sum(struct parser *s, const struct rule *l, const struct rule *r, struct rule *o
 	return 0;
 }
 
-/* not: the meaning of n is turned round (de Morgan). */
+/* turned: the meaning of n is turned round (de Morgan). */
 static int
-normalise(struct parser *s, const struct node *n, bool not, struct rule *out)
+normalise(struct parser *s, const struct node *n, bool turned, struct rule *out)
 {
-	struct rule l, r;
+	struct rule l = { 0 }, r = { 0 };
 
 	if (n->kind == NODE_NOT)
-		return normalise(s, n->left, !not, out);
+		return normalise(s, n->left, !turned, out);
 	if (n->kind == NODE_MATCH) {
 		*out = (struct rule){ .at = arena_new(s->a, struct rule_term), .n = 1 };
 		out->at->at = arena_new(s->a, struct match);
 		out->at->at[0] = n->match;
-		out->at->at[0].negate = not ;
+		out->at->at[0].negate = turned;
 		out->at->n = 1;
 		return 0;
 	}
-	if (normalise(s, n->left, not, &l) < 0 || normalise(s, n->right, not, &r) < 0)
+	if (normalise(s, n->left, turned, &l) < 0 || normalise(s, n->right, turned, &r) < 0)
 		return -1;
-	return (n->kind == NODE_AND) != not ? product(s, &l, &r, out) : sum(s, &l, &r, out);
+	return (n->kind == NODE_AND) != turned ? product(s, &l, &r, out) : sum(s, &l, &r, out);
 }
 
 int
