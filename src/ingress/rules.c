@@ -569,8 +569,10 @@ sum(struct parser *s, const struct rule *l, const struct rule *r, struct rule *o
 		    RULE_TERMS);
 	*out = (struct rule){ .at = arena_array(s->a, l->n + r->n, struct rule_term),
 		.n = l->n + r->n };
-	memcpy(out->at, l->at, l->n * sizeof(*l->at));
-	memcpy(out->at + l->n, r->at, r->n * sizeof(*r->at));
+	for (size_t i = 0; i < l->n; i++)
+		out->at[i] = l->at[i];
+	for (size_t i = 0; i < r->n; i++)
+		out->at[l->n + i] = r->at[i];
 	return 0;
 }
 
