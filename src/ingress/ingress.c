@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { WRONG_MOST = 200, WRONG_PAUSE_MS = 5 };
@@ -388,6 +389,10 @@ ingress_free(struct ingress *i)
 		while (waitpid(i->child_pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	loop_child_free(&i->child);
+	/* A start under way ends within its tenth of a second, one way or the other; whoever stops the
+	 * proxy next must find it. */
+	if (i->child_pid > 0)
+		(void)waitpid(i->child_pid, NULL, 0);
 	if (i->child_out >= 0)
 		close(i->child_out);
 	loop_timer_free(&i->retry);
