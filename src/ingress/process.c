@@ -143,6 +143,7 @@ spawn(struct ingress *i, char *const argv[], struct err *e)
 	posix_spawnattr_destroy(&attr);
 	close(p[1]);
 	if (sys != 0) {
+		i->child_pid = 0;
 		close(p[0]);
 		errno = sys;
 		return err_sys(e, "start %s", i->haproxy);
