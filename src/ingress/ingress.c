@@ -389,8 +389,8 @@ ingress_free(struct ingress *i)
 		while (waitpid(i->child_pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	loop_child_free(&i->child);
-	/* A start under way ends within its tenth of a second, one way or the other; whoever stops the
-	 * proxy next must find it. */
+	/* A start under way ends within its tenth of a second, one way or the other; whoever stops
+	 * the proxy next must find it. */
 	if (i->child_pid > 0)
 		(void)waitpid(i->child_pid, NULL, 0);
 	if (i->child_out >= 0)
