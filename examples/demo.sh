@@ -30,7 +30,7 @@ run nomad run examples/nginx.job
 say "The page, through the ingress"
 printf '$ curl -H "host: %s" 127.0.0.1:8080\n' $host
 # The route is there as soon as the instance has passed its check; curl asks again until then.
-curl -sS --fail --retry 50 --retry-delay 1 --retry-all-errors --max-time 5 -H "host: $host" http://127.0.0.1:8080
+curl -sS --fail --retry 10 --retry-delay 1 --retry-all-errors --max-time 5 -H "host: $host" http://127.0.0.1:8080
 
 say "What is running"
 run nomad job status nginx-minipot

@@ -186,6 +186,9 @@ start_by_hand(const struct minipot *m, struct err *e)
 {
 	int p[2];
 
+	/* The agent and its HAProxy are another user's, who may not look at where we are. */
+	if (chdir("/") < 0)
+		return err_sys(e, "change to /");
 	if (give_log(e) < 0)
 		return -1;
 
