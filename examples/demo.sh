@@ -37,7 +37,7 @@ run nomad job status nginx-minipot
 run pot ps
 run pot datasets
 run pot net
-p=$(pot ps -q | grep '^nginx_' | head -n 1)
+p=$(pot ps -q | grep '^www1_' | head -n 1)
 run pot exec -p "$p" ip addr show eth0
 
 say "The node goes on running."
