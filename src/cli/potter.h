@@ -87,7 +87,7 @@ char *potter_escape(struct potter_call *c, const char *text); /* for a path or a
 /* ---- finding things by prefix; on failure the user has been told: NULL ---- */
 /* The full object, from /v1/<list>?prefix= and /v1/<one>/<id>. */
 json_t *potter_find_job(struct potter_call *c, const char *id);
-json_t *potter_find_alloc(struct potter_call *c, const char *prefix, bool *listed);
+json_t *potter_find_alloc(struct potter_call *c, const char *prefix);
 json_t *potter_find(struct potter_call *c, const char *list, const char *one, const char *noun,
     const char *prefix, void (*show)(struct potter_call *c, const json_t *rows));
 

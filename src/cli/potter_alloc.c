@@ -192,7 +192,7 @@ alloc_status(struct potter_call *c)
 	}
 	if (c->argc != 1)
 		return potter_usage(c, "one argument: <allocation>");
-	autojson json_t *a = potter_find_alloc(c, c->argv[0], NULL);
+	autojson json_t *a = potter_find_alloc(c, c->argv[0]);
 	if (a == NULL)
 		return 1;
 	if (potter_on(c, "json")) {
@@ -245,7 +245,7 @@ alloc_stop(struct potter_call *c)
 
 	if (c->argc != 1)
 		return potter_usage(c, "one argument: <alloc-id>");
-	autojson json_t *a = potter_find_alloc(c, c->argv[0], NULL);
+	autojson json_t *a = potter_find_alloc(c, c->argv[0]);
 	if (a == NULL)
 		return 1;
 	if (potter_send(c, "PUT", NULL, &r, &e, "/v1/allocation/%s/stop", json_str(a, "ID", "")) <
@@ -283,7 +283,7 @@ alloc_restart(struct potter_call *c)
 
 	if (c->argc < 1 || c->argc > 2)
 		return potter_usage(c, "one or two arguments: <alloc-id> <task>");
-	autojson json_t *a = potter_find_alloc(c, c->argv[0], NULL);
+	autojson json_t *a = potter_find_alloc(c, c->argv[0]);
 	if (a == NULL)
 		return 1;
 	jsonw_object(&w);

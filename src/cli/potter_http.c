@@ -172,9 +172,8 @@ potter_find(struct potter_call *c, const char *list, const char *one, const char
 }
 
 json_t *
-potter_find_alloc(struct potter_call *c, const char *prefix, bool *listed)
+potter_find_alloc(struct potter_call *c, const char *prefix)
 {
-	(void)listed;
 	return potter_find(
 	    c, "/v1/allocations", "/v1/allocation", "allocation", prefix, potter_show_allocs);
 }

@@ -125,7 +125,7 @@ alloc_logs(struct potter_call *c)
 
 	if (c->argc < 1 || c->argc > 2)
 		return potter_usage(c, "an allocation ID and optionally a task name");
-	autojson json_t *a = potter_find_alloc(c, c->argv[0], NULL);
+	autojson json_t *a = potter_find_alloc(c, c->argv[0]);
 	if (a == NULL)
 		return 1;
 	const char *task = choose_task(a, c->argc > 1 ? c->argv[1] : NULL);
@@ -373,7 +373,7 @@ alloc_exec(struct potter_call *c)
 		argv++;
 	if (*argv == NULL)
 		return potter_usage(c, "an allocation ID and a command");
-	autojson json_t *a = potter_find_alloc(c, c->argv[0], NULL);
+	autojson json_t *a = potter_find_alloc(c, c->argv[0]);
 	if (a == NULL)
 		return 1;
 	const char *task = choose_task(a, named);
