@@ -19,12 +19,11 @@ registry=${1:?a directory to publish in}
 name=nginx-demo
 work=$(mktemp -d)
 root=$work/root
-cleanup() {
+forget() { # the pot and the base that the image is made of
 	pot destroy -q -F -p $name >/dev/null 2>&1 || :
 	pot destroy -q -b $name-base >/dev/null 2>&1 || :
-	rm -rf "$work"
 }
-trap cleanup EXIT
+trap 'forget; rm -rf "$work"' EXIT
 
 copy() { # a program, with every library that it loads
 	mkdir -p "$root$(dirname "$1")"
@@ -41,8 +40,10 @@ ln -s usr/sbin "$root/sbin"
 chmod 1777 "$root/tmp"
 copy /usr/sbin/nginx
 for p in sh ls cat ps ip hostname sleep; do
-	path=$(command -v $p) && copy "$(readlink -f "$path")" && [ -e "$root/usr/bin/$p" ] ||
-		ln -s "$(readlink -f "$path")" "$root/usr/bin/$p"
+	path=$(command -v $p) || continue # to look around with: what this machine has of them
+	path=$(readlink -f "$path")
+	copy "$path"
+	[ -e "$root/usr/bin/$p" ] || ln -s "$path" "$root/usr/bin/$p"
 done
 for lib in /lib/*/libnss_files.so.2 /lib/*/libnss_dns.so.2; do
 	[ ! -e "$lib" ] || { mkdir -p "$root$(dirname "$lib")" && cp -L "$lib" "$root$lib"; }
@@ -69,11 +70,7 @@ http {
 C
 printf '<!doctype html>\n<title>Potter</title>\n<h1>%s</h1>\n' "$message" > "$root/usr/share/nginx/html/index.html"
 
-cleanup_old() {
-	pot destroy -q -F -p $name >/dev/null 2>&1 || :
-	pot destroy -q -b $name-base >/dev/null 2>&1 || :
-}
-cleanup_old
+forget
 pot create-base -b $name-base -d "$root" >/dev/null
 pot create -p $name -t single -b $name-base >/dev/null
 pot set-cmd -p $name -c "/usr/sbin/nginx -g 'daemon off;'" >/dev/null
