@@ -39,6 +39,11 @@ int proc_subreaper(struct err *e);
 int proc_die_with_parent(pid_t parent, int sig, struct err *e);
 /* What ps(1) shows as the command's name, at most 15 bytes. */
 void proc_title(const char *name);
+/* What ps(1) and pgrep -f(1) show as this process's command line. Words end with NULL and are
+ * copied. Best effort: a kernel that cannot leaves it
+ * as it was. */
+enum { PROC_LINE_MAX = 4096 };
+void proc_command_line(const char *const *words);
 /* How to start a program that will enter a pot: what the pot could reach of it by /proc/<pid>/exe
  * is read-only. *path_out is what to execute while the descriptor is open; -1: the plain path, as
  * this machine cannot do it. */

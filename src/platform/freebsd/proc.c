@@ -129,6 +129,22 @@ proc_title(const char *name)
 	setproctitle("%s", name);
 }
 
+void
+proc_command_line(const char *const *words)
+{
+	char line[PROC_LINE_MAX] = "";
+	size_t used = 0;
+
+	for (; *words != NULL; words++) {
+		int n =
+		    snprintf(line + used, sizeof(line) - used, "%s%s", used > 0 ? " " : "", *words);
+		if (n < 0 || (size_t)n >= sizeof(line) - used)
+			return;
+		used += (size_t)n;
+	}
+	setproctitle("-%s", line);
+}
+
 int
 proc_program(const char *program, char path_out[PROC_PROGRAM_PATH])
 {

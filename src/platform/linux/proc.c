@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mount.h>
+#include <linux/prctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -176,6 +177,65 @@ void
 proc_title(const char *name)
 {
 	(void)prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+/* The bounds of this process's memory as the kernel knows them; see proc_pid_stat(5). */
+static int
+read_bounds(struct prctl_mm_map *map)
+{
+	char text[1024];
+	unsigned long long value[53] = { 0 };
+	autofd int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	const char *p = strrchr(text, ')');
+	if (p == NULL || p[1] == '\0')
+		return -1;
+	p += 3; /* field 3, a letter */
+	for (int field = 4; field <= 51; field++) {
+		p = strchr(p, ' ');
+		if (p == NULL)
+			return -1;
+		value[field] = strtoull(++p, NULL, 10);
+	}
+	*map = (struct prctl_mm_map){
+		.start_code = value[26],
+		.end_code = value[27],
+		.start_stack = value[28],
+		.start_data = value[45],
+		.end_data = value[46],
+		.start_brk = value[47],
+		.brk = (uintptr_t)sbrk(0),
+		.env_start = value[50],
+		.env_end = value[51],
+		.exe_fd = (uint32_t)-1,
+	};
+	return 0;
+}
+
+void
+proc_command_line(const char *const *words)
+{
+	static char line[PROC_LINE_MAX]; /* the kernel reads it for as long as the process lives */
+	struct prctl_mm_map map;
+	size_t used = 0;
+
+	for (; *words != NULL; words++) {
+		size_t len = strlen(*words) + 1;
+		if (len > sizeof(line) - used)
+			return;
+		memcpy(line + used, *words, len);
+		used += len;
+	}
+	if (read_bounds(&map) < 0)
+		return;
+	/* all of it at once needs no right, unlike one bound at a time */
+	map.arg_start = (uintptr_t)line;
+	map.arg_end = (uintptr_t)line + used;
+	(void)prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0);
 }
 
 int
