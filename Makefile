@@ -16,16 +16,18 @@ help:
 build: deps
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --buildtype=release -Doptimization=2 -Dwerror=false -Dtests=false --prefix=$(PREFIX) \
 	    --libexecdir=libexec --sysconfdir=etc -Dstrip=true >/dev/null
-	@meson configure $(BUILD) --prefix=$(PREFIX) >/dev/null
+	@grep -qsx '$(PREFIX)' $(BUILD)/.prefix || { meson configure $(BUILD) --prefix=$(PREFIX) >/dev/null && echo '$(PREFIX)' >$(BUILD)/.prefix; }
 	@ninja -C $(BUILD)
 
 ## make install    installs below PREFIX (DESTDIR is honoured)
 install: build
-	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet
+	@sh packaging/dirs.sh note $(BUILD) '$(DESTDIR)$(PREFIX)'
+	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
 
 ## make uninstall  removes what install put there
 uninstall:
 	@test ! -f $(BUILD)/build.ninja || ninja -C $(BUILD) uninstall >/dev/null
+	@sh packaging/dirs.sh remove $(BUILD)
 
 ## make demo       from a fresh machine to nginx behind the ingress
 demo:

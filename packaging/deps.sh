@@ -47,3 +47,13 @@ apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1 || {
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
+# Nor at the next boot: HAProxy is the agent's child, nginx runs in pots.
+for p in $missing; do
+	case $p in
+	haproxy) service=haproxy ;;
+	nginx-light) service=nginx ;;
+	*) continue ;;
+	esac
+	echo "leaving the service $service of that package off: update-rc.d $service enable turns it on"
+	update-rc.d "$service" disable >/dev/null 2>&1 || :
+done
