@@ -172,12 +172,6 @@ any_address(const char *address)
 	return strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
 }
 
-static bool
-loopback(const char *address)
-{
-	return str_starts(address, "127.") || strcmp(address, "::1") == 0;
-}
-
 static const char *
 host_port(struct agent *a, const char *host, int64_t port)
 {
@@ -319,7 +313,7 @@ listen_http(struct agent *a, struct err *e)
 	a->http = http_server_new(a->loop, &limits, api_handle, a->api);
 	if (http_listen(a->http, http_address(a), (uint16_t)a->c->ports->http, e) < 0)
 		return -1;
-	if (any_address(http_address(a)) || loopback(http_address(a)))
+	if (agent_address_is_local(http_address(a)))
 		return 0;
 	/* What runs on the machine itself asks on loopback. */
 	return http_listen(a->http, "127.0.0.1", (uint16_t)a->c->ports->http, e);

@@ -717,3 +717,10 @@ agent_raw_exec(const struct agent_config *c, const char *key)
 		return any_type(value) == ANY_BOOL && value->b;
 	return c->dev && strcmp(key, "enabled") == 0;
 }
+
+bool
+agent_address_is_local(const char *address)
+{
+	return str_starts(address, "127.") || strcmp(address, "::1") == 0 ||
+	       strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
+}

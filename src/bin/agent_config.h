@@ -121,5 +121,7 @@ int agent_config_parse(const char *name, const char *text, size_t len, struct ar
 void agent_config_usage(struct buf *out);
 /* A switch of plugin "raw_exec": "enabled" (on in -dev), "root" (its tasks may be root's). */
 bool agent_raw_exec(const struct agent_config *c, const char *key);
+/* Is a listener at this address reached by loopback too: loopback itself, or all addresses? */
+bool agent_address_is_local(const char *address);
 
 #endif

@@ -39,7 +39,10 @@ open_ingress(struct agent_services *s, struct loop *l, const struct agent_config
 	const struct agent_ingress *g = c->ingress;
 	/* the loopback unless told otherwise, as every other listener */
 	const char *address = g->address != NULL && *g->address != '\0' ? g->address : c->bind_addr;
-	const char *listen[2] = { host_port(mem, address, g->port), NULL };
+	bool local = agent_address_is_local(address);
+	/* What runs on the machine itself asks on loopback, as it asks the API. */
+	const char *listen[3] = { host_port(mem, address, g->port),
+		local ? NULL : host_port(mem, "127.0.0.1", g->port), NULL };
 
 	if (!g->enabled)
 		return 0;

@@ -53,6 +53,8 @@ int minipot_run(const char *const *argv, bool quiet, struct err *e);
 bool minipot_systemd(void);
 /* The pid of the running monitor by the pid file, checked to be alive; 0: none. */
 int minipot_pid(void);
+/* What the configuration says in bind_addr; the loopback where it says nothing. */
+const char *minipot_address(struct minipot *m);
 /* Stops the agent and waits for its end; fine when it does not run. */
 int minipot_stop_agent(const struct minipot *m, struct err *e);
 char *minipot_program(const struct minipot *m, const char *name, struct arena *a);

@@ -79,18 +79,18 @@ make_data_dir(struct minipot *m, struct err *e)
 	return 0;
 }
 
-/* A file that was there and is not ours is kept as <path>.bkp-minipot. */
+/* A file that was there, and is not ours as we wrote it, is kept as <path>.bkp-minipot. */
 static int
 keep_backup(struct minipot *m, const char *path, const char *old, size_t len, int dir,
     const char *name, struct err *e)
 {
 	autofree char *backup = xasprintf("%s.bkp-minipot", name);
 
-	if (ledger_has(&m->ledger, LEDGER_FILE, path) ||
-	    ledger_has(&m->ledger, LEDGER_BACKUP, path))
-		return 0;
+	if (ledger_has(&m->ledger, LEDGER_BACKUP, path))
+		return 0; /* the first one is what destroy brings back */
 	minipot_say("Creating a backup of your %s: %s.bkp-minipot", path, path);
-	if (ledger_add(&m->ledger, LEDGER_BACKUP, path, e) < 0)
+	if (!ledger_has(&m->ledger, LEDGER_FILE, path) &&
+	    ledger_add(&m->ledger, LEDGER_BACKUP, path, e) < 0)
 		return -1;
 	return file_replace(dir, backup, old, len, 0644, e);
 }
@@ -127,6 +127,10 @@ write_config(struct minipot *m, struct err *e)
 
 	if (make_dir(m, dir, false, 0755, e) < 0)
 		return -1;
+	/* Once it is there it is the operator's: only another address writes it anew. */
+	if (access(m->config, F_OK) == 0 &&
+	    (m->address == NULL || strcmp(m->address, minipot_address(m)) == 0))
+		return 0;
 	buf_addf(&text,
 	    "# Made by minipot init. `minipot init -i ADDRESS` writes it anew and keeps a backup.\n"
 	    "datacenter = \"minipot\"\n"
@@ -171,7 +175,9 @@ write_unit(struct minipot *m, struct err *e)
 	    "Type=notify\n"
 	    "NotifyAccess=all\n"
 	    "ExecStartPre=%s/bin/pot vnet-start\n"
-	    "ExecStart=%s/bin/potter agent -config %s\n"
+	    "ExecStart=%s/bin/potter agent -config %s -pid-file " MINIPOT_PIDFILE "\n"
+	    "RuntimeDirectory=potter\n"
+	    "RuntimeDirectoryPreserve=yes\n"
 	    "ExecReload=/bin/kill -HUP $MAINPID\n"
 	    "# Pots and the ingress go on while the agent is replaced.\n"
 	    "KillMode=process\n"

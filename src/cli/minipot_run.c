@@ -2,6 +2,7 @@
 #include "cli/minipot.h"
 
 #include "base/buf.h"
+#include "base/ip.h"
 #include "base/str.h"
 #include "codec/json.h"
 
@@ -25,6 +26,7 @@
 extern char **environ;
 
 enum {
+	CONFIG_MAX = 1 << 20,
 	START_MS = 30000, /* until the agent says that it is ready */
 	STOP_MS = 60000,  /* stopping includes the pots of the jobs */
 };
@@ -296,49 +298,94 @@ minipot_stop(struct minipot *m)
 
 /* ---- status ---- */
 
+const char *
+minipot_address(struct minipot *m)
+{
+	autobuf struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
+	char value[64];
+
+	if (buf_read_file(&text, m->config, CONFIG_MAX, &e) < 0)
+		return "127.0.0.1";
+	for (const char *line = buf_str(&text); line != NULL; line = strchr(line, '\n')) {
+		line += strspn(line, "\n\t ");
+		if (sscanf(line, "bind_addr = \"%63[^\"]\"", value) == 1)
+			return arena_strdup(&m->mem, value);
+	}
+	return "127.0.0.1";
+}
+
 /* Does anybody accept connections there? */
 static bool
-listens(const struct minipot *m, int port)
+listens(const char *address, int port)
 {
-	const char *address = m->address != NULL ? m->address : "127.0.0.1";
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	struct sockaddr_storage to = { 0 };
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&to;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&to;
+	struct ip ip;
 
-	if (inet_pton(AF_INET, address, &to.sin_addr) != 1)
+	if (!ip_parse(address, &ip))
 		return false;
-	autofd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0;
+	to.ss_family = (sa_family_t)ip.family;
+	if (ip.family == AF_INET)
+		memcpy(&v4->sin_addr, ip.bytes, 4);
+	else
+		memcpy(&v6->sin6_addr, ip.bytes, 16);
+	/* the port lies at the same place in both */
+	v4->sin_port = htons((uint16_t)port);
+	autofd int fd = socket(ip.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 && connect(fd, (struct sockaddr *)&to,
+			      ip.family == AF_INET ? sizeof(*v4) : sizeof(*v6)) == 0;
+}
+
+struct part {
+	const char *name;
+	int port;
+	bool up;
+};
+
+static void
+print_parts(int pid, const struct part *part, size_t n)
+{
+	if (pid != 0)
+		printf("%-10s running (pid %d)\n", "agent", pid);
+	else
+		printf("%-10s stopped\n", "agent");
+	for (size_t i = 0; i < n; i++)
+		printf("%-10s %s (port %d)\n", part[i].name,
+		    part[i].up ? "listening" : "not listening", part[i].port);
+}
+
+static void
+print_parts_json(int pid, const struct part *part, size_t n)
+{
+	autobuf struct buf text = BUF_INIT;
+	struct jsonw w = JSONW_INDENT(&text, 2);
+
+	jsonw_object(&w);
+	jsonw_kint(&w, "pid", pid);
+	for (size_t i = 0; i < n; i++)
+		jsonw_kbool(&w, part[i].name, part[i].up);
+	jsonw_end_object(&w);
+	puts(buf_str(&text));
 }
 
 int
 minipot_status(struct minipot *m)
 {
-	static const struct {
-		const char *name;
-		int port;
-	} part[] = { { "api", 4646 }, { "catalog", 8500 }, { "ingress", 8080 },
-		{ "dashboard", 9002 } };
+	struct part part[] = { { "api", 4646, false }, { "catalog", 8500, false },
+		{ "ingress", 8080, false }, { "dashboard", 9002, false } };
+	const char *address = minipot_address(m);
 	int pid = minipot_pid();
 	bool all = pid != 0;
 
-	for (size_t i = 0; i < NELEM(part); i++)
-		all = all && listens(m, part[i].port);
-	if (m->json) {
-		autobuf struct buf text = BUF_INIT;
-		struct jsonw w = JSONW_INDENT(&text, 2);
-		jsonw_object(&w);
-		jsonw_kint(&w, "pid", pid);
-		for (size_t i = 0; i < NELEM(part); i++)
-			jsonw_kbool(&w, part[i].name, listens(m, part[i].port));
-		jsonw_end_object(&w);
-		puts(buf_str(&text));
-		return all ? 0 : 1;
+	for (size_t i = 0; i < NELEM(part); i++) {
+		part[i].up = listens(address, part[i].port);
+		all = all && part[i].up;
 	}
-	if (pid != 0)
-		printf("%-10s running (pid %d)\n", "agent", pid);
+	if (m->json)
+		print_parts_json(pid, part, NELEM(part));
 	else
-		printf("%-10s stopped\n", "agent");
-	for (size_t i = 0; i < NELEM(part); i++)
-		printf("%-10s %s (port %d)\n", part[i].name,
-		    listens(m, part[i].port) ? "listening" : "not listening", part[i].port);
+		print_parts(pid, part, NELEM(part));
 	return all ? 0 : 1;
 }

@@ -51,6 +51,47 @@ def test_minipot_stops_starts_and_brings_the_jobs_back(view):
     view.run("minipot", "stop")
     view.run("minipot", "start")
     wait_until(lambda: "Hello" in view.page(address="203.0.113.1"), timeout=30, what="the page at the machine's address")
+    assert "Hello" in view.page(), "and on loopback"
+    assert NODE_SAYS in view.run("minipot", "status")
+    assert view.run("minipot-init").strip() == "===> Ready: minipot start", "the address is kept"
     view.run("minipot", "destroy")
     view.make("uninstall")
     bare(view)
+
+
+@pytest.fixture
+def systemd():
+    v = Sandbox(init=("/lib/systemd/systemd", "--unit=basic.target", "--log-target=console", "--show-status=no"))
+    wait_until(lambda: v.try_run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"),
+               timeout=60, what="systemd")
+    yield v
+    v.close()
+
+
+def test_the_demo_under_systemd(systemd):
+    view = systemd
+    before = set(view.processes())
+    assert "<h1>Hello from a pot.</h1>" in view.make("demo")
+    assert view.run("systemctl", "is-active", "minipot").strip() == "active"
+    assert view.run("systemctl", "is-enabled", "minipot").strip() == "enabled"
+    assert NODE_SAYS in view.run("minipot", "status")
+    assert "Already running" in view.run("minipot", "start")
+    [pot] = view.json("pot", "ps")
+    view.run("systemctl", "restart", "minipot")
+    wait_until(lambda: "Hello" in view.page(), timeout=30, what="the page, after a restart of the service")
+    assert view.json("pot", "ps") == [pot], "the same run of the same pot"
+    view.run("systemctl", "reload", "minipot")
+    pid = view.run("systemctl", "show", "--property=MainPID", "--value", "minipot").strip()
+    view.run("kill", "-KILL", pid)
+    wait_until(lambda: NODE_SAYS in view.try_run("minipot", "status").stdout, timeout=30, what="the service again")
+    wait_until(lambda: "Hello" in view.page(), timeout=30, what="the page, after the service was killed")
+    view.run("minipot", "stop")
+    assert view.run("pot", "ps", "-q") == ""
+    view.run("minipot", "start")
+    wait_until(lambda: "Hello" in view.page(), timeout=30, what="the page, after a stop and a start")
+    view.run("minipot", "destroy")
+    view.make("uninstall")
+    wait_until(lambda: len(view.processes()) <= len(before), what=f"no process: {view.processes()}")
+    wait_until(lambda: not view.links(), what=f"no link: {view.links()}")
+    assert view.tables() == []
+    assert [line for line in view.changed() if "potter" in line or "pot" in line] == []
