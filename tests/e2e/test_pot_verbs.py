@@ -205,8 +205,10 @@ def test_looking(machine):
     assert m.pot("ps").splitlines()[1].split() == ["JID", "IP", "Address", "Hostname", "Path"]
     assert "physical memory" in m.pot("show")
     assert m.pot_json("show", "-a")[0]["name"] == "idle"
-    rss = json.loads(m.pot("get-rss", "-p", "web", "-J"))["ResourceUsage"]
-    assert rss["MemoryStats"]["RSS"] > 0 and isinstance(rss["CpuStats"]["Percent"], int)
+    usage = lambda: json.loads(m.pot("get-rss", "-p", "web", "-J"))["ResourceUsage"]
+    # the kernel adds up a group's memory in batches: a small program shows a moment later
+    wait_until(lambda: usage()["MemoryStats"]["RSS"] > 0, what="memory in use")
+    assert isinstance(usage()["CpuStats"]["Percent"], int)
     m.pot_fails("get-rss", "-p", "idle", says="does not run")
 
 
