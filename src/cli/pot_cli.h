@@ -136,6 +136,6 @@ extern const struct pot_command pot_cmd_ps, pot_cmd_list, pot_cmd_show, pot_cmd_
 extern const struct pot_command pot_cmd_set_cmd, pot_cmd_set_env, pot_cmd_set_hosts,
     pot_cmd_set_rss, pot_cmd_set_attr, pot_cmd_get_attr, pot_cmd_export_ports, pot_cmd_add_dep;
 extern const struct pot_command pot_cmd_copy_in, pot_cmd_mount_in, pot_cmd_mount_out,
-    pot_cmd_snapshot, pot_cmd_revert;
+    pot_cmd_snapshot, pot_cmd_revert, pot_cmd_purge;
 
 #endif

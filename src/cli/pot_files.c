@@ -1,4 +1,4 @@
-/* Files and mounts of a pot, and its snapshots. */
+/* Files and mounts of a pot. */
 #include "cli/pot_cli.h"
 
 #include "base/str.h"
@@ -97,54 +97,3 @@ static const struct pot_option mount_out_options[] = {
 };
 const struct pot_command pot_cmd_mount_out = { "mount-out", "umount", "take back what mount-in did",
 	COMMAND_ROOT, mount_out_options, NULL, run_mount_out, GROUP };
-
-static int
-no_fscomp(struct pot_call *c)
-{
-	struct err e;
-
-	err_new(&e, ERR_UNSUPPORTED, "-f: file system components: not available yet");
-	return fail(c, &e);
-}
-
-static int
-run_snapshot(struct pot_call *c)
-{
-	struct err e;
-
-	if (given(c, 'f'))
-		return no_fscomp(c);
-	if (given_pot(c) == NULL)
-		return fail_usage(c, "option -p is mandatory");
-	return done(c, pot_snapshot(c->env, given_pot(c), given(c, 'r'), &e), &e);
-}
-
-static const struct pot_option snapshot_options[] = {
-	{ 'p', "pot", COMPLETE_POT, 0, "the pot; it must not run" },
-	{ 'f', "fscomp", COMPLETE_FSCOMP, 0, "a file system component: not available yet" },
-	{ 'r', NULL, 0, 0, "in place of the oldest one" },
-	END,
-};
-const struct pot_command pot_cmd_snapshot = { "snapshot", "snap", "take a snapshot of a pot",
-	COMMAND_ROOT | COMMAND_NAME, snapshot_options, NULL, run_snapshot, GROUP };
-
-static int
-run_revert(struct pot_call *c)
-{
-	struct err e;
-
-	if (given(c, 'f'))
-		return no_fscomp(c);
-	if (given_pot(c) == NULL)
-		return fail_usage(c, "option -p is mandatory");
-	return done(c, pot_revert(c->env, given_pot(c), &e), &e);
-}
-
-static const struct pot_option revert_options[] = {
-	{ 'p', "pot", COMPLETE_POT, 0, "the pot; it must not run" },
-	{ 'f', "fscomp", COMPLETE_FSCOMP, 0, "a file system component: not available yet" },
-	END,
-};
-const struct pot_command pot_cmd_revert = { "revert", "rollback",
-	"go back to the newest snapshot, files and configuration", COMMAND_ROOT | COMMAND_NAME,
-	revert_options, NULL, run_revert, GROUP };

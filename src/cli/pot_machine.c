@@ -1,9 +1,8 @@
-/* Looking at what pots have of the machine: show, net, ports, datasets. */
+/* Looking at what pots have of the machine: show, net, ports. */
 #include "cli/pot_cli.h"
 #include "cli/table.h"
 
 #include "base/str.h"
-#include "pot/datasets.h"
 
 #include <inttypes.h>
 
@@ -232,73 +231,3 @@ run_ports(struct pot_call *c)
 
 const struct pot_command pot_cmd_ports = { "ports", NULL, "the host's ports that lead to pots",
 	COMMAND_JSON, NULL, NULL, run_ports, GROUP };
-
-/* ---- datasets ---- */
-
-static int
-datasets_json(struct pot_call *c, const struct pot_dataset *rows, size_t n)
-{
-	struct jsonw w = json_begin(c);
-
-	jsonw_array(&w);
-	for (size_t i = 0; i < n; i++) {
-		jsonw_object(&w);
-		jsonw_kstr(&w, "name", rows[i].name);
-		jsonw_kuint(&w, "used_bytes", rows[i].used_bytes);
-		jsonw_kuint(&w, "available_bytes", rows[i].available_bytes);
-		jsonw_kstr(&w, "origin", rows[i].origin);
-		jsonw_kstr(&w, "mountpoint", rows[i].mountpoint);
-		json_strs(&w, "snapshots", &rows[i].snapshots);
-		jsonw_end_object(&w);
-	}
-	jsonw_end_array(&w);
-	return json_done(c);
-}
-
-static void
-datasets_table(struct pot_call *c, const struct pot_dataset *rows, size_t n)
-{
-	autotable struct table t = TABLE_INIT(5);
-	char used[SIZE_TEXT], available[SIZE_TEXT];
-
-	table_row(&t, "NAME", "USED", "AVAIL", "ORIGIN", "MOUNTPOINT", NULL);
-	for (size_t i = 0; i < n; i++) {
-		table_row(&t, rows[i].name, size_text(rows[i].used_bytes, used),
-		    size_text(rows[i].available_bytes, available), or_dash(rows[i].origin),
-		    rows[i].mountpoint, NULL);
-		for (size_t s = 0; given(c, 's') && s < rows[i].snapshots.n; s++) {
-			table_cellf(&t, "%s@%s", rows[i].name, rows[i].snapshots.at[s]);
-			for (int k = 0; k < 4; k++)
-				table_cell(&t, "-");
-		}
-	}
-	table_print(&t);
-}
-
-static int
-run_datasets(struct pot_call *c)
-{
-	struct pot_dataset *rows;
-	struct err e;
-	size_t n;
-
-	if (pot_datasets(c->env, &c->mem, &rows, &n, &e) < 0)
-		return fail(c, &e);
-	if (given(c, 'q')) {
-		for (size_t i = 0; i < n; i++)
-			puts(rows[i].name);
-		return 0;
-	}
-	if (c->json)
-		return datasets_json(c, rows, n);
-	datasets_table(c, rows, n);
-	return 0;
-}
-
-static const struct pot_option datasets_options[] = {
-	{ 's', NULL, 0, 0, "with their snapshots" },
-	{ 'q', NULL, 0, 0, "only names" },
-	END,
-};
-const struct pot_command pot_cmd_datasets = { "datasets", NULL, "the datasets of bases and pots",
-	COMMAND_JSON, datasets_options, NULL, run_datasets, GROUP };

@@ -14,7 +14,6 @@ LATER(later_clone_fscomp, "clone-fscomp", "clone a file system component");
 LATER(later_create_bridge, "create-private-bridge", "make a private bridge");
 LATER(later_set_hook, "set-hook", "give a pot hooks");
 LATER(later_set_status, "set-status", "change a recorded state");
-LATER(later_purge, "purge-snapshots", "remove old snapshots");
 LATER(later_update_config, "update-config", "bring an old configuration up to date");
 LATER(later_top, "top", "watch the processes of a pot");
 LATER(later_promote, "promote", "make a clone independent");
@@ -59,6 +58,7 @@ const struct pot_command *const pot_commands[] = {
 	&pot_cmd_mount_out,
 	&pot_cmd_snapshot,
 	&pot_cmd_revert,
+	&pot_cmd_purge,
 
 	&pot_cmd_set_cmd,
 	&pot_cmd_set_env,
@@ -79,7 +79,6 @@ const struct pot_command *const pot_commands[] = {
 	&later_create_bridge,
 	&later_set_hook,
 	&later_set_status,
-	&later_purge,
 	&later_update_config,
 	&later_top,
 	&later_promote,

@@ -43,6 +43,40 @@ struct dataset_root {
 void dataset_root_fini(struct dataset_root *r);
 #define autodataset_root CLEANUP(dataset_root_fini)
 
+/* What a list of datasets says about one. Sizes are of files, in bytes on disk. */
+struct dataset_facts {
+	char *name;
+	enum dataset_kind kind;
+	char *origin; /* "dataset@snapshot" it was cloned from, or NULL */
+	uint64_t
+	    used_bytes; /* what would be free without it and its snapshots (not: those below) */
+	uint64_t refer_bytes;	/* what can be read in it, shared or not */
+	struct names snapshots; /* oldest first */
+};
+
+struct dataset_survey {
+	struct dataset_facts *at; /* sorted by name */
+	size_t n;
+};
+
+#define DATASET_SURVEY_INIT                                                                        \
+	{                                                                                          \
+		.at = NULL, .n = 0                                                                 \
+	}
+
+void dataset_survey_fini(struct dataset_survey *s);
+void dataset_survey_sort(struct dataset_survey *s);
+/* A new row at the end, empty but for the name. */
+struct dataset_facts *dataset_survey_add(struct dataset_survey *s, const char *name);
+#define autodataset_survey CLEANUP(dataset_survey_fini)
+
+/* Whether somebody may be writing into a dataset: a size that was measured meanwhile is good for
+ * a short time only. `busy` is asked only where the answer matters. */
+struct dataset_watch {
+	bool (*busy)(void *ctx, const char *dataset);
+	void *ctx;
+};
+
 struct dataset_ops {
 	const char *name; /* "overlay", for people */
 	/* Can this machine do it? */
@@ -63,8 +97,10 @@ struct dataset_ops {
 	/* All names below `prefix` ("jails/" or ""), sorted. */
 	int (*list)(struct host *, const char *prefix, struct names *out, struct err *);
 
-	/* ERR_EXISTS when the name is taken. On disk when it returns. */
-	int (*snapshot)(struct host *, const char *name, const char *snap, struct err *);
+	/* ERR_EXISTS when the name is taken. On disk when it returns. Recursive: of everything
+	 * below as well; after a failure none is there, after a crash there may be some. */
+	int (*snapshot)(
+	    struct host *, const char *name, const char *snap, bool recursive, struct err *);
 	/* Oldest first (order of creation). ERR_ABSENT for an unknown dataset. */
 	int (*snapshots)(struct host *, const char *name, struct names *out, struct err *);
 	/* Content becomes that of the snapshot; newer snapshots of this dataset are dropped. */
@@ -79,8 +115,10 @@ struct dataset_ops {
 
 	/* "dataset@snapshot" to be freed, or NULL: it has none (or that was destroyed). */
 	int (*origin)(struct host *, const char *name, char **out, struct err *);
-	/* Bytes on disk that belong to this dataset alone. */
-	int (*used_bytes)(struct host *, const char *name, uint64_t *out, struct err *);
+	/* All about `name` and everything below it (NULL: about all), without walking through what
+	 * did not change since it was measured. watch NULL: all may be busy. ERR_ABSENT. */
+	int (*survey)(struct host *, const char *name, const struct dataset_watch *watch,
+	    struct dataset_survey *out, struct err *);
 	/* User properties (":pot.tag"). get: *out is NULL when unset, else to be freed. set: a
 	 * NULL value unsets. Keys have no blanks, values no newline. */
 	int (*property_get)(

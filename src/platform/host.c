@@ -50,6 +50,41 @@ dataset_root_fini(struct dataset_root *r)
 	*r = (struct dataset_root)DATASET_ROOT_INIT;
 }
 
+void
+dataset_survey_fini(struct dataset_survey *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		free(s->at[i].name);
+		free(s->at[i].origin);
+		names_fini(&s->at[i].snapshots);
+	}
+	free(s->at);
+	*s = (struct dataset_survey)DATASET_SURVEY_INIT;
+}
+
+struct dataset_facts *
+dataset_survey_add(struct dataset_survey *s, const char *name)
+{
+	if ((s->n & (s->n - 1)) == 0)
+		s->at = xrealloc(s->at, (s->n ? s->n * 2 : 1) * sizeof(*s->at));
+	s->at[s->n] = (struct dataset_facts){ .name = xstrdup(name), .snapshots = NAMES_INIT };
+	return &s->at[s->n++];
+}
+
+static int
+compare_facts(const void *a, const void *b)
+{
+	return strcmp(
+	    ((const struct dataset_facts *)a)->name, ((const struct dataset_facts *)b)->name);
+}
+
+void
+dataset_survey_sort(struct dataset_survey *s)
+{
+	if (s->n > 1)
+		qsort(s->at, s->n, sizeof(*s->at), compare_facts);
+}
+
 static int
 check_component(const char *name, const char *at, size_t len, struct err *e)
 {

@@ -68,7 +68,7 @@ choose_snapshot(struct making *m, struct cloning *c, const char *root, char **sn
 	if (run_is_live(m->env, o->source) != 0)
 		return err_new(
 		    e, ERR_BUSY, "pot %s is running: no snapshot can be taken now", o->source);
-	if (snapshot_both(m->env, o->source, taken, sizeof(taken), e) < 0)
+	if (snapshot_all(m->env, o->source, taken, sizeof(taken), e) < 0)
 		return -1;
 	*snap = xstrdup(taken);
 	return 0;

@@ -9,14 +9,16 @@
 struct pot_dataset {
 	char *name; /* "zroot/pot/jails/web/m", as zfs would name it */
 	char *mountpoint;
-	char *origin;		  /* the snapshot it was cloned from, or NULL */
-	uint64_t used_bytes;	  /* its own */
-	uint64_t available_bytes; /* of the file system it lies on */
-	struct pot_strs snapshots;
+	char *origin;		   /* the snapshot it was cloned from, or NULL */
+	uint64_t used_bytes;	   /* with its snapshots and all that lies below it */
+	uint64_t available_bytes;  /* of the file system it lies on */
+	uint64_t refer_bytes;	   /* what can be read in it, shared or not */
+	struct pot_strs snapshots; /* oldest first */
 };
 
-/* Sorted by name; memory of the arena. */
-int pot_datasets(
-    struct pot_env *env, struct arena *mem, struct pot_dataset **out, size_t *n, struct err *e);
+/* Sorted by name, below the root's own row; memory of the arena. `pot`: only the datasets of that
+ * pot; NULL: all. */
+int pot_datasets(struct pot_env *env, const char *pot, struct arena *mem, struct pot_dataset **out,
+    size_t *n, struct err *e);
 
 #endif

@@ -112,6 +112,12 @@ visit_runs(struct visit *v, struct err *e)
 static int
 visit_intents(struct visit *v, enum intent_kind kind, struct err *e)
 {
+	static const char *const why_text[] = {
+		[INTENT_POT] = "its creation or removal was interrupted",
+		[INTENT_BASE] = "its creation or removal was interrupted",
+		[INTENT_SNAPSHOT] = "a snapshot was interrupted",
+		[INTENT_REVERT] = "a revert was interrupted",
+	};
 	struct pot_strs names;
 
 	if (intent_list(v->env, kind, v->mem, &names, e) < 0)
@@ -128,7 +134,7 @@ visit_intents(struct visit *v, enum intent_kind kind, struct err *e)
 		finding(v,
 		    arena_printf(
 			v->mem, "%s %s", kind == INTENT_BASE ? "base" : "pot", names.at[i]),
-		    "its creation or removal was interrupted", rc, &why);
+		    why_text[kind], rc, &why);
 	}
 	return 0;
 }
@@ -253,7 +259,8 @@ pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding
 		return -1;
 	if (h->limits->list(h, &groups, e) == 0 && h->netif->links(h, "p", &links, e) == 0 &&
 	    h->filter->ports(h, &ports, e) == 0 && visit_intents(&v, INTENT_POT, e) == 0 &&
-	    visit_intents(&v, INTENT_BASE, e) == 0 && visit_runs(&v, e) == 0) {
+	    visit_intents(&v, INTENT_BASE, e) == 0 && visit_intents(&v, INTENT_SNAPSHOT, e) == 0 &&
+	    visit_intents(&v, INTENT_REVERT, e) == 0 && visit_runs(&v, e) == 0) {
 		visit_groups(&v, &groups);
 		visit_links(&v, &links);
 		visit_ports(&v, &ports);

@@ -13,7 +13,16 @@
  * announces. It also keeps the addresses of a pot that has no pot.conf yet.
  *
  * <fs_root>/.intents/<name> or base:<name>, text: "ip=…\nip6=…\n".
+ * snapshot:<name>, text: "snap=…\n": of some datasets, not yet of all; undone by removing them.
+ * revert:<name>: some datasets are back, not yet all; undone by doing it again.
  */
+
+static const char *const prefixes[] = {
+	[INTENT_POT] = "",
+	[INTENT_BASE] = "base:",
+	[INTENT_SNAPSHOT] = "snapshot:",
+	[INTENT_REVERT] = "revert:",
+};
 
 static int
 intents_dir(struct pot_env *env, bool make, struct err *e)
@@ -34,8 +43,20 @@ intents_dir(struct pot_env *env, bool make, struct err *e)
 static const char *
 file_of(char out[DATASET_SIZE], const char *name, enum intent_kind kind)
 {
-	snprintf(out, DATASET_SIZE, "%s%s", kind == INTENT_BASE ? "base:" : "", name);
+	snprintf(out, DATASET_SIZE, "%s%s", prefixes[kind], name);
 	return out;
+}
+
+int
+intent_note(
+    struct pot_env *env, const char *name, enum intent_kind kind, const char *text, struct err *e)
+{
+	char file[DATASET_SIZE];
+	autofd int dir = intents_dir(env, true, e);
+
+	if (dir < 0 || file_swap(dir, file_of(file, name, kind), text, strlen(text), 0600, e) < 0)
+		return -1;
+	return fsync(dir) < 0 ? err_sys(e, "sync %s/.intents", env->conf.fs_root) : 0;
 }
 
 int
@@ -43,20 +64,14 @@ intent_begin(struct pot_env *env, const char *name, enum intent_kind kind, const
     const char *ip6, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
-	char file[DATASET_SIZE];
-	autofd int dir = intents_dir(env, true, e);
 
-	if (dir < 0)
-		return -1;
 	if (ip != NULL && *ip != '\0')
 		buf_addf(&text, "ip=%s\n", ip);
 	if (ip6 != NULL && *ip6 != '\0')
 		buf_addf(&text, "ip6=%s\n", ip6);
 	/* that it is there must be on disk, what it says need not: a pot that a power cut left half
 	 * made has no address to keep */
-	if (file_swap(dir, file_of(file, name, kind), buf_str(&text), text.len, 0600, e) < 0)
-		return -1;
-	return fsync(dir) < 0 ? err_sys(e, "sync %s/.intents", env->conf.fs_root) : 0;
+	return intent_note(env, name, kind, buf_str(&text), e);
 }
 
 int
@@ -89,6 +104,16 @@ intent_undo(struct pot_env *env, const char *name, enum intent_kind kind, struct
 	if (kind == INTENT_POT) {
 		if (destroy_datasets(env, name, e) < 0)
 			return -1;
+	} else if (kind == INTENT_SNAPSHOT || kind == INTENT_REVERT) {
+		autobuf struct buf text = BUF_INIT;
+		char path[PATH_SIZE], file[DATASET_SIZE];
+
+		path_at(path, "%s/.intents/%s", env->conf.fs_root, file_of(file, name, kind));
+		if (buf_read_file(&text, path, 4096, e) < 0 && e->kind != ERR_ABSENT)
+			return -1;
+		if (kind == INTENT_SNAPSHOT ? snapshot_undo(env, name, buf_str(&text), e) < 0
+					    : revert_again(env, name, e) < 0)
+			return -1;
 	} else {
 		snprintf(dataset, sizeof(dataset), "bases/%s", name);
 		if (env->host->dataset->destroy(env->host, dataset, true, e) < 0)
@@ -114,9 +139,12 @@ intent_list(struct pot_env *env, enum intent_kind kind, struct arena *mem, struc
 		return err_sys(e, "read %s/.intents", env->conf.fs_root);
 	}
 	while ((d = readdir(dir)) != NULL) {
-		bool base = str_starts(d->d_name, "base:");
-		if (d->d_name[0] != '.' && base == (kind == INTENT_BASE))
-			list_add(&names, arena_strdup(mem, d->d_name + (base ? 5 : 0)));
+		/* names have no colon, prefixes end with one */
+		const char *colon = strchr(d->d_name, ':');
+		size_t len = colon != NULL ? (size_t)(colon + 1 - d->d_name) : 0;
+		if (d->d_name[0] != '.' && len == strlen(prefixes[kind]) &&
+		    strncmp(d->d_name, prefixes[kind], len) == 0)
+			list_add(&names, arena_strdup(mem, d->d_name + len));
 	}
 	closedir(dir);
 	list_sort(out);

@@ -247,13 +247,14 @@ pot_info(
 static int
 disk_usage(struct pot_env *env, const char *name, uint64_t *out, struct err *e)
 {
+	autodataset_survey struct dataset_survey found = DATASET_SURVEY_INIT;
 	char dataset[DATASET_SIZE];
-	uint64_t conf = 0, root = 0;
 
-	if (env->host->dataset->used_bytes(env->host, ds_pot(dataset, name), &conf, e) < 0 ||
-	    env->host->dataset->used_bytes(env->host, ds_root(dataset, name), &root, e) < 0)
+	if (datasets_survey(env, ds_pot(dataset, name), &found, e) < 0)
 		return -1;
-	*out = conf + root;
+	*out = 0;
+	for (size_t i = 0; i < found.n; i++)
+		*out += found.at[i].used_bytes;
 	return 0;
 }
 

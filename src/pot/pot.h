@@ -404,6 +404,13 @@ int pot_mount_out(struct pot_env *, const char *name, const char *target, struct
 
 int pot_snapshot(struct pot_env *, const char *name, bool replace_oldest, struct err *);
 int pot_revert(struct pot_env *, const char *name, struct err *);
+/* All but the newest, or all; *gone: how many datasets' snapshots went (may be NULL). */
+int pot_purge_snapshots(struct pot_env *, const char *name, bool all, size_t *gone, struct err *);
+/* The same for file system components; pots may be using them. */
+int pot_fscomp_snapshot(struct pot_env *, const char *fscomp, bool replace_oldest, struct err *);
+int pot_fscomp_revert(struct pot_env *, const char *fscomp, struct err *);
+int pot_fscomp_purge_snapshots(
+    struct pot_env *, const char *fscomp, bool all, size_t *gone, struct err *);
 
 /* ---- looking ---- */
 

@@ -141,9 +141,11 @@ char *hostname_for(struct pot_env *, const char *pot, struct arena *);
 int dns_check(const char *dns, enum pot_dns *kind, const char **file, struct err *e);
 
 /* ---- intents: what is being made or removed (intent.c) ---- */
-enum intent_kind { INTENT_POT, INTENT_BASE };
+enum intent_kind { INTENT_POT, INTENT_BASE, INTENT_SNAPSHOT, INTENT_REVERT };
 int intent_begin(struct pot_env *, const char *name, enum intent_kind, const char *ip,
     const char *ip6, struct err *e);
+int intent_note(
+    struct pot_env *, const char *name, enum intent_kind, const char *text, struct err *e);
 int intent_done(struct pot_env *, const char *name, enum intent_kind, struct err *e);
 /* 1: there is one, 0: none. */
 int intent_exists(struct pot_env *, const char *name, enum intent_kind, struct err *e);
@@ -184,7 +186,17 @@ const char *ds_root(char out[DATASET_SIZE], const char *pot);	   /* "jails/<pot>
 int pot_exists(struct pot_env *, const char *name, struct err *e); /* 1, 0, -1 */
 int newest_snapshot(
     struct pot_env *, const char *dataset, char **snap /* NULL: none */, struct err *e);
-int snapshot_both(struct pot_env *, const char *name, char *snap_out, size_t size, struct err *e);
+/* All about a dataset and what lies below it (NULL: about all), with the pots' locks as the word on
+ * who may be writing. (datasets.c) */
+int datasets_survey(
+    struct pot_env *, const char *dataset, struct dataset_survey *out, struct err *e);
+/* A snapshot of all datasets of a pot, of all or none. The caller holds the pot's lock. */
+int snapshot_all(struct pot_env *, const char *name, char *snap_out, size_t size, struct err *e);
+/* What an interrupted snapshot left ("snap=<name>") goes; an interrupted revert is finished. */
+int snapshot_undo(struct pot_env *, const char *name, const char *intent, struct err *e);
+int revert_again(struct pot_env *, const char *name, struct err *e);
+/* The datasets of a pot, itself first. */
+int pot_tree(struct pot_env *, const char *name, struct names *out, struct err *e);
 int destroy_datasets(struct pot_env *, const char *name, struct err *e);
 int mkdir_conf(struct pot_env *, const char *name, struct err *e);
 int flavours_apply(struct pot_env *, const char *name, const char *const *flavours, struct err *e);

@@ -156,7 +156,7 @@ pot_receive_commit(
 	path_at(path, "%s/.last_run_stats", r->conf_dir);
 	if (only_files(r->conf_dir, e) < 0 || (unlink(path) < 0 && errno != ENOENT) ||
 	    check_mounts(env, r->name, &r->mem, e) < 0 || adapt_conf(env, r, o, e) < 0 ||
-	    snapshot_both(env, r->name, snap, sizeof(snap), e) < 0 ||
+	    snapshot_all(env, r->name, snap, sizeof(snap), e) < 0 ||
 	    intent_done(env, r->name, INTENT_POT, e) < 0) {
 		err_ctx(e, "import %s", r->name);
 		pot_receive_abort(env, r);
@@ -215,7 +215,7 @@ pot_base_commit(struct pot_env *env, struct pot_receive *r, const char *osreleas
 	snprintf(dataset, sizeof(dataset), "bases/%s", r->name);
 	snprintf(snap, sizeof(snap), "%lld", (long long)(now_seconds()));
 	if (ds->property_set(env->host, dataset, ":pot.osrelease", osrelease, e) < 0 ||
-	    ds->snapshot(env->host, dataset, snap, e) < 0 ||
+	    ds->snapshot(env->host, dataset, snap, true, e) < 0 ||
 	    intent_done(env, r->name, INTENT_BASE, e) < 0) {
 		err_ctx(e, "create base %s", r->name);
 		pot_base_abort(env, r);

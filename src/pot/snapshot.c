@@ -4,6 +4,24 @@
 
 #include <string.h>
 
+/*
+ * Snapshots are taken of all datasets of a pot under one name, the time in seconds. What is taken
+ * or put back in several steps is announced on disk first, so that a pot never stays between two
+ * of its states.
+ */
+
+enum { SNAP_SIZE = 32 };
+
+int
+pot_tree(struct pot_env *env, const char *name, struct names *out, struct err *e)
+{
+	char dataset[DATASET_SIZE], prefix[DATASET_SIZE + 1];
+
+	names_add(out, ds_pot(dataset, name));
+	snprintf(prefix, sizeof(prefix), "%s/", dataset);
+	return env->host->dataset->list(env->host, prefix, out, e);
+}
+
 int
 newest_snapshot(struct pot_env *env, const char *dataset, char **snap, struct err *e)
 {
@@ -15,57 +33,71 @@ newest_snapshot(struct pot_env *env, const char *dataset, char **snap, struct er
 	return 0;
 }
 
+/* The time in seconds, or the next second that is free on all: two in one second do not collide. */
 static int
-has_snapshot(struct pot_env *env, const char *dataset, const char *snap, struct err *e)
+free_name(struct pot_env *env, const struct names *datasets, char *out, size_t size, struct err *e)
 {
-	autonames struct names all = NAMES_INIT;
-
-	if (env->host->dataset->snapshots(env->host, dataset, &all, e) < 0)
-		return -1;
-	for (size_t i = 0; i < all.n; i++)
-		if (strcmp(all.at[i], snap) == 0)
-			return 1;
-	return 0;
-}
-
-/* The time in seconds, or the next second that is free on both: two in one second do not collide.
- */
-static int
-free_name(
-    struct pot_env *env, const char *conf, const char *root, char *out, size_t size, struct err *e)
-{
+	autonames struct names taken = NAMES_INIT;
 	int64_t now = clock_wall_ns() / NS_PER_SEC;
 
-	for (int i = 0; i < 1000; i++) {
-		snprintf(out, size, "%lld", (long long)now + i);
-		int a = has_snapshot(env, conf, out, e);
-		int b = a == 0 ? has_snapshot(env, root, out, e) : a;
-		if (a < 0 || b < 0)
+	for (size_t i = 0; i < datasets->n; i++)
+		if (env->host->dataset->snapshots(env->host, datasets->at[i], &taken, e) < 0)
 			return -1;
-		if (b == 0)
+	for (int64_t i = 0; i < 1000; i++) {
+		bool free = true;
+
+		snprintf(out, size, "%lld", (long long)(now + i));
+		for (size_t k = 0; k < taken.n && free; k++)
+			free = strcmp(taken.at[k], out) != 0;
+		if (free)
 			return 0;
 	}
 	return err_new(e, ERR_FULL, "no free snapshot name");
 }
 
 int
-snapshot_both(struct pot_env *env, const char *name, char *snap, size_t size, struct err *e)
+snapshot_all(struct pot_env *env, const char *name, char *snap, size_t size, struct err *e)
 {
-	const struct dataset_ops *ds = env->host->dataset;
-	char conf[DATASET_SIZE], root[DATASET_SIZE];
+	autonames struct names tree = NAMES_INIT;
+	char intent[SNAP_SIZE + 8];
 	struct err ignored = ERR_INIT;
+	int making = intent_exists(env, name, INTENT_POT, e);
 
-	ds_pot(conf, name);
-	ds_root(root, name);
-	if (free_name(env, conf, root, snap, size, e) < 0)
+	if (making < 0 || pot_tree(env, name, &tree, e) < 0 ||
+	    free_name(env, &tree, snap, size, e) < 0)
 		return -1;
-	/* the root last: a snapshot counts when the root has it */
-	if (ds->snapshot(env->host, conf, snap, e) < 0)
+	if (making) /* a pot in the making goes as a whole */
+		return env->host->dataset->snapshot(env->host, tree.at[0], snap, true, e);
+	snprintf(intent, sizeof(intent), "snap=%s\n", snap);
+	if (intent_note(env, name, INTENT_SNAPSHOT, intent, e) < 0)
 		return -1;
-	if (ds->snapshot(env->host, root, snap, e) < 0) {
-		(void)ds->snapshot_destroy(env->host, conf, snap, &ignored);
+	if (env->host->dataset->snapshot(env->host, tree.at[0], snap, true, e) < 0) {
+		(void)intent_undo(env, name, INTENT_SNAPSHOT, &ignored);
 		return -1;
 	}
+	return intent_done(env, name, INTENT_SNAPSHOT, e);
+}
+
+int
+snapshot_undo(struct pot_env *env, const char *name, const char *intent, struct err *e)
+{
+	autonames struct names tree = NAMES_INIT;
+	char snap[SNAP_SIZE];
+	size_t len;
+
+	if (!str_starts(intent, "snap="))
+		return 0;
+	len = strcspn(intent += strlen("snap="), "\n");
+	if (len == 0 || len >= sizeof(snap) || intent[len] != '\n')
+		return 0; /* cut off by a power failure, so nothing was begun */
+	memcpy(snap, intent, len);
+	snap[len] = '\0';
+	if (pot_tree(env, name, &tree, e) < 0)
+		return -1;
+	for (size_t i = 0; i < tree.n; i++)
+		if (env->host->dataset->snapshot_destroy(env->host, tree.at[i], snap, e) < 0 &&
+		    e->kind != ERR_ABSENT)
+			return -1;
 	return 0;
 }
 
@@ -78,6 +110,45 @@ must_be_stopped(struct pot_env *env, const char *name, const char *act, struct e
 		return err_new(e, ERR_BUSY, "%s: pot %s is running; stop it first", act, name);
 	return 0;
 }
+
+/* What all verbs on a pot begin with: its lock. */
+static int
+take_pot(struct pot_env *env, const char *name, const char *act, bool stopped, struct err *e)
+{
+	if (need_root(act, e) < 0 || pot_env_ready(env, e) < 0)
+		return -1;
+	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
+	if (lock < 0)
+		return -1;
+	int there = pot_exists(env, name, e);
+	if (there == 0)
+		lock_forget(env, name);
+	if (there <= 0)
+		return there < 0 ? -1 : err_new(e, ERR_ABSENT, "no pot is named '%s'", name);
+	if (stopped && must_be_stopped(env, name, act, e) < 0)
+		return -1;
+	return take_fd(&lock);
+}
+
+static int
+take_fscomp(struct pot_env *env, const char *fscomp, const char *act, char dataset[DATASET_SIZE],
+    struct err *e)
+{
+	char lock_name[DATASET_SIZE];
+
+	if (pot_word_check("fscomp", fscomp, e) < 0 || need_root(act, e) < 0 ||
+	    pot_env_ready(env, e) < 0)
+		return -1;
+	snprintf(lock_name, sizeof(lock_name), "fscomp:%s", fscomp);
+	snprintf(dataset, DATASET_SIZE, "fscomp/%s", fscomp);
+	autofd int lock = lock_named(env, lock_name, LOCK_WAIT, e);
+	int there = lock < 0 ? -1 : env->host->dataset->exists(env->host, dataset, e);
+	if (there <= 0)
+		return there < 0 ? -1 : err_new(e, ERR_ABSENT, "no fscomp is named '%s'", fscomp);
+	return take_fd(&lock);
+}
+
+/* ---- taking ---- */
 
 static int
 drop_oldest(struct pot_env *env, const char *dataset, struct err *e)
@@ -95,51 +166,138 @@ int
 pot_snapshot(struct pot_env *env, const char *name, bool replace_oldest, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	char snap[32], conf[DATASET_SIZE], root[DATASET_SIZE];
+	autonames struct names tree = NAMES_INIT;
+	char snap[SNAP_SIZE];
 	struct pot_spec *spec;
+	autofd int lock = take_pot(env, name, "snapshot", true, e);
 
-	if (need_root("snapshot", e) < 0)
-		return -1;
-	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
 	if (lock < 0 || pot_spec_load(env, name, &mem, &spec, e) < 0 ||
-	    must_be_stopped(env, name, "snapshot", e) < 0)
+	    pot_tree(env, name, &tree, e) < 0)
 		return -1;
-	if (snapshot_both(env, name, snap, sizeof(snap), e) < 0)
+	if (snapshot_all(env, name, snap, sizeof(snap), e) < 0)
 		return err_ctx(e, "snapshot of pot %s", name);
-	if (replace_oldest && (drop_oldest(env, ds_root(root, name), e) < 0 ||
-				  drop_oldest(env, ds_pot(conf, name), e) < 0))
+	for (size_t i = tree.n; replace_oldest && i-- > 0;)
+		if (drop_oldest(env, tree.at[i], e) < 0)
+			return err_ctx(
+			    e, "pot %s: snapshot %s was taken, an older one stays", name, snap);
+	return 0;
+}
+
+int
+pot_fscomp_snapshot(struct pot_env *env, const char *fscomp, bool replace_oldest, struct err *e)
+{
+	char dataset[DATASET_SIZE], snap[SNAP_SIZE];
+	autofd int lock = take_fscomp(env, fscomp, "snapshot", dataset, e);
+	char *all = dataset;
+	const struct names one = { .at = &all, .n = 1 };
+
+	if (lock < 0 || free_name(env, &one, snap, sizeof(snap), e) < 0)
+		return -1;
+	if (env->host->dataset->snapshot(env->host, dataset, snap, false, e) < 0)
+		return err_ctx(e, "snapshot of fscomp %s", fscomp);
+	if (replace_oldest && drop_oldest(env, dataset, e) < 0)
 		return err_ctx(
-		    e, "pot %s: snapshot %s was taken, the oldest one stays", name, snap);
+		    e, "fscomp %s: snapshot %s was taken, the oldest one stays", fscomp, snap);
+	return 0;
+}
+
+/* ---- going back ---- */
+
+/* 1: went back, 0: there is nothing to go back to. */
+static int
+revert_one(struct pot_env *env, const char *dataset, struct err *e)
+{
+	autofree char *snap = NULL;
+
+	if (newest_snapshot(env, dataset, &snap, e) < 0)
+		return -1;
+	if (snap == NULL) {
+		pot_say(env, POT_SAY_INFO, "%s has no snapshot: left as it is", dataset);
+		return 0;
+	}
+	return env->host->dataset->rollback(env->host, dataset, snap, e) < 0 ? -1 : 1;
+}
+
+int
+revert_again(struct pot_env *env, const char *name, struct err *e)
+{
+	autonames struct names tree = NAMES_INIT;
+
+	if (pot_tree(env, name, &tree, e) < 0)
+		return -1;
+	for (size_t i = tree.n; i-- > 0;) /* the deepest first */
+		if (revert_one(env, tree.at[i], e) < 0)
+			return -1;
 	return 0;
 }
 
 int
 pot_revert(struct pot_env *env, const char *name, struct err *e)
 {
-	const char *deepest_first[2];
-	char conf[DATASET_SIZE], root[DATASET_SIZE];
+	autofd int lock = take_pot(env, name, "revert", true, e);
 
-	if (need_root("revert", e) < 0)
-		return -1;
-	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
 	if (lock < 0)
 		return -1;
-	int there = pot_exists(env, name, e);
-	if (there <= 0)
-		return there < 0 ? -1 : err_new(e, ERR_ABSENT, "no pot is named '%s'", name);
-	if (must_be_stopped(env, name, "revert", e) < 0)
+	if (intent_note(env, name, INTENT_REVERT, "", e) < 0 || revert_again(env, name, e) < 0 ||
+	    intent_done(env, name, INTENT_REVERT, e) < 0)
+		return err_ctx(e, "revert pot %s", name);
+	return 0;
+}
+
+int
+pot_fscomp_revert(struct pot_env *env, const char *fscomp, struct err *e)
+{
+	char dataset[DATASET_SIZE];
+	autofd int lock = take_fscomp(env, fscomp, "revert", dataset, e);
+
+	if (lock < 0)
 		return -1;
-	deepest_first[0] = ds_root(root, name);
-	deepest_first[1] = ds_pot(conf, name);
-	for (size_t i = 0; i < NELEM(deepest_first); i++) {
-		autofree char *snap = NULL;
-		if (newest_snapshot(env, deepest_first[i], &snap, e) < 0)
-			return err_ctx(e, "revert pot %s", name);
-		if (snap == NULL)
-			pot_say(env, POT_SAY_INFO, "%s has no snapshot: left as it is",
-			    deepest_first[i]);
-		else if (env->host->dataset->rollback(env->host, deepest_first[i], snap, e) < 0)
-			return err_ctx(e, "revert pot %s", name);
+	return revert_one(env, dataset, e) < 0 ? err_ctx(e, "revert fscomp %s", fscomp) : 0;
+}
+
+/* ---- clearing up ---- */
+
+static int
+purge_one(struct pot_env *env, const char *dataset, bool all, size_t *gone, struct err *e)
+{
+	autonames struct names snaps = NAMES_INIT;
+
+	if (env->host->dataset->snapshots(env->host, dataset, &snaps, e) < 0)
+		return -1;
+	for (size_t i = 0; i < snaps.n && (all || i + 1 < snaps.n); i++) {
+		if (env->host->dataset->snapshot_destroy(env->host, dataset, snaps.at[i], e) < 0)
+			return -1;
+		if (gone != NULL)
+			++*gone;
 	}
 	return 0;
+}
+
+int
+pot_purge_snapshots(struct pot_env *env, const char *name, bool all, size_t *gone, struct err *e)
+{
+	autonames struct names tree = NAMES_INIT;
+	/* a running pot keeps its files, with fewer ways back */
+	autofd int lock = take_pot(env, name, "purge-snapshots", false, e);
+
+	if (lock < 0 || pot_tree(env, name, &tree, e) < 0)
+		return -1;
+	for (size_t i = 0; i < tree.n; i++)
+		if (purge_one(env, tree.at[i], all, gone, e) < 0)
+			return err_ctx(e, "purge the snapshots of pot %s", name);
+	return 0;
+}
+
+int
+pot_fscomp_purge_snapshots(
+    struct pot_env *env, const char *fscomp, bool all, size_t *gone, struct err *e)
+{
+	char dataset[DATASET_SIZE];
+	autofd int lock = take_fscomp(env, fscomp, "purge-snapshots", dataset, e);
+
+	if (lock < 0)
+		return -1;
+	return purge_one(env, dataset, all, gone, e) < 0
+		   ? err_ctx(e, "purge the snapshots of fscomp %s", fscomp)
+		   : 0;
 }

@@ -209,7 +209,7 @@ start_locked(struct start *s, const char *name, int *lock, struct err *e)
 		return run_read(env, name, &s->run, e) < 0 ? -1 : 1;
 	if (check_startable(env, s->spec, e) < 0)
 		return -1;
-	if (s->o->snapshot && snapshot_both(env, name, snap, sizeof(snap), e) < 0)
+	if (s->o->snapshot && snapshot_all(env, name, snap, sizeof(snap), e) < 0)
 		return -1;
 	if (mark_to_be_pruned(env, s->spec, s->mem, e) < 0)
 		return -1;

@@ -46,9 +46,9 @@ list(struct host *h, const char *prefix, struct names *out, struct err *e)
 }
 
 static int
-snapshot(struct host *h, const char *name, const char *snap, struct err *e)
+snapshot(struct host *h, const char *name, const char *snap, bool recursive, struct err *e)
 {
-	FAKE_OP(h->self, "dataset.snapshot", dataset_overlay.snapshot(h, name, snap, e));
+	FAKE_OP(h->self, "dataset.snapshot", dataset_overlay.snapshot(h, name, snap, recursive, e));
 }
 
 static int
@@ -89,9 +89,10 @@ origin(struct host *h, const char *name, char **out, struct err *e)
 }
 
 static int
-used_bytes(struct host *h, const char *name, uint64_t *out, struct err *e)
+survey(struct host *h, const char *name, const struct dataset_watch *watch,
+    struct dataset_survey *out, struct err *e)
 {
-	FAKE_OP(h->self, "dataset.used_bytes", dataset_overlay.used_bytes(h, name, out, e));
+	FAKE_OP(h->self, "dataset.survey", dataset_overlay.survey(h, name, watch, out, e));
 }
 
 static int
@@ -144,7 +145,7 @@ const struct dataset_ops fake_dataset = {
 	.clone = clone,
 	.copy = copy,
 	.origin = origin,
-	.used_bytes = used_bytes,
+	.survey = survey,
 	.property_get = property_get,
 	.property_set = property_set,
 	.root = root,

@@ -28,7 +28,9 @@ NOT_YET("ZFS datasets", ds_two, const char *a, const char *b, struct err *e)
 NOT_YET("ZFS datasets", ds_three, const char *a, const char *b, const char *c, struct err *e)
 NOT_YET("ZFS datasets", ds_list, const char *name, struct names *out, struct err *e)
 NOT_YET("ZFS datasets", ds_origin, const char *name, char **out, struct err *e)
-NOT_YET("ZFS datasets", ds_used, const char *name, uint64_t *out, struct err *e)
+NOT_YET("ZFS datasets", ds_snapshot, const char *a, const char *b, bool recursive, struct err *e)
+NOT_YET("ZFS datasets", ds_survey, const char *name, const struct dataset_watch *watch,
+    struct dataset_survey *out, struct err *e)
 NOT_YET("ZFS datasets", ds_get, const char *name, const char *key, char **out, struct err *e)
 NOT_YET("ZFS datasets", ds_root, const char *name, struct dataset_root *out, struct err *e)
 
@@ -42,14 +44,14 @@ static const struct dataset_ops dataset_freebsd = {
 	.rename = ds_two,
 	.exists = ds_name,
 	.list = ds_list,
-	.snapshot = ds_two,
+	.snapshot = ds_snapshot,
 	.snapshots = ds_list,
 	.rollback = ds_two,
 	.snapshot_destroy = ds_two,
 	.clone = ds_three,
 	.copy = ds_three,
 	.origin = ds_origin,
-	.used_bytes = ds_used,
+	.survey = ds_survey,
 	.property_get = ds_get,
 	.property_set = ds_three,
 	.root = ds_root,

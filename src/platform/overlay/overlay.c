@@ -324,12 +324,12 @@ check_snapshot_name(const char *snap, struct err *e)
 }
 
 static int
-overlay_snapshot(struct host *h, const char *name, const char *snap, struct err *e)
+snapshot_one(struct host *h, const char *name, const char *snap, struct err *e)
 {
 	autoset struct set set = SET_INIT;
 	int made;
 
-	if (check_snapshot_name(snap, e) < 0 || set_open(h, &set, name, STORE_CHANGE, e) < 0)
+	if (set_open(h, &set, name, STORE_CHANGE, e) < 0)
 		return -1;
 	if (meta_snapshot(&set.m, snap) != NULL)
 		return err_new(e, ERR_EXISTS, "snapshot %s@%s exists already", name, snap);
@@ -337,6 +337,36 @@ overlay_snapshot(struct host *h, const char *name, const char *snap, struct err 
 					     : snapshot_plain(&set, name, snap, e);
 	if (made < 0 || set_save(&set, true, e) < 0)
 		return err_ctx(e, "snapshot %s@%s", name, snap);
+	return 0;
+}
+
+static int overlay_snapshot_destroy(
+    struct host *h, const char *name, const char *snap, struct err *e);
+
+static int
+overlay_snapshot(struct host *h, const char *name, const char *snap, bool recursive, struct err *e)
+{
+	autonames struct names all = NAMES_INIT;
+
+	if (check_snapshot_name(snap, e) < 0 || dataset_check_name(name, e) < 0)
+		return -1;
+	names_add(&all, name);
+	if (recursive) {
+		autostore struct store s = STORE_INIT;
+		autofree char *prefix = xasprintf("%s/", name);
+
+		if (store_open(&s, h->roots.fs_root, STORE_READ, e) < 0 ||
+		    sets_list(&s, prefix, &all, e) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < all.n; i++)
+		if (snapshot_one(h, all.at[i], snap, e) < 0) {
+			struct err ignored = ERR_INIT;
+
+			while (i-- > 0)
+				(void)overlay_snapshot_destroy(h, all.at[i], snap, &ignored);
+			return -1;
+		}
 	return 0;
 }
 
@@ -504,41 +534,6 @@ overlay_origin(struct host *h, const char *name, char **out, struct err *e)
 /* ---- looking ---- */
 
 static int
-overlay_used_bytes(struct host *h, const char *name, uint64_t *out, struct err *e)
-{
-	autoset struct set set = SET_INIT;
-	autonames struct names layers = NAMES_INIT, below = NAMES_INIT;
-	uint64_t sum = 0, one = 0;
-
-	if (set_open(h, &set, name, STORE_READ, e) < 0)
-		return -1;
-	meta_layers(&set.m, &layers);
-	for (size_t i = 0; i < layers.n; i++) {
-		autonames struct names refs = NAMES_INIT;
-		autofd int fd = -1;
-
-		if (layer_refs(&set.s, layers.at[i], &refs, e) < 0)
-			return -1;
-		if (refs.n > 1)
-			continue;
-		if ((fd = layer_open(&set.s, layers.at[i], e)) < 0 ||
-		    tree_bytes(fd, NULL, &one, e) < 0)
-			return err_ctx(e, "measure %s", name);
-		sum += one;
-	}
-	if (set.m.kind == DATASET_PLAIN) {
-		autofd int fd = set_content(&set, name, e);
-
-		if (fd < 0 || sets_below(&set.s, name, &below, e) < 0 ||
-		    tree_bytes(fd, &below, &one, e) < 0)
-			return err_ctx(e, "measure %s", name);
-		sum += one;
-	}
-	*out = sum;
-	return 0;
-}
-
-static int
 overlay_property_get(struct host *h, const char *name, const char *key, char **out, struct err *e)
 {
 	autoset struct set set = SET_INIT;
@@ -608,9 +603,11 @@ overlay_root(struct host *h, const char *name, struct dataset_root *out, struct 
 		return -1;
 	if (snap != NULL)
 		root_of_chain(&set, &snap->chain, NULL, out);
-	else if (set.m.kind == DATASET_LAYERED)
+	else if (set.m.kind == DATASET_LAYERED) {
+		if (layer_touched(&set.s, set.m.upper, e) < 0)
+			return err_ctx(e, "dataset %s", name);
 		root_of_chain(&set, &set.m.chain, set.m.upper, out);
-	else
+	} else
 		out->plain = xasprintf("%s/%s", set.s.fs_root, name);
 	return 0;
 }
@@ -675,7 +672,7 @@ const struct dataset_ops dataset_overlay = {
 	.clone = overlay_clone,
 	.copy = overlay_copy,
 	.origin = overlay_origin,
-	.used_bytes = overlay_used_bytes,
+	.survey = overlay_survey,
 	.property_get = overlay_property_get,
 	.property_set = overlay_property_set,
 	.root = overlay_root,

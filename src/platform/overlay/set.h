@@ -35,7 +35,9 @@ int set_content(struct set *set, const char *name, struct err *e);
  * it. Begun again from the start when it was interrupted. */
 int set_fill(struct set *set, const char *name, struct err *e);
 
-/* dataset_ops.sweep */
+/* dataset_ops.sweep, .survey */
 int overlay_sweep(struct host *h, struct err *e);
+int overlay_survey(struct host *h, const char *name, const struct dataset_watch *watch,
+    struct dataset_survey *out, struct err *e);
 
 #endif

@@ -469,6 +469,16 @@ layer_refs(const struct store *s, const char *layer, struct names *datasets, str
 	return 0;
 }
 
+int
+layer_touched(const struct store *s, const char *layer, struct err *e)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "l/%s/open", layer);
+	autofd int fd = openat(s->top, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	return fd < 0 ? err_sys(e, "make %s/.overlay/%s", s->fs_root, path) : 0;
+}
+
 char *
 layer_path(const struct store *s, const char *layer, const char *sub)
 {

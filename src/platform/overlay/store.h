@@ -4,7 +4,8 @@
  *	sets/<name, '/' written as '%'>	link to the dataset's id: that it exists
  *	data/<id>/meta			what is known about it (meta.h)
  *	l/<layer>/fs, work, refs/<id>	a layer, and the datasets that refer to it
- *	trash/				on its way out; anybody may empty it
+ *	l/<layer>/bytes, open		its size when it was measured; that it may have changed
+ *since trash/				on its way out; anybody may empty it
  *	rename				a rename that was begun
  *	lock				held shared by what changes something, exclusively by sweep
  *and rename
@@ -73,6 +74,8 @@ int layer_ref(const struct store *s, const char *layer, const char *dataset, str
 /* One less; the last one takes the layer to the trash. Absent is fine. */
 int layer_unref(struct store *s, const char *layer, const char *dataset, struct err *e);
 int layer_refs(const struct store *s, const char *layer, struct names *datasets, struct err *e);
+/* Marks that its files may change from now on. */
+int layer_touched(const struct store *s, const char *layer, struct err *e);
 char *layer_path(const struct store *s, const char *layer, const char *sub); /* absolute */
 
 /* ---- trash ---- */

@@ -207,11 +207,11 @@ a_layered_dataset_goes_back_to_its_snapshots(void **state)
 	(void)state;
 	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
 	in_dataset_put("bases/12", "f", "one");
-	OK(ds->snapshot(&host, "bases/12", "1000", &err));
-	FAILS(ds->snapshot(&host, "bases/12", "1000", &err), ERR_EXISTS);
+	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
+	FAILS(ds->snapshot(&host, "bases/12", "1000", false, &err), ERR_EXISTS);
 	in_dataset_put("bases/12", "f", "two");
 	in_dataset_put("bases/12", "g", "new");
-	OK(ds->snapshot(&host, "bases/12", "1001", &err));
+	OK(ds->snapshot(&host, "bases/12", "1001", false, &err));
 	in_dataset_put("bases/12", "f", "three");
 
 	in_dataset_has("bases/12", "f", "three");
@@ -241,7 +241,7 @@ a_plain_dataset_goes_back_without_its_children(void **state)
 	assert_int_equal(
 	    link(path("pots/jails/web/conf/pot.conf"), path("pots/jails/web/conf/twin")), 0);
 	assert_int_equal(symlink("pot.conf", path("pots/jails/web/conf/link")), 0);
-	OK(ds->snapshot(&host, "jails/web", "1000", &err));
+	OK(ds->snapshot(&host, "jails/web", "1000", false, &err));
 	put(path("pots/jails/web/conf/pot.conf"), "new");
 	put(path("pots/jails/web/conf/more"), "new");
 	OK(ds->rollback(&host, "jails/web", "1000", &err));
@@ -261,12 +261,12 @@ static void
 a_clone_shares_what_it_did_not_change(void **state)
 {
 	autofree char *origin = NULL, *none = NULL;
-	uint64_t bytes;
+	autodataset_survey struct dataset_survey found = DATASET_SURVEY_INIT;
 
 	(void)state;
 	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
 	in_dataset_put("bases/12", "f", "base");
-	OK(ds->snapshot(&host, "bases/12", "1000", &err));
+	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
 	OK(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err));
 	OK(ds->copy(&host, "bases/12", "1000", "jails/b/m", &err));
 	FAILS(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err), ERR_EXISTS);
@@ -279,8 +279,10 @@ a_clone_shares_what_it_did_not_change(void **state)
 	assert_string_equal(origin, "bases/12@1000");
 	OK(ds->origin(&host, "jails/b/m", &none, &err));
 	assert_null(none);
-	OK(ds->used_bytes(&host, "jails/a/m", &bytes, &err));
-	assert_true(bytes >= 512 && bytes < 100000);
+	OK(ds->survey(&host, "jails/a/m", NULL, &found, &err));
+	assert_int_equal(found.n, 1);
+	assert_in_range(found.at[0].used_bytes, 512, 100000);
+	assert_string_equal(found.at[0].origin, "bases/12@1000");
 }
 
 static void
@@ -291,7 +293,7 @@ clones_live_on_without_their_origin(void **state)
 	(void)state;
 	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
 	in_dataset_put("bases/12", "f", "base");
-	OK(ds->snapshot(&host, "bases/12", "1000", &err));
+	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
 	OK(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err));
 	OK(ds->rename(&host, "bases/12", "bases/13", &err));
 	OK(ds->origin(&host, "jails/a/m", &origin, &err));
@@ -306,7 +308,7 @@ clones_of_plain_datasets_are_copies(void **state)
 	(void)state;
 	OK(ds->create(&host, "fscomp/www", DATASET_PLAIN, &err));
 	put(path("pots/fscomp/www/f"), "one");
-	OK(ds->snapshot(&host, "fscomp/www", "1000", &err));
+	OK(ds->snapshot(&host, "fscomp/www", "1000", false, &err));
 	put(path("pots/fscomp/www/f"), "two");
 	OK(ds->clone(&host, "fscomp/www", "1000", "fscomp/copy", &err));
 	has(path("pots/fscomp/copy/f"), "one");
@@ -359,7 +361,7 @@ an_interrupted_rollback_is_finished_by_the_next_call(void **state)
 	(void)state;
 	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
 	put(path("pots/jails/web/f"), "old");
-	OK(ds->snapshot(&host, "jails/web", "1000", &err));
+	OK(ds->snapshot(&host, "jails/web", "1000", false, &err));
 	put(path("pots/jails/web/f"), "new");
 	OK(set_open(&host, &set, "jails/web", STORE_CHANGE, &err));
 	set.m.fill = xstrdup(set.m.snapshots[0].chain.at[0]);
@@ -467,7 +469,7 @@ a_long_history_still_fits_into_one_mount(void **state)
 		put(file, snap);
 		if (i == 10) /* hidden from now on */
 			in_dataset_put("bases/12", "f3", "changed");
-		OK(ds->snapshot(&host, "bases/12", snap, &err));
+		OK(ds->snapshot(&host, "bases/12", snap, false, &err));
 	}
 	OK(ds->root(&host, "bases/12", &end, &err));
 	assert_true(end.lower.n < MANY);
@@ -490,7 +492,7 @@ many_at_once_do_not_disturb_each_other(void **state)
 	(void)state;
 	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
 	in_dataset_put("bases/12", "f", "base");
-	OK(ds->snapshot(&host, "bases/12", "1000", &err));
+	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
 	for (int w = 0; w < WORKERS; w++) {
 		pids[w] = fork();
 		if (pids[w] != 0)
@@ -502,7 +504,7 @@ many_at_once_do_not_disturb_each_other(void **state)
 			if (ds->create(&host, name, DATASET_PLAIN, &err) < 0 ||
 			    ds->destroy(&host, name, true, &err) < 0 ||
 			    ds->clone(&host, "bases/12", "1000", name, &err) < 0 ||
-			    ds->snapshot(&host, name, "1", &err) < 0 ||
+			    ds->snapshot(&host, name, "1", false, &err) < 0 ||
 			    (i % 3 == 0 && ds->sweep(&host, &err) < 0) ||
 			    (i % 2 == 0 && ds->destroy(&host, name, true, &err) < 0)) {
 				fprintf(stderr, "%s\n", err.text);
