@@ -7,6 +7,7 @@
 #include "store/file.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,45 @@ alloc_port(const struct client_alloc *a, const struct task *t, const char *label
 			return ports[i].host_port;
 		}
 	return 0;
+}
+
+static bool
+has_port(const struct client_alloc *a, int64_t host_port)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	size_t n;
+
+	for (size_t i = 0; i < a->n_tasks; i++) {
+		const struct driver_port *ports = alloc_ports(a, a->task[i].job_task, &mem, &n);
+		for (size_t k = 0; k < n; k++)
+			if (ports[k].host_port == host_port)
+				return true;
+	}
+	return false;
+}
+
+/* Who still has a port that this one was given: the servers count a port as free from the moment
+ * they want its holder stopped. NULL: nobody; else *port tells which. */
+static const struct client_alloc *
+port_holder(const struct client_alloc *a, int64_t *port)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	size_t at = 0, n;
+	void *value;
+
+	while (map_next(&a->client->allocs, &at, NULL, &value)) {
+		const struct client_alloc *other = value;
+		if (other == a || other->held || alloc_is_down(other))
+			continue;
+		for (size_t i = 0; i < a->n_tasks; i++) {
+			const struct driver_port *ports =
+			    alloc_ports(a, a->task[i].job_task, &mem, &n);
+			for (size_t k = 0; k < n; k++)
+				if (has_port(other, *port = ports[k].host_port))
+					return other;
+		}
+	}
+	return NULL;
 }
 
 /* ---- handles, kept for the next agent ---- */
@@ -324,6 +364,8 @@ alloc_stop(struct client_alloc *a, const char *why)
 		loop_timer_set(a->drain_timer, delay);
 }
 
+static void begin_held(struct client *c);
+
 void
 alloc_task_changed(struct client_alloc *a)
 {
@@ -336,6 +378,8 @@ alloc_task_changed(struct client_alloc *a)
 		services_down(a);
 	look_at_health(a);
 	remove_saved(a);
+	if (alloc_is_down(a))
+		begin_held(a->client);
 	if (a->client->stopping && a->client->stopped != NULL) {
 		size_t i = 0;
 		void *value;
@@ -417,6 +461,27 @@ begin_ended(struct client_alloc *a, const json_t *saved)
 		alloc_task_changed(a);
 }
 
+/* Its ports are another's who is still on the way down: it waits for that. */
+static bool
+hold(struct client_alloc *a)
+{
+	int64_t port;
+	const struct client_alloc *holder = port_holder(a, &port);
+	char text[128];
+
+	a->held = holder != NULL;
+	if (holder == NULL)
+		return false;
+	snprintf(text, sizeof(text), "Waiting for port %" PRId64 " of allocation %.8s to be free",
+	    port, holder->id);
+	log_info("client.alloc", "alloc_id=%s: %s", a->id, text);
+	for (size_t i = 0; i < a->n_tasks; i++) {
+		task_event(&a->task[i], "Received", "Task received by client", NULL);
+		task_event(&a->task[i], "Waiting", text, NULL);
+	}
+	return true;
+}
+
 static void
 begin(struct client_alloc *a)
 {
@@ -442,7 +507,25 @@ begin(struct client_alloc *a)
 	if (u != NULL && a->health < 0 && u->healthy_deadline > 0 &&
 	    !str_eq(u->health_check, "manual"))
 		loop_timer_set(a->deadline_timer, u->healthy_deadline / NS_PER_MS);
+	if (saved == NULL && hold(a))
+		return;
 	begin_tasks(a, saved);
+}
+
+static void
+begin_held(struct client *c)
+{
+	size_t i = 0;
+	void *value;
+	int64_t port;
+
+	while (map_next(&c->allocs, &i, NULL, &value)) {
+		struct client_alloc *a = value;
+		if (!a->held || a->stop_wanted || port_holder(a, &port) != NULL)
+			continue;
+		a->held = false;
+		begin_tasks(a, NULL);
+	}
 }
 
 struct client_alloc *

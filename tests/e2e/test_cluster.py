@@ -238,3 +238,19 @@ def test_a_corrupt_state_file_is_told_and_kept(node):
     wait_until(lambda: "state.db" in node.log_text().split("not a")[-1] and "ERROR" in node.log_text(), what="the complaint")
     assert state.read_bytes().startswith(b"not a database"), "it was left as it was found"
     state.unlink()
+
+
+def test_a_new_version_waits_for_the_fixed_port_of_the_old(web):
+    path = web.dir / "fixed.nomad"
+    text = web.job_text(update='update { min_healthy_time = "0s"\n max_parallel = 1 }').replace('port "http" {}', 'port "http" { static = 18080 }')
+    path.write_text(text)
+    web.nomad("run", path)
+    web.wait_page()
+    # a pot that takes its time to end
+    path.write_text(text.replace("memory = 16", "memory = 17"))
+    out = web.nomad("run", path)
+    assert "Deployment completed successfully" in out
+    [alloc] = web.allocs()
+    assert alloc["TaskStates"]["www1"]["Restarts"] == 0
+    events = [e["Type"] for e in alloc["TaskStates"]["www1"]["Events"]]
+    assert "Driver Failure" not in events and "Waiting" in events, events
