@@ -203,8 +203,8 @@ list_more(struct pot_call *c, const char *name)
 	printf("\tbase : %s\n\tlevel : %u\n", info.spec->base, info.spec->level);
 	list_datasets(&info);
 	puts("\tsnapshot:");
-	for (size_t i = 0; i < info.snapshots.n; i++)
-		printf("\t\t%s\n", info.snapshots.at[i]);
+	for (size_t i = 0; i < info.full_snapshots.n; i++)
+		printf("\t\t%s\n", info.full_snapshots.at[i]);
 	if (info.snapshots.n == 0)
 		puts("\t\tno snapshots");
 }
@@ -384,8 +384,8 @@ info_more(const struct pot_info *info)
 {
 	list_datasets(info);
 	puts("\tsnapshots:");
-	for (size_t i = 0; i < info->snapshots.n; i++)
-		printf("\t\t%s\n", info->snapshots.at[i]);
+	for (size_t i = 0; i < info->full_snapshots.n; i++)
+		printf("\t\t%s\n", info->full_snapshots.at[i]);
 	if (info->snapshots.n == 0)
 		puts("\t\tno snapshots");
 }

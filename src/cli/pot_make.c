@@ -31,34 +31,59 @@ net_options(const struct pot_call *c)
 	};
 }
 
+/* Without -t: as the pot of -P, else pot's own default. */
+static const char *
+type_wanted(struct pot_call *c)
+{
+	struct pot_spec *spec;
+	struct err ignored;
+
+	if (given(c, 't'))
+		return given_one(c, 't');
+	if (given(c, 'P') &&
+	    pot_spec_load(c->env, given_one(c, 'P'), &c->mem, &spec, &ignored) == 0)
+		return pot_type_text(spec->type);
+	return "multi";
+}
+
 static int
 run_create(struct pot_call *c)
 {
 	struct pot_create_options opt = {
 		.name = given_one(c, 'p'),
-		.type = given_one(c, 't'),
+		.type = type_wanted(c),
 		.base = given_one(c, 'b'),
 		.potbase = given_one(c, 'P'),
 		.net = net_options(c),
 		.flavours = given_all(c, 'f'),
 		.keep = given(c, 'k'),
 	};
+	unsigned level = 0;
+	uint64_t number;
 	struct err e;
 
-	if (given(c, 'l') && !str_eq(given_one(c, 'l'), "0"))
-		return fail_usage(c, "-l %s: only level 0 is there, and single pots have no other",
-		    given_one(c, 'l'));
-	return pot_create(c->env, &opt, &e) < 0 ? fail(c, &e) : 0;
+	if (given(c, 'l')) {
+		if (!str_u64(given_one(c, 'l'), 2, &number))
+			return fail_usage(c, "-l %s: a level is 0, 1 or 2", given_one(c, 'l'));
+		level = (unsigned)number;
+		opt.level = &level;
+	}
+	if (pot_create(c->env, &opt, &e) < 0)
+		return fail(c, &e);
+	return 0;
 }
 
 static const struct pot_option create_options[] = {
 	{ 'p', "pot", 0, OPTION_MUST, "its name" },
-	{ 't', "type", 0, 0, "single (multi is not available)" },
+	{ 't', "type", 0, 0,
+	    "single: files of its own; multi: a base's, shared (default, or as the pot of -P)" },
 	{ 'b', "base", COMPLETE_BASE, 0, "the base that its files come from" },
 	{ 'P', "pot", COMPLETE_POT, 0, "the pot that its files come from" },
 	NET_ROWS("inherit"),
 	{ 'f', "flavour", COMPLETE_FLAVOUR, OPTION_MANY, "a flavour to apply" },
-	{ 'l', "level", 0, 0, "0" },
+	{ 'l', "level", 0, 0,
+	    "of a multi pot: 0 the base itself, 1 private packages and configuration (default), 2 "
+	    "packages of the pot of -P" },
 	{ 'k', NULL, 0, 0, "keep what was made when it fails" },
 	END,
 };
@@ -113,7 +138,7 @@ run_destroy(struct pot_call *c)
 	}
 	if ((name != NULL) == (base != NULL))
 		return fail_usage(c, "exactly one of -p and -b is needed");
-	int rc = base != NULL ? pot_destroy_base(c->env, base, opt.recursive, &e)
+	int rc = base != NULL ? pot_destroy_base(c->env, base, &opt, &e)
 			      : pot_destroy(c->env, name, &opt, &e);
 	return rc < 0 ? fail(c, &e) : 0;
 }

@@ -26,7 +26,8 @@ struct mount_root {
 	bool read_only;
 };
 
-enum mount_kind { MOUNT_BIND, MOUNT_TMPFS, MOUNT_KINDS };
+/* MOUNT_TREE: a tree that is put together like a root; read-only when its root says so. */
+enum mount_kind { MOUNT_BIND, MOUNT_TMPFS, MOUNT_TREE, MOUNT_KINDS };
 enum {
 	MOUNT_RO = 1,
 	MOUNT_NOSUID = 2,
@@ -43,8 +44,9 @@ struct mount_item {
 	const char
 	    *target; /* in the pot; made when missing (directory or empty file as the source is) */
 	unsigned flags;
-	uint64_t size_bytes; /* tmpfs: 0 = the kernel's own bound */
-	unsigned mode;	     /* tmpfs: of its root; 0 = 01777 */
+	uint64_t size_bytes;	/* tmpfs: 0 = the kernel's own bound */
+	unsigned mode;		/* tmpfs: of its root; 0 = 01777 */
+	struct mount_root tree; /* MOUNT_TREE: in place of source */
 };
 
 /* Runs in a child process with a mount namespace of its own; root_fd is the pot's root with
@@ -60,7 +62,7 @@ struct mount_ops {
 	    mount_fn *fn, void *ctx, struct err *);
 	/* Runs fn inside the mounts of a pot that runs; pid is its init (isolate.h). */
 	int (*with_running)(pid_t pid, uint64_t start, mount_fn *fn, void *ctx, struct err *);
-	/* Mounts into, and takes out of, a pot that runs. */
+	/* Mounts into, and takes out of, a pot that runs; MOUNT_TREE is refused. */
 	int (*add)(pid_t pid, uint64_t start, const struct mount_item *, struct err *);
 	int (*remove)(pid_t pid, uint64_t start, const char *target, struct err *);
 };

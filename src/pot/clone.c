@@ -1,5 +1,6 @@
 #include "pot/priv.h"
 #include "pot/run.h"
+#include "pot/tree.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +19,7 @@ struct cloning {
 };
 
 static int
-copy_conf_files(struct making *m, const char *source, bool resolver_given, struct err *e)
+copy_conf_files(struct making *m, const struct pot_spec *source, bool resolver_given, struct err *e)
 {
 	static const struct {
 		const char *file;
@@ -30,8 +31,12 @@ copy_conf_files(struct making *m, const char *source, bool resolver_given, struc
 	for (size_t i = 0; i < NELEM(files); i++) {
 		autobuf struct buf text = BUF_INIT;
 		struct stat st;
-		path_at(path, "%s/jails/%s/conf/%s", m->env->conf.fs_root, source, files[i].file);
+		path_at(
+		    path, "%s/jails/%s/conf/%s", m->env->conf.fs_root, source->name, files[i].file);
 		if (resolver_given && strcmp(files[i].file, "resolv.conf") == 0)
+			continue;
+		/* that of a multi pot names its own datasets */
+		if (source->type == POT_MULTI && strcmp(files[i].file, "fscomp.conf") == 0)
 			continue;
 		if (buf_read_file(&text, path, CONF_MAX, e) < 0) {
 			if (e->kind != ERR_ABSENT)
@@ -96,23 +101,38 @@ clone_conf(struct making *m, struct cloning *c, struct conf *conf, struct err *e
 }
 
 static int
+clone_parts(struct making *m, struct cloning *c, struct err *e)
+{
+	const struct pot_clone_options *o = c->o;
+	autofree char *snap = NULL;
+	char source[DATASET_SIZE], root[DATASET_SIZE];
+
+	if (c->source->type == POT_MULTI) {
+		snprintf(source, sizeof(source), "jails/%s/custom", o->source);
+		return choose_snapshot(m, c, source, &snap, e) < 0
+			   ? -1
+			   : multi_clone(m, o->source, o->snapshot, e);
+	}
+	ds_root(source, o->source);
+	if (choose_snapshot(m, c, source, &snap, e) < 0)
+		return -1;
+	return m->env->host->dataset->clone(m->env->host, source, snap, ds_root(root, m->name), e);
+}
+
+static int
 clone_make(struct making *m, struct err *e)
 {
 	struct cloning *c = m->ctx;
 	const struct pot_clone_options *o = c->o;
 	const struct dataset_ops *ds = m->env->host->dataset;
 	autoconf struct conf conf = CONF_INIT(&m->mem);
-	autofree char *snap = NULL;
-	char dataset[DATASET_SIZE], source[DATASET_SIZE], root[DATASET_SIZE];
+	char dataset[DATASET_SIZE];
 
-	ds_root(source, o->source);
-	if (choose_snapshot(m, c, source, &snap, e) < 0 ||
-	    ds->create(m->env->host, ds_pot(dataset, m->name), DATASET_PLAIN, e) < 0 ||
-	    mkdir_conf(m->env, m->name, e) < 0 ||
-	    ds->clone(m->env->host, source, snap, ds_root(root, m->name), e) < 0)
+	if (ds->create(m->env->host, ds_pot(dataset, m->name), DATASET_PLAIN, e) < 0 ||
+	    mkdir_conf(m->env, m->name, e) < 0 || clone_parts(m, c, e) < 0)
 		return -1;
 	if (copy_conf_files(
-		m, o->source, o->net.dns != NULL && str_starts(o->net.dns, "custom:"), e) < 0)
+		m, c->source, o->net.dns != NULL && str_starts(o->net.dns, "custom:"), e) < 0)
 		return -1;
 	return clone_conf(m, c, &conf, e);
 }
@@ -124,11 +144,14 @@ clone_locked(struct making *m, struct cloning *c, struct err *e)
 
 	if (pot_spec_load(m->env, o->source, &m->mem, &c->source, e) < 0)
 		return -1;
-	if (c->source->type != POT_SINGLE)
-		return err_new(
-		    e, ERR_UNSUPPORTED, "pot %s is of type multi, which comes later", o->source);
+	if (c->source->type == POT_MULTI && c->source->level == 0)
+		return err_new(e, ERR_INPUT,
+		    "pot %s is of level 0, its base itself: 'pot create -b %s' makes pots of it",
+		    o->source, c->source->base);
 	if (net_options(m->env, &o->net, c->source->net, c->source->stack, m, e) < 0)
 		return -1;
+	if (c->source->type == POT_MULTI)
+		m->base = c->source->base;
 	return making_run(m, e);
 }
 

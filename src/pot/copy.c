@@ -1,5 +1,6 @@
 #include "pot/priv.h"
 #include "pot/run.h"
+#include "pot/tree.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,9 +23,6 @@ struct copying {
 	const char *dest;   /* in the pot */
 	bool make_parent;
 };
-
-static int copy_entry(
-    int from, const char *name, int to, const char *as, unsigned depth, struct err *e);
 
 static int
 same_attributes(int fd, const struct stat *st, const char *name, struct err *e)
@@ -120,7 +118,7 @@ copy_link(int from, const char *name, int to, const char *as, const struct stat 
 	return 0;
 }
 
-static int
+int
 copy_entry(int from, const char *name, int to, const char *as, unsigned depth, struct err *e)
 {
 	struct stat st;
@@ -205,12 +203,9 @@ copy_to(struct pot_env *env, const char *name, struct copying *c, bool force, st
 {
 	autoarena struct arena mem = ARENA_INIT;
 	const struct mount_ops *mount = env->host->mount;
-	char dataset[DATASET_SIZE];
-	struct mount_item *items;
-	struct mount_root root;
+	struct pot_tree tree;
 	struct pot_spec *spec;
 	struct run r;
-	size_t n;
 
 	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
 	if (lock < 0 || pot_spec_load(env, name, &mem, &spec, e) < 0 ||
@@ -223,10 +218,9 @@ copy_to(struct pot_env *env, const char *name, struct copying *c, bool force, st
 		return run_read(env, name, &r, e) < 0
 			   ? -1
 			   : mount->with_running(r.init, r.init_start, copy_inside, c, e);
-	if (mount_root_of(env, ds_root(dataset, name), &mem, &root, e) < 0 ||
-	    mounts_of(env, name, &mem, &items, &n, e) < 0)
+	if (tree_of(env, spec, &mem, &tree, e) < 0)
 		return -1;
-	return mount->with_root(&root, items, n, copy_inside, c, e);
+	return mount->with_root(&tree.root, tree.items, tree.n, copy_inside, c, e);
 }
 
 int

@@ -1,5 +1,6 @@
 #include "pot/priv.h"
 #include "pot/run.h"
+#include "pot/tree.h"
 
 #include <errno.h>
 #include <string.h>
@@ -93,6 +94,7 @@ int
 making_run(struct making *m, struct err *e)
 {
 	struct pot_env *env = m->env;
+	autofd int base = -1;
 	int there = pot_exists(env, m->name, e);
 
 	if (there != 0)
@@ -100,6 +102,10 @@ making_run(struct making *m, struct err *e)
 			   ? -1
 			   : err_new(e, ERR_EXISTS, "a pot named '%s' exists already", m->name);
 	if (flavours_check(env, m->flavours, e) < 0)
+		return -1;
+	/* nobody removes it meanwhile */
+	if (m->base != NULL && *m->base != '\0' &&
+	    (base = lock_base(env, m->base, LOCK_WAIT, e)) < 0)
 		return -1;
 	if (making_announce(m, e) < 0 || m->make(m, e) < 0 ||
 	    flavours_apply(env, m->name, m->flavours, e) < 0 ||
@@ -151,6 +157,18 @@ dns_store(struct making *m, struct conf *conf, const char *dns, struct err *e)
 
 /* ---- create ---- */
 
+static enum pot_type
+type_of(const struct pot_create_options *o)
+{
+	return o->type != NULL && strcmp(o->type, "multi") == 0 ? POT_MULTI : POT_SINGLE;
+}
+
+static unsigned
+level_of(const struct pot_create_options *o)
+{
+	return o->level != NULL ? *o->level : type_of(o) == POT_MULTI ? 1 : 0;
+}
+
 static int
 root_from_base(struct pot_env *env, const char *base, const char *to, struct err *e)
 {
@@ -158,12 +176,14 @@ root_from_base(struct pot_env *env, const char *base, const char *to, struct err
 	char dataset[DATASET_SIZE];
 	autofree char *snap = NULL;
 
-	snprintf(dataset, sizeof(dataset), "bases/%s", base);
-	if (newest_snapshot(env, dataset, &snap, e) < 0)
+	ds_base(dataset, base, NULL);
+	if (env->host->dataset->property_get(env->host, dataset, BASE_PRISTINE, &snap, e) < 0)
 		return e->kind == ERR_ABSENT
 			   ? err_new(e, ERR_ABSENT,
 				 "no base is named '%s'; 'pot create-base' makes one", base)
 			   : -1;
+	if (snap == NULL && newest_snapshot(env, dataset, &snap, e) < 0)
+		return -1;
 	if (snap == NULL)
 		return err_new(
 		    e, ERR_CORRUPT, "base %s has no snapshot: its making did not end", base);
@@ -215,8 +235,8 @@ conf_defaults(
 	size_t n;
 	const struct pot_attr *attr = pot_attrs(&n);
 
-	conf_set(conf, "pot.level", "0");
-	conf_set(conf, "pot.type", "single");
+	conf_set(conf, "pot.level", arena_printf(&m->mem, "%u", level_of(o)));
+	conf_set(conf, "pot.type", pot_type_text(type_of(o)));
 	conf_set(conf, "pot.base", base);
 	conf_set(conf, "pot.potbase", o->potbase != NULL ? o->potbase : "");
 	conf_set(conf, "pot.dns", "inherit");
@@ -229,6 +249,22 @@ conf_defaults(
 		if (attr[i].at_creation)
 			conf_set(
 			    conf, arena_printf(&m->mem, "pot.attr.%s", attr[i].name), attr[i].def);
+}
+
+/* A single pot's root; its fscomp.conf is empty. */
+static int
+single_make(struct making *m, const struct pot_create_options *o, struct err *e)
+{
+	const struct pot_spec *parent = m->ctx;
+	char dataset[DATASET_SIZE];
+
+	ds_root(dataset, m->name);
+	int rc = parent != NULL	   ? root_from_pot(m->env, parent->name, dataset, e)
+		 : o->base != NULL ? root_from_base(m->env, o->base, dataset, e)
+				   : root_empty(m->env, dataset, e);
+	if (rc < 0)
+		return -1;
+	return conf_file_new(m->env, m->name, "fscomp.conf", "", 0, 0644, e);
 }
 
 static int
@@ -244,11 +280,8 @@ create_make(struct making *m, struct err *e)
 	if (env->host->dataset->create(env->host, ds_pot(dataset, m->name), DATASET_PLAIN, e) < 0 ||
 	    mkdir_conf(env, m->name, e) < 0)
 		return -1;
-	ds_root(dataset, m->name);
-	int rc = parent != NULL	   ? root_from_pot(env, parent->name, dataset, e)
-		 : o->base != NULL ? root_from_base(env, o->base, dataset, e)
-				   : root_empty(env, dataset, e);
-	if (rc < 0)
+	if ((type_of(o) == POT_MULTI ? multi_make(m, parent, base, level_of(o), e)
+				     : single_make(m, o, e)) < 0)
 		return -1;
 	conf_defaults(m, &conf, o, base);
 	if (parent != NULL)
@@ -257,9 +290,30 @@ create_make(struct making *m, struct err *e)
 	if (dns_store(m, &conf, o->net.dns != NULL ? o->net.dns : "inherit", e) < 0)
 		return -1;
 	net_store(&conf, &m->choice, m->stack_stored);
-	if (conf_file_new(env, m->name, "fscomp.conf", "", 0, 0644, e) < 0)
-		return -1;
 	return conf_save(&conf, env, m->name, e);
+}
+
+static int
+check_origin(const struct pot_create_options *o, struct err *e)
+{
+	unsigned level = level_of(o);
+
+	if (o->base != NULL && pot_word_check("base", o->base, e) < 0)
+		return -1;
+	if (o->potbase != NULL && pot_name_check(o->potbase, e) < 0)
+		return -1;
+	if (type_of(o) == POT_SINGLE && level != 0)
+		return err_new(e, ERR_INPUT, "a single pot has level 0 only, not %u", level);
+	if (level > 2)
+		return err_new(e, ERR_INPUT, "level %u is none of 0, 1, 2", level);
+	if (type_of(o) == POT_MULTI && level == 0 && (o->potbase != NULL || o->base == NULL))
+		return err_new(e, ERR_INPUT, "a pot of level 0 is its base: -b, and no -P");
+	if (level == 2 && o->potbase == NULL)
+		return err_new(
+		    e, ERR_INPUT, "a pot of level 2 needs the pot that it shares with (-P)");
+	if (o->base == NULL && o->potbase == NULL && !o->empty)
+		return err_new(e, ERR_INPUT, "a base (-b) or a pot to copy (-P) is needed");
+	return 0;
 }
 
 static int
@@ -271,16 +325,10 @@ create_check(
 
 	if (pot_name_check(o->name, e) < 0)
 		return -1;
-	if (o->type != NULL && strcmp(o->type, "multi") == 0)
-		return err_new(e, ERR_UNSUPPORTED, "type multi comes later; -t single is there");
-	if (o->type != NULL && strcmp(o->type, "single") != 0)
+	if (o->type != NULL && strcmp(o->type, "multi") != 0 && strcmp(o->type, "single") != 0)
 		return err_new(e, ERR_INPUT, "type '%s' is neither single nor multi", o->type);
-	if (o->base != NULL && pot_word_check("base", o->base, e) < 0)
+	if (check_origin(o, e) < 0)
 		return -1;
-	if (o->potbase != NULL && pot_name_check(o->potbase, e) < 0)
-		return -1;
-	if (o->base == NULL && o->potbase == NULL && !o->empty)
-		return err_new(e, ERR_INPUT, "a base (-b) or a pot to copy (-P) is needed");
 	if (o->net.dns != NULL && dns_check(o->net.dns, &dns, &file, e) < 0)
 		return -1;
 	if (net_options(env, &o->net, POT_NET_INHERIT, POT_STACK_UNSET, m, e) < 0)
@@ -291,6 +339,24 @@ create_check(
 }
 
 static int
+check_parent(const struct pot_create_options *o, const struct pot_spec *parent, struct err *e)
+{
+	if (parent->type != type_of(o))
+		return err_new(e, ERR_INPUT, "pot %s is not of type %s", o->potbase,
+		    pot_type_text(type_of(o)));
+	if (parent->type == POT_MULTI && parent->level == 0)
+		return err_new(e, ERR_INPUT, "pot %s is of level 0: use its base (-b %s)",
+		    o->potbase, parent->base);
+	if (parent->type == POT_MULTI && parent->level > level_of(o))
+		return err_new(e, ERR_INPUT, "pot %s is of level %u, above level %u", o->potbase,
+		    parent->level, level_of(o));
+	if (o->base != NULL && strcmp(o->base, parent->base) != 0)
+		return err_new(e, ERR_INPUT, "pot %s was made from base %s, not %s", o->potbase,
+		    parent->base, o->base);
+	return 0;
+}
+
+static int
 create_locked(struct making *m, const struct pot_create_options *o, struct err *e)
 {
 	struct pot_spec *parent = NULL;
@@ -298,13 +364,11 @@ create_locked(struct making *m, const struct pot_create_options *o, struct err *
 	if (o->potbase != NULL) {
 		if (pot_spec_load(m->env, o->potbase, &m->mem, &parent, e) < 0)
 			return -1;
-		if (parent->type != POT_SINGLE)
-			return err_new(e, ERR_INPUT, "pot %s is not of type single", o->potbase);
-		if (o->base != NULL && strcmp(o->base, parent->base) != 0)
-			return err_new(e, ERR_INPUT, "pot %s was made from base %s, not %s",
-			    o->potbase, parent->base, o->base);
+		if (check_parent(o, parent, e) < 0)
+			return -1;
 	}
 	m->ctx = parent;
+	m->base = o->base != NULL ? o->base : parent != NULL ? parent->base : NULL;
 	return making_run(m, e);
 }
 
@@ -318,7 +382,7 @@ pot_create(struct pot_env *env, const struct pot_create_options *o, struct err *
 		.flavours = o->flavours,
 		.options = o,
 		.mem = ARENA_INIT };
-	autofd int lock = -1, parent_lock = -1, base_lock = -1;
+	autofd int lock = -1, parent_lock = -1;
 
 	if (create_check(env, o, &m, e) < 0)
 		return -1;
@@ -328,8 +392,6 @@ pot_create(struct pot_env *env, const struct pot_create_options *o, struct err *
 	} else if ((lock = lock_pot(env, o->name, LOCK_WAIT, e)) < 0) {
 		return -1;
 	}
-	if (o->base != NULL && (base_lock = lock_base(env, o->base, LOCK_WAIT, e)) < 0)
-		return -1;
 	lock_share(env, o->name, lock);
 	int rc = create_locked(&m, o, e);
 	lock_share(env, NULL, -1);

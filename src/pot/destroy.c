@@ -1,5 +1,6 @@
 #include "pot/priv.h"
 #include "pot/run.h"
+#include "pot/tree.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -44,11 +45,18 @@ destroy_locked(
     struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	struct pot_spec *spec;
+	struct pot_spec *spec = NULL;
 	int live;
 
 	if (pot_spec_load(env, name, &mem, &spec, e) < 0 && (e->kind != ERR_CORRUPT || !o->force))
 		return -1;
+	if (spec != NULL && spec->type == POT_MULTI && spec->level == 0 && !o->force &&
+	    !o->with_base)
+		return err_new(e, ERR_INPUT,
+		    "it is of level 0, base %s itself: 'pot destroy -b %s' removes both, -F the "
+		    "pot "
+		    "alone",
+		    spec->base, spec->base);
 	if (run_recover(env, name, e) < 0 && !o->force)
 		return -1;
 	live = run_is_live(env, name);
@@ -114,20 +122,61 @@ pot_destroy(
 	return 0;
 }
 
-int
-pot_destroy_base(struct pot_env *env, const char *base, bool recursive, struct err *e)
+/* The pots that share the base, those that depend on others first. */
+static int
+destroy_users(
+    struct pot_env *env, const char *base, const struct pot_destroy_options *o, struct err *e)
 {
-	char dataset[DATASET_SIZE];
+	const struct pot_destroy_options with_base = {
+		.force = o->force, .recursive = true, .with_base = true
+	};
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_spec **users;
+	size_t n;
 
-	(void)recursive; /* only pots of type multi, which come later, depend on a base */
+	if (multi_users(env, base, &mem, &users, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n && !o->recursive; i++)
+		if (users[i]->level > 0)
+			return err_new(e, ERR_BUSY,
+			    "pot %s shares it; -r destroys the pots that do as well",
+			    users[i]->name);
+	for (unsigned level = 3; level-- > 0;)
+		for (size_t i = 0; i < n; i++)
+			if (users[i]->level == level &&
+			    destroy_tree(env, users[i]->name, &with_base, 0, e) < 0 &&
+			    e->kind != ERR_ABSENT)
+				return err_ctx(e, "pot %s", users[i]->name);
+	return 0;
+}
+
+int
+pot_destroy_base(
+    struct pot_env *env, const char *base, const struct pot_destroy_options *o, struct err *e)
+{
+	static const struct pot_destroy_options careful = { .force = false };
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_spec **users;
+	char dataset[DATASET_SIZE];
+	size_t n;
+
 	if (pot_word_check("base", base, e) < 0 || need_root("destroy", e) < 0 ||
 	    pot_env_ready(env, e) < 0)
 		return -1;
+	ds_base(dataset, base, NULL);
+	int there = env->host->dataset->exists(env->host, dataset, e);
+	if (there > 0 && destroy_users(env, base, o != NULL ? o : &careful, e) < 0)
+		return err_ctx(e, "destroy base %s", base);
 	autofd int lock = lock_base(env, base, LOCK_WAIT, e);
 	if (lock < 0)
 		return -1;
-	snprintf(dataset, sizeof(dataset), "bases/%s", base);
-	int there = env->host->dataset->exists(env->host, dataset, e);
+	/* a pot may have come meanwhile */
+	if (there > 0 &&
+	    (multi_users(env, base, &mem, &users, &n, e) < 0 ||
+		(n > 0 && err_new(e, ERR_BUSY, "pot %s shares it", users[0]->name) < 0)))
+		return err_ctx(e, "destroy base %s", base);
+	if (there > 0)
+		there = env->host->dataset->exists(env->host, dataset, e);
 	if (there <= 0)
 		return there < 0 ? -1 : err_new(e, ERR_ABSENT, "no base is named '%s'", base);
 	if (intent_begin(env, base, INTENT_BASE, NULL, NULL, e) < 0 ||

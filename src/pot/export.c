@@ -38,6 +38,9 @@ pot_lend(struct pot_env *env, const char *name, pot_lend_fn *fn, void *ctx, stru
 	if (lock < 0 || pot_spec_load(env, name, &mem, &spec, e) < 0 ||
 	    run_recover(env, name, e) < 0)
 		return -1;
+	if (spec->type != POT_SINGLE)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "pot %s is of type multi: only single pots can be exported", name);
 	if (run_is_live(env, name) != 0)
 		return err_new(e, ERR_BUSY, "pot %s is running: stop it first", name);
 	if (mount_root_of(env, ds_root(dataset, name), &mem, &root, e) < 0)

@@ -1,7 +1,6 @@
 #include "pot/priv.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 /*
  * conf/fscomp.conf: one mount per line, "<source> <mount point> [ro|zfs-remount]", in order.
@@ -137,55 +136,4 @@ fscomp_save(struct pot_env *env, const char *pot, const struct fscomps *l, struc
 
 	fscomp_write(l, &text);
 	return conf_file_put(env, pot, "fscomp.conf", buf_str(&text), text.len, 0644, e);
-}
-
-int
-fscomp_source(
-    struct pot_env *env, const struct pot_fscomp *f, struct arena *mem, char **path, struct err *e)
-{
-	size_t n = strlen(env->conf.zfs_root);
-	const char *name = f->source;
-
-	if (*name == '/') {
-		*path = f->source;
-		return 0;
-	}
-	if (f->remount)
-		return err_new(e, ERR_UNSUPPORTED,
-		    "mount %s: private datasets of multi pots (zfs-remount) come later", f->source);
-	if (strncmp(name, env->conf.zfs_root, n) == 0 && name[n] == '/')
-		name += n + 1;
-	else if (!str_starts(name, "fscomp/"))
-		return err_new(e, ERR_UNSUPPORTED, "mount %s: it is not a dataset below %s",
-		    f->source, env->conf.zfs_root);
-	if (dataset_check_name(name, e) < 0)
-		return -1;
-	*path = arena_printf(mem, "%s/%s", env->conf.fs_root, name);
-	return 0;
-}
-
-int
-mounts_of(struct pot_env *env, const char *pot, struct arena *mem, struct mount_item **out,
-    size_t *n, struct err *e)
-{
-	struct fscomps l;
-
-	if (fscomp_load(env, pot, mem, &l, e) < 0)
-		return -1;
-	struct mount_item *items = arena_array(mem, l.n + 1, struct mount_item);
-	for (size_t i = 0; i < l.n; i++) {
-		char *source;
-		struct stat st;
-		if (fscomp_source(env, &l.at[i], mem, &source, e) < 0)
-			return err_ctx(e, "pot %s", pot);
-		if (stat(source, &st) < 0)
-			return err_sys(e, "mount %s at %s in pot %s", source, l.at[i].target, pot);
-		items[i] = (struct mount_item){ .kind = MOUNT_BIND,
-			.source = source,
-			.target = l.at[i].target,
-			.flags = (l.at[i].read_only ? MOUNT_RO : 0u) | MOUNT_RECURSIVE };
-	}
-	*out = items;
-	*n = l.n;
-	return 0;
 }

@@ -177,22 +177,26 @@ environment_script(struct start *s)
 
 /* ---- mounts ---- */
 
-static int
-mounts(struct start *s, struct err *e)
+static void
+mounts(struct start *s)
 {
-	struct mount_item *own, *all;
-	size_t n_own, n = 0;
+	const struct pot_tree *t = &s->tree;
+	struct mount_item *all = arena_array(s->mem, t->n + s->o->n_binds + 2, struct mount_item);
+	size_t n = 0;
 
-	if (mounts_of(s->env, s->spec->name, s->mem, &own, &n_own, e) < 0)
-		return -1;
-	all = arena_array(s->mem, n_own + s->o->n_binds + 1, struct mount_item);
-	if (!pot_spec_yes(s->spec, "no-tmpfs"))
+	/* what shares its root with others cannot change it, and finds its places elsewhere */
+	if (t->root.read_only)
+		all[n++] = (struct mount_item){ .kind = MOUNT_TMPFS,
+			.target = "/run",
+			.flags = MOUNT_NOSUID | MOUNT_NODEV,
+			.mode = 0755 };
+	if (t->root.read_only || !pot_spec_yes(s->spec, "no-tmpfs"))
 		all[n++] = (struct mount_item){ .kind = MOUNT_TMPFS,
 			.target = "/tmp",
 			.flags = MOUNT_NOSUID | MOUNT_NODEV,
 			.mode = 01777 };
-	for (size_t i = 0; i < n_own; i++)
-		all[n++] = own[i];
+	for (size_t i = 0; i < t->n; i++)
+		all[n++] = t->items[i];
 	for (size_t i = 0; i < s->o->n_binds; i++)
 		all[n++] = (struct mount_item){ .kind = MOUNT_BIND,
 			.source = s->o->binds[i].source,
@@ -201,7 +205,6 @@ mounts(struct start *s, struct err *e)
 				 (s->o->binds[i].no_links ? MOUNT_NO_LINKS : 0u) };
 	s->launch.isolate.mounts = all;
 	s->launch.isolate.n_mounts = n;
-	return 0;
 }
 
 /* ---- the command ---- */
@@ -213,28 +216,6 @@ is_default_command(const struct pot_strs *words)
 		   strcmp(words->at[1], "/etc/rc") == 0) ||
 	       (words->n == 2 && strcmp(words->at[0], "/bin/sh") == 0 &&
 		   strcmp(words->at[1], "/etc/rc") == 0);
-}
-
-static bool
-layer_has(const char *layer, const char *file)
-{
-	struct err e = ERR_INIT;
-
-	if (layer == NULL)
-		return false;
-	autofd int dir = open_dir(layer, &e);
-	return dir >= 0 && beneath_exists(dir, file, &e) > 0;
-}
-
-/* Is the file in one of the layers? */
-static bool
-root_has(const struct mount_root *root, const char *file)
-{
-	bool found = layer_has(root->plain, file) || layer_has(root->upper, file);
-
-	for (size_t i = 0; !found && root->lower != NULL && root->lower[i] != NULL; i++)
-		found = layer_has(root->lower[i], file);
-	return found;
 }
 
 static int
@@ -266,8 +247,7 @@ command(struct start *s, struct err *e)
 	}
 	if (words.n == 0 && words_split(spec->cmd, s->mem, &words, &shell, e) < 0)
 		return err_ctx(e, "command of pot %s", spec->name);
-	if (words.n == 0 ||
-	    (is_default_command(&words) && !root_has(&s->launch.isolate.root, "/etc/rc")))
+	if (words.n == 0 || (is_default_command(&words) && !tree_has(&s->tree, "/etc/rc")))
 		return no_command(s, e);
 	if (shell) {
 		const char **argv = arena_array(s->mem, 4, const char *);
@@ -315,7 +295,6 @@ launch_fill(struct start *s, struct err *e)
 {
 	struct launch *l = &s->launch;
 	struct isolate_spec *i = &l->isolate;
-	char dataset[DATASET_SIZE];
 
 	l->run_id = s->run.id;
 	l->pot = s->spec->name;
@@ -328,8 +307,11 @@ launch_fill(struct start *s, struct err *e)
 	i->process.user = s->o->user;
 	i->process.cwd = s->o->workdir;
 	i->files = s->files;
-	if (mount_root_of(s->env, ds_root(dataset, s->spec->name), s->mem, &i->root, e) < 0 ||
-	    mounts(s, e) < 0 || command(s, e) < 0)
+	if (tree_of(s->env, s->spec, s->mem, &s->tree, e) < 0)
+		return -1;
+	i->root = s->tree.root;
+	mounts(s);
+	if (command(s, e) < 0)
 		return -1;
 	environment(s);
 	i->process.env = (const char *const *)s->environ.at;

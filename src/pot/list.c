@@ -2,6 +2,7 @@
 #include "platform/netif.h"
 #include "platform/filter.h"
 #include "pot/start.h"
+#include "pot/tree.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -213,15 +214,35 @@ pot_self_env(struct pot_env *env, const struct pot_spec *spec, const struct pot_
 	return 0;
 }
 
+static int
+info_snapshots(struct pot_env *env, struct arena *mem, struct pot_info *out, struct err *e)
+{
+	struct strs_builder names = STRS_BUILDER(&out->snapshots, mem),
+			    full = STRS_BUILDER(&out->full_snapshots, mem);
+
+	for (size_t i = 0; i < out->datasets.n; i++) {
+		autonames struct names snaps = NAMES_INIT;
+		const char *dataset = out->datasets.at[i];
+		bool last = i + 1 == out->datasets.n;
+		if (env->host->dataset->snapshots(env->host, dataset, &snaps, e) < 0)
+			return -1;
+		for (size_t k = 0; k < snaps.n; k++) {
+			list_add(&full, arena_printf(mem, "%s/%s@%s", env->conf.zfs_root, dataset,
+					    snaps.at[k]));
+			if (last)
+				list_add(&names, arena_strdup(mem, snaps.at[k]));
+		}
+	}
+	return 0;
+}
+
 int
 pot_info(
     struct pot_env *env, const char *name, struct arena *mem, struct pot_info *out, struct err *e)
 {
-	autonames struct names snaps = NAMES_INIT;
+	autonames struct names tree = NAMES_INIT;
+	struct strs_builder datasets = STRS_BUILDER(&out->datasets, mem);
 	struct fscomps mounts;
-	char dataset[DATASET_SIZE];
-	struct strs_builder snapshots = STRS_BUILDER(&out->snapshots, mem),
-			    datasets = STRS_BUILDER(&out->datasets, mem);
 
 	if (pot_env_ready(env, e) < 0)
 		return -1;
@@ -233,15 +254,13 @@ pot_info(
 	out->mounts = mounts.at;
 	out->n_mounts = mounts.n;
 	out->path = arena_printf(mem, "%s/jails/%s/m", env->conf.fs_root, name);
-	list_add(&datasets, arena_strdup(mem, ds_pot(dataset, name)));
-	list_add(&datasets, arena_strdup(mem, ds_root(dataset, name)));
-	if (env->host->dataset->snapshots(env->host, dataset, &snaps, e) < 0)
-		return e->kind == ERR_ABSENT
-			   ? err_new(e, ERR_CORRUPT, "pot %s has no root dataset", name)
-			   : -1;
-	for (size_t i = 0; i < snaps.n; i++)
-		list_add(&snapshots, arena_strdup(mem, snaps.at[i]));
-	return 0;
+	if (pot_tree(env, name, &tree, e) < 0)
+		return -1;
+	for (size_t i = 0; i < tree.n; i++)
+		list_add(&datasets, arena_strdup(mem, tree.at[i]));
+	if (out->spec->type == POT_SINGLE && out->datasets.n < 2)
+		return err_new(e, ERR_CORRUPT, "pot %s has no root dataset", name);
+	return info_snapshots(env, mem, out, e);
 }
 
 static int

@@ -1,7 +1,9 @@
 #include "pot/priv.h"
 #include "pot/run.h"
+#include "pot/tree.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,8 +52,8 @@ source_of(struct pot_env *env, const struct pot_mount_in_options *o, struct aren
 	if ((o->fscomp != NULL) + (o->dir != NULL) + (o->dataset != NULL) != 1)
 		return err_new(
 		    e, ERR_INPUT, "one of -f fscomp, -d directory, -z dataset is needed");
-	if (o->remount)
-		return err_new(e, ERR_UNSUPPORTED, "mount-in -w (zfs-remount) comes later");
+	if (o->remount && o->dir != NULL)
+		return err_new(e, ERR_INPUT, "-w is for datasets (-f, -z), not for a directory");
 	if (o->fscomp != NULL) {
 		if (pot_word_check("fscomp", o->fscomp, e) < 0)
 			return -1;
@@ -97,30 +99,56 @@ live_run(struct pot_env *env, const char *name, struct run *r, struct err *e)
 }
 
 static int
-mount_in_locked(struct pot_env *env, const char *name, const struct pot_fscomp *f,
+make_target(int root, void *ctx, struct err *e)
+{
+	const char *target = ctx;
+	autofd int fd = beneath_open(root, target, O_PATH, 0, e);
+
+	if (fd >= 0 || e->kind != ERR_ABSENT)
+		return fd >= 0 ? 0 : -1;
+	autofd int made = beneath_mkdirs(root, target, 0755, e);
+	if (made < 0 && e->sys == EROFS)
+		return err_new(e, ERR_INPUT,
+		    "%s is not there, and the root is its base's, read-only: choose a place in "
+		    "/mnt, /media, /usr/local or /opt/custom",
+		    target);
+	return made < 0 ? -1 : 0;
+}
+
+/* What can be mounted is written: the mount point is made, and in a pot that runs the mount. 1: it
+ * runs. */
+static int
+mount_now(struct pot_env *env, const struct pot_spec *spec, const struct pot_fscomp *f,
+    struct run *r, struct arena *mem, struct err *e)
+{
+	const struct mount_ops *mount = env->host->mount;
+	struct mount_item item;
+	struct pot_tree tree;
+
+	if (mount_of(env, f, mem, &item, e) < 0)
+		return -1;
+	int live = live_run(env, spec->name, r, e);
+	if (live > 0)
+		return mount->add(r->init, r->init_start, &item, e) < 0 ? -1 : 1;
+	if (live < 0 || tree_of(env, spec, mem, &tree, e) < 0)
+		return -1;
+	return mount->with_root(&tree.root, tree.items, tree.n, make_target, f->target, e);
+}
+
+static int
+mount_in_locked(struct pot_env *env, const struct pot_spec *spec, const struct pot_fscomp *f,
     struct arena *mem, struct err *e)
 {
 	struct fscomps l;
-	char *path;
-	struct stat st;
 	struct run r;
 
-	if (fscomp_load(env, name, mem, &l, e) < 0 || check_free(&l, f, e) < 0 ||
-	    fscomp_source(env, f, mem, &path, e) < 0)
+	if (fscomp_load(env, spec->name, mem, &l, e) < 0 || check_free(&l, f, e) < 0)
 		return -1;
-	if (stat(path, &st) < 0)
-		return err_sys(e, "mount %s", path);
-	int live = live_run(env, name, &r, e);
+	int live = mount_now(env, spec, f, &r, mem, e);
 	if (live < 0)
 		return -1;
-	struct mount_item item = { .kind = MOUNT_BIND,
-		.source = path,
-		.target = f->target,
-		.flags = (f->read_only ? MOUNT_RO : 0u) | MOUNT_RECURSIVE };
-	if (live > 0 && env->host->mount->add(r.init, r.init_start, &item, e) < 0)
-		return -1;
 	fscomp_add(&l, mem, f);
-	if (fscomp_save(env, name, &l, e) == 0)
+	if (fscomp_save(env, spec->name, &l, e) == 0)
 		return 0;
 	struct err ignored = ERR_INIT;
 	if (live > 0)
@@ -133,7 +161,7 @@ pot_mount_in(
     struct pot_env *env, const char *name, const struct pot_mount_in_options *o, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	struct pot_fscomp f = { .read_only = o->read_only };
+	struct pot_fscomp f = { .read_only = o->read_only, .remount = o->remount && !o->read_only };
 	struct pot_spec *spec;
 
 	if (pot_name_check(name, e) < 0 || check_target(o->target, e) < 0 ||
@@ -142,7 +170,7 @@ pot_mount_in(
 	f.target = clean_target(o->target, &mem);
 	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
 	if (lock < 0 || pot_spec_load(env, name, &mem, &spec, e) < 0 ||
-	    mount_in_locked(env, name, &f, &mem, e) < 0)
+	    mount_in_locked(env, spec, &f, &mem, e) < 0)
 		return err_ctx(e, "mount-in for pot %s", name);
 	return 0;
 }

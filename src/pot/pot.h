@@ -233,9 +233,10 @@ struct pot_net_options {
 
 struct pot_create_options {
 	const char *name;
-	const char *type;    /* NULL or "single"; others are refused by name */
-	const char *base;    /* -b */
-	const char *potbase; /* -P */
+	const char *type;      /* "single" or "multi"; NULL: single */
+	const unsigned *level; /* multi: 0, 1, 2; NULL: 1 */
+	const char *base;      /* -b */
+	const char *potbase;   /* -P */
 	struct pot_net_options net;
 	const char *const *flavours;
 	bool keep;  /* leave a half-made pot when creation fails */
@@ -256,10 +257,14 @@ int pot_clone(struct pot_env *, const struct pot_clone_options *, struct err *);
 struct pot_destroy_options {
 	bool force;	/* stop a running one, accept a corrupted one */
 	bool recursive; /* also pots made from it */
+	bool with_base; /* the base goes as well: one of level 0 may */
 };
 int pot_destroy(
     struct pot_env *, const char *name, const struct pot_destroy_options *, struct err *);
-int pot_destroy_base(struct pot_env *, const char *base, bool recursive, struct err *);
+/* ERR_BUSY while pots of type multi share it, unless recursive; those of level 0 go with it. force:
+ * those that run are stopped. */
+int pot_destroy_base(
+    struct pot_env *, const char *base, const struct pot_destroy_options *, struct err *);
 
 struct pot_prune_options {
 	bool dry_run, grace;
@@ -458,8 +463,9 @@ struct pot_info {
 	struct pot_state state;
 	struct pot_fscomp *mounts;
 	size_t n_mounts;
-	struct pot_strs snapshots; /* oldest first */
-	struct pot_strs datasets;  /* "jails/web/m", relative to the root */
+	struct pot_strs snapshots;	/* names, oldest first */
+	struct pot_strs full_snapshots; /* of each dataset: "zroot/pot/jails/web/m@1700000000" */
+	struct pot_strs datasets;	/* "jails/web/m", relative to the root */
 	char *path;
 };
 int pot_info(struct pot_env *, const char *name, struct arena *, struct pot_info *, struct err *);

@@ -109,9 +109,6 @@ void fscomp_write(const struct fscomps *, struct buf *out);
 int fscomp_load(struct pot_env *, const char *pot, struct arena *, struct fscomps *, struct err *e);
 int fscomp_save(struct pot_env *, const char *pot, const struct fscomps *, struct err *e);
 void fscomp_add(struct fscomps *, struct arena *, const struct pot_fscomp *);
-/* What to mount for it: an absolute host path. ERR_UNSUPPORTED for kinds that come later. */
-int fscomp_source(
-    struct pot_env *, const struct pot_fscomp *, struct arena *, char **path, struct err *e);
 
 /* "64m" in bytes; -1: malformed. (spec.c) */
 int memory_parse(const char *text, uint64_t *bytes);
@@ -159,6 +156,7 @@ int intent_list(
 struct making {
 	struct pot_env *env;
 	const char *name;
+	const char *base; /* whose lock is held meanwhile; may be NULL */
 	bool keep;
 	int (*make)(struct making *, struct err *); /* datasets and conf/ */
 	const char *const *flavours;
@@ -213,8 +211,5 @@ int conf_file_new(struct pot_env *, const char *pot, const char *file, const voi
 /* What the mount code wants from a dataset's root; memory of the arena. */
 int mount_root_of(
     struct pot_env *, const char *dataset, struct arena *, struct mount_root *, struct err *e);
-/* The pot's fscomp.conf as mounts. */
-int mounts_of(struct pot_env *, const char *pot, struct arena *, struct mount_item **, size_t *n,
-    struct err *e);
 
 #endif

@@ -1,5 +1,6 @@
 #include "pot/priv.h"
 #include "pot/run.h"
+#include "pot/tree.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -216,6 +217,8 @@ pot_base_commit(struct pot_env *env, struct pot_receive *r, const char *osreleas
 	snprintf(snap, sizeof(snap), "%lld", (long long)(now_seconds()));
 	if (ds->property_set(env->host, dataset, ":pot.osrelease", osrelease, e) < 0 ||
 	    ds->snapshot(env->host, dataset, snap, true, e) < 0 ||
+	    ds->property_set(env->host, dataset, BASE_PRISTINE, snap, e) < 0 ||
+	    base_rearrange(env, r->name, osrelease != NULL ? osrelease : r->name, e) < 0 ||
 	    intent_done(env, r->name, INTENT_BASE, e) < 0) {
 		err_ctx(e, "create base %s", r->name);
 		pot_base_abort(env, r);

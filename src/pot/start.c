@@ -167,8 +167,6 @@ check_startable(struct pot_env *env, const struct pot_spec *spec, struct err *e)
 		return err_new(e, ERR_UNSUPPORTED,
 		    "its pot.conf is of an old version (ip4, pot.export.static.ports): "
 		    "'update-config' comes later");
-	if (spec->type == POT_MULTI)
-		return err_new(e, ERR_UNSUPPORTED, "type multi comes later; single is there");
 	if (spec->net == POT_NET_ALIAS || spec->net == POT_NET_PRIVATE)
 		return err_new(e, ERR_UNSUPPORTED,
 		    "network type %s comes later; inherit and public-bridge are there",
@@ -207,7 +205,8 @@ start_locked(struct start *s, const char *name, int *lock, struct err *e)
 		    e, ERR_BUSY, "whether it runs cannot be told now; 'pot doctor' says more");
 	if (live > 0)
 		return run_read(env, name, &s->run, e) < 0 ? -1 : 1;
-	if (check_startable(env, s->spec, e) < 0)
+	if (check_startable(env, s->spec, e) < 0 ||
+	    (s->spec->type == POT_MULTI && multi_may_start(env, s->spec, s->mem, e) < 0))
 		return -1;
 	if (s->o->snapshot && snapshot_all(env, name, snap, sizeof(snap), e) < 0)
 		return -1;

@@ -6,6 +6,7 @@
 
 #include "pot/priv.h"
 #include "pot/run.h"
+#include "pot/tree.h"
 #include "supervise/launch.h"
 
 enum { START_FILES = 4, START_DEPTH = 32 };
@@ -20,6 +21,7 @@ struct start {
 	struct run run;
 	struct keeper keeper;
 	bool spawned;
+	struct pot_tree tree;
 	struct launch launch;
 	struct isolate_file files[START_FILES];
 	struct pot_strs environ;

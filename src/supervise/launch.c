@@ -14,6 +14,11 @@ static const struct wire_row mount_rows[] = {
 	WIRE_ROW_INT(4, struct mount_item, flags, 0, MOUNT_FLAGS),
 	WIRE_ROW(5, WIRE_U64, struct mount_item, size_bytes),
 	WIRE_ROW_INT(6, struct mount_item, mode, 0, 07777),
+	WIRE_ROW(7, WIRE_STR, struct mount_item, tree.plain),
+	WIRE_ROW(8, WIRE_STRS, struct mount_item, tree.lower),
+	WIRE_ROW(9, WIRE_STR, struct mount_item, tree.upper),
+	WIRE_ROW(10, WIRE_STR, struct mount_item, tree.work),
+	WIRE_ROW(11, WIRE_BOOL, struct mount_item, tree.read_only),
 	WIRE_ROWS_END,
 };
 
@@ -114,7 +119,8 @@ check_inside(const struct isolate_spec *s, struct err *e)
 	for (size_t i = 0; i < s->n_mounts; i++) {
 		const struct mount_item *m = &s->mounts[i];
 		if (need_absolute("mount point", m->target, false, e) < 0 ||
-		    need_absolute("source of a mount", m->source, m->kind == MOUNT_TMPFS, e) < 0)
+		    need_absolute("source of a mount", m->source, m->kind != MOUNT_BIND, e) < 0 ||
+		    (m->kind == MOUNT_TREE && check_root(&m->tree, e) < 0))
 			return -1;
 	}
 	for (size_t i = 0; i < s->n_files; i++)

@@ -209,7 +209,8 @@ class Machine:
         return name
 
     def make_pot(self, name, *options, base="bb", cmd="sleep 100000"):
-        self.pot("create", "-p", name, "-b", base, *options)
+        kind = () if "-t" in options else ("-t", "single")
+        self.pot("create", "-p", name, *kind, "-b", base, *options)
         if cmd is not None:
             self.pot("set-cmd", "-p", name, "-c", cmd)
         return name

@@ -141,7 +141,7 @@ class Node(Machine):
         (root / "www").mkdir(exist_ok=True)
         (root / "www" / "index.html").write_text(page + "\n")
         self.pot("create-base", "-b", f"{name}-base", "-d", root)
-        self.pot("create", "-p", name, "-b", f"{name}-base")
+        self.pot("create", "-p", name, "-t", "single", "-b", f"{name}-base")
         self.pot("set-cmd", "-p", name, "-c", "/bin/httpd -f -p 80 -h /www")
         self.pot("snapshot", "-p", name)
         self.pot("export", "-p", name, "-t", tag, "-l", "1", "-D", registry)

@@ -46,7 +46,7 @@ def test_wrong_names_and_values(machine):
     m.pot_fails("create", "-p", "other", "-b", "absent", says="absent")
     m.pot_fails("create", "-p", "other", "-b", "bb", "-N", "bridge-public")
     m.pot_fails("create", "-p", "other", "-b", "bb", "-N", "public-bridge", "-i", "192.168.1.1", says="192.168.1.1")
-    m.pot_fails("create", "-p", "other", "-b", "bb", "-t", "multi", says="multi")
+    m.pot_fails("create", "-p", "other", "-b", "bb", "-t", "many", says="many")
     m.pot_fails("clone", "-p", "other", "-P", "wep", says="did you mean \"web\"?")
     m.pot_fails("start", "wep", says="did you mean \"web\"?")
     m.pot_fails("set-attr", "-p", "web", "-A", "persistent", "-V", "maybe", says="maybe")

@@ -400,7 +400,7 @@ do_destroy(void)
 static int
 do_destroy_base(void)
 {
-	return pot_destroy_base(env, "b", false, &e);
+	return pot_destroy_base(env, "b", NULL, &e);
 }
 
 static int
@@ -574,7 +574,7 @@ all_go(const struct trial *t)
 			complain(t, "a pot cannot be destroyed:", e.text);
 	MUST(pot_names(env, POT_KIND_BASE, &mem, &names, &e));
 	for (size_t i = 0; i < names.n; i++)
-		if (pot_destroy_base(env, names.at[i], true, &e) < 0)
+		if (pot_destroy_base(env, names.at[i], &force, &e) < 0)
 			complain(t, "a base cannot be destroyed:", e.text);
 	if (fake_leftovers(fake, &left) > 0)
 		complain(t, "left behind:", buf_str(&left));

@@ -103,6 +103,11 @@ add_here(int root_fd, void *ctx, struct err *e)
 static int
 mount_add(pid_t pid, uint64_t start, const struct mount_item *item, struct err *e)
 {
+	/* layers are put together in a namespace that is ours alone, which a caller's is not */
+	if (item->kind == MOUNT_TREE)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "mount %s: layers are mounted when the pot starts: stop it first",
+		    item->target);
 	int tree = mount_item_open(item, e);
 
 	if (tree == -1)

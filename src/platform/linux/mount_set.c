@@ -98,22 +98,33 @@ mount_overlay(const struct mount_root *r, const char *target, struct err *e)
 	return result;
 }
 
+/* A tree without layers of its own is one directory, read-only. */
+static bool
+has_layers(const struct mount_root *r)
+{
+	return r->plain == NULL && (r->upper != NULL || (r->lower != NULL && r->lower[0] != NULL &&
+							    r->lower[1] != NULL));
+}
+
+/* Any directory serves as the mount point: what is mounted is entered or taken, not named, from
+ * then on. */
+static const char *
+some_directory(const struct mount_root *r)
+{
+	return r->plain != NULL	  ? r->plain
+	       : r->upper != NULL ? r->upper
+	       : r->lower != NULL ? r->lower[0]
+				  : NULL;
+}
+
 int
 mount_root_here(const struct mount_root *r, struct err *e)
 {
-	/* Any directory serves as the mount point: the new root is entered, not named, from here
-	 * on. A root without layers of its own is one directory read-only. */
-	bool layered =
-	    r->plain == NULL &&
-	    (r->upper != NULL || (r->lower != NULL && r->lower[0] != NULL && r->lower[1] != NULL));
-	const char *target = r->plain != NULL	? r->plain
-			     : r->upper != NULL ? r->upper
-			     : r->lower != NULL ? r->lower[0]
-						: NULL;
+	const char *target = some_directory(r);
 
 	if (target == NULL)
 		return err_new(e, ERR_INPUT, "a root without a directory");
-	if (layered) {
+	if (has_layers(r)) {
 		if (mount_overlay(r, target, e) < 0)
 			return -1;
 	} else {
@@ -211,10 +222,55 @@ tmpfs_open(const struct mount_item *item, struct err *e)
 	return tree < 0 ? err_sys(e, "mount %s: tmpfs", item->target) : tree;
 }
 
+/* The layers are mounted where nobody looks, taken from there, and let go. */
+static int
+layers_open(const struct mount_root *r, struct err *e)
+{
+	const char *target = some_directory(r);
+
+	if (mount_overlay(r, target, e) < 0)
+		return -1;
+	int tree =
+	    (int)syscall(SYS_open_tree, AT_FDCWD, target, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree < 0)
+		err_sys(e, "take the layers of %s", target);
+	(void)umount2(target, MNT_DETACH);
+	return tree;
+}
+
+static int
+tree_open(const struct mount_item *item, struct err *e)
+{
+	const struct mount_root *r = &item->tree;
+	bool read_only = r->plain == NULL ? r->upper == NULL : r->read_only;
+	struct mount_attr attr = { .attr_set = attributes(item->flags) |
+					       (read_only ? MOUNT_ATTR_RDONLY : 0U) };
+
+	if (some_directory(r) == NULL)
+		return err_new(e, ERR_INPUT, "mount %s: a tree without a directory", item->target);
+	autofd int tree = has_layers(r) ? layers_open(r, e)
+					: (int)syscall(SYS_open_tree, AT_FDCWD, some_directory(r),
+					      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree < 0)
+		return has_layers(r) ? err_ctx(e, "mount %s", item->target)
+				     : err_sys(e, "mount %s: %s", item->target, some_directory(r));
+	if (attr.attr_set != 0 &&
+	    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return err_sys(e, "mount %s: set its attributes", item->target);
+	return take_fd(&tree);
+}
+
 int
 mount_item_open(const struct mount_item *item, struct err *e)
 {
-	return item->kind == MOUNT_TMPFS ? tmpfs_open(item, e) : bind_open(item, e);
+	switch (item->kind) {
+	case MOUNT_TMPFS:
+		return tmpfs_open(item, e);
+	case MOUNT_TREE:
+		return tree_open(item, e);
+	default:
+		return bind_open(item, e);
+	}
 }
 
 /* The mount point, made as a directory or an empty file as the tree is. */

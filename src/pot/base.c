@@ -1,0 +1,290 @@
+#include "pot/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * A base in two states. Its first snapshot is the userland as it came: single pots are made from
+ * that. Then it is rearranged for pots of type multi, which share it read-only: what a pot changes
+ * goes into two datasets of its own, usr.local and custom, and relative links lead there.
+ */
+
+struct moving {
+	int local, custom; /* the datasets' directories */
+	const char *release;
+};
+
+const char *
+ds_base(char out[DATASET_SIZE], const char *base, const char *part)
+{
+	snprintf(out, DATASET_SIZE, part != NULL ? "bases/%s/%s" : "bases/%s", base, part);
+	return out;
+}
+
+/* ---- links that move with their directory ---- */
+
+struct link_path {
+	char part[64][256];
+	unsigned n;
+};
+
+/* Steps along the target; false: it is too deep. *left: it went above the moved directory. */
+static bool
+follow(struct link_path *at, const char *target, unsigned moved_depth, bool *left)
+{
+	while (*target != '\0') {
+		size_t n = strcspn(target, "/");
+		if (n == 2 && target[0] == '.' && target[1] == '.') {
+			at->n -= at->n > 0;
+			*left = *left || at->n < moved_depth;
+		} else if (n > 0 && !(n == 1 && target[0] == '.')) {
+			if (at->n == NELEM(at->part) || n >= sizeof(at->part[0]))
+				return false;
+			memcpy(at->part[at->n], target, n);
+			at->part[at->n++][n] = '\0';
+		}
+		target += n;
+		target += strspn(target, "/");
+	}
+	return true;
+}
+
+/* A relative link that leaves the directory which is moved would lead elsewhere afterwards: it is
+ * made absolute. */
+static int
+mend_link(int dir, const char *name, const struct link_path *where, unsigned depth, struct err *e)
+{
+	char target[4096], absolute[4096] = "";
+	ssize_t n = readlinkat(dir, name, target, sizeof(target) - 1);
+	struct link_path at = *where;
+	bool left = false;
+	size_t len = 0;
+
+	if (n < 0)
+		return err_sys(e, "read link %s", name);
+	target[n] = '\0';
+	if (target[0] == '/' || !follow(&at, target, depth, &left) || !left)
+		return 0;
+	for (unsigned i = 0; i < at.n && len < sizeof(absolute); i++)
+		len += (size_t)snprintf(absolute + len, sizeof(absolute) - len, "/%s", at.part[i]);
+	if (len >= sizeof(absolute))
+		return 0;
+	if (unlinkat(dir, name, 0) < 0 || symlinkat(len > 0 ? absolute : "/", dir, name) < 0)
+		return err_sys(e, "write link %s", name);
+	return 0;
+}
+
+static int
+mend_links(int parent, const char *name, struct link_path *where, unsigned depth, struct err *e)
+{
+	struct dirent *d;
+	struct stat st;
+	int rc = 0;
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (dir == NULL) {
+		err_sys(e, "read %s", name);
+		own_close(&fd);
+		return -1;
+	}
+	while (rc == 0 && (d = readdir(dir)) != NULL) {
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		if (fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			rc = err_sys(e, "look at %s", d->d_name);
+		} else if (S_ISLNK(st.st_mode)) {
+			rc = mend_link(fd, d->d_name, where, depth, e);
+		} else if (S_ISDIR(st.st_mode) && where->n < NELEM(where->part)) {
+			str_copy(where->part[where->n++], sizeof(where->part[0]), d->d_name);
+			rc = mend_links(fd, d->d_name, where, depth, e);
+			where->n--;
+		}
+	}
+	closedir(dir);
+	return rc;
+}
+
+/* ---- moving ---- */
+
+static int
+kind_of(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (int)(st.st_mode & S_IFMT) : 0;
+}
+
+/* The directory `name` becomes `as` in `to`; `was` is its path in the pot. One that is absent is
+ * made there; what is no directory stays. 1: moved or made, 0: stays. */
+static int
+move_directory(int from, const char *name, int to, const char *as, const char *was, struct err *e)
+{
+	struct link_path where = { .n = 0 };
+	bool left = false;
+	int kind = kind_of(from, name);
+
+	if (kind == 0)
+		return mkdirat(to, as, 0755) == 0 || errno == EEXIST ? 1
+								     : err_sys(e, "make %s", as);
+	if (kind != S_IFDIR)
+		return 0;
+	if (copy_entry(from, name, to, as, 0, e) < 0 || remove_tree_at(from, name, e) < 0 ||
+	    !follow(&where, was, 0, &left))
+		return -1;
+	return mend_links(to, as, &where, where.n, e) < 0 ? -1 : 1;
+}
+
+static int
+link_to(int dir, const char *name, const char *target, struct err *e)
+{
+	if (kind_of(dir, name) == S_IFLNK && unlinkat(dir, name, 0) < 0)
+		return err_sys(e, "replace %s", name);
+	return symlinkat(target, dir, name) == 0 ? 0 : err_sys(e, "make the link %s", name);
+}
+
+static int
+move_top(int root, const struct moving *m, const char *name, struct err *e)
+{
+	char target[64];
+	int moved = move_directory(root, name, m->custom, name, name, e);
+
+	if (moved <= 0)
+		return moved;
+	snprintf(target, sizeof(target), "opt/custom/%s", name);
+	return link_to(root, name, target, e);
+}
+
+static int
+move_local(int usr, const struct moving *m, struct err *e)
+{
+	if (kind_of(usr, "local") == S_IFDIR) {
+		if (copy_entry(usr, "local", m->local, ".", 0, e) < 0 ||
+		    remove_tree_at(usr, "local", e) < 0)
+			return -1;
+	} else if (kind_of(usr, "local") != 0) {
+		return err_new(e, ERR_INPUT, "/usr/local is not a directory");
+	}
+	if (mkdirat(usr, "local", 0755) < 0)
+		return err_sys(e, "make /usr/local");
+	int moved = move_directory(m->local, "etc", m->custom, "usr.local.etc", "usr/local/etc", e);
+	if (moved < 0 ||
+	    (moved > 0 && link_to(m->local, "etc", "../../opt/custom/usr.local.etc", e) < 0))
+		return -1;
+	return 0;
+}
+
+/* The list of installed packages lives with the packages. */
+static int
+move_packages(const struct moving *m, struct err *e)
+{
+	autofd int db = beneath_mkdirs(m->custom, "/var/db", 0755, e);
+
+	if (db < 0)
+		return -1;
+	int moved = move_directory(db, "pkg", m->local, "var.db.pkg", "var/db/pkg", e);
+	return moved <= 0 ? moved : link_to(db, "pkg", "/usr/local/var.db.pkg", e);
+}
+
+static int
+move_homes(int root, int usr, const struct moving *m, struct err *e)
+{
+	bool in_usr = kind_of(usr, "home") == S_IFDIR;
+	int moved = move_directory(
+	    in_usr ? usr : root, "home", m->custom, "usr.home", in_usr ? "usr/home" : "home", e);
+
+	if (moved == 0 && mkdirat(m->custom, "usr.home", 0755) < 0 && errno != EEXIST)
+		return err_sys(e, "make usr.home");
+	if (moved < 0 || (in_usr && kind_of(root, "home") == S_IFDIR &&
+			     move_directory(root, "home", m->custom, "usr.home", "home", e) < 0))
+		return -1;
+	if (link_to(root, "home", "opt/custom/usr.home", e) < 0)
+		return -1;
+	return link_to(usr, "home", "../opt/custom/usr.home", e);
+}
+
+/* A root that cannot be changed must have all places where something is mounted. */
+static int
+mount_points(int root, struct err *e)
+{
+	static const char *const places[] = { "dev", "proc", "sys", "run", "tmp", "mnt", "media",
+		"opt/custom", "usr/ports" };
+
+	for (size_t i = 0; i < NELEM(places); i++) {
+		autofd int fd = beneath_mkdirs(
+		    root, places[i], strcmp(places[i], "tmp") == 0 ? 01777 : 0755, e);
+		if (fd < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+rearrange(int root, void *ctx, struct err *e)
+{
+	static const char *const tops[] = { "root", "etc", "var" };
+	const struct moving *m = ctx;
+	char release[256];
+
+	autofd int usr_path = beneath_mkdirs(root, "/usr", 0755, e);
+	autofd int usr =
+	    usr_path < 0 ? -1 : openat(usr_path, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (usr < 0)
+		return usr_path < 0 ? -1 : err_sys(e, "open /usr");
+	if (mount_points(root, e) < 0 || move_local(usr, m, e) < 0)
+		return -1;
+	for (size_t i = 0; i < NELEM(tops); i++)
+		if (move_top(root, m, tops[i], e) < 0)
+			return err_ctx(e, "/%s", tops[i]);
+	if (move_packages(m, e) < 0 || move_homes(root, usr, m, e) < 0)
+		return -1;
+	int n = snprintf(release, sizeof(release), "%s\n", m->release);
+	return beneath_write(root, "/.osrelease", 0644, release,
+	    (size_t)n < sizeof(release) ? (size_t)n : sizeof(release) - 1, e);
+}
+
+/* ---- the datasets ---- */
+
+static int
+part_create(struct pot_env *env, const char *base, const char *part, struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	char dataset[DATASET_SIZE];
+	struct mount_root root;
+
+	ds_base(dataset, base, part);
+	if (env->host->dataset->create(env->host, dataset, DATASET_LAYERED, e) < 0 ||
+	    mount_root_of(env, dataset, &mem, &root, e) < 0)
+		return -1;
+	const char *dir = root.plain != NULL ? root.plain : root.upper;
+	return dir != NULL ? open_dir(dir, e)
+			   : err_new(e, ERR_UNSUPPORTED, "%s cannot be filled here", dataset);
+}
+
+int
+base_rearrange(struct pot_env *env, const char *base, const char *release, struct err *e)
+{
+	static const char *const parts[] = { "usr.local", "custom", NULL };
+	const struct dataset_ops *ds = env->host->dataset;
+	autoarena struct arena mem = ARENA_INIT;
+	char dataset[DATASET_SIZE], snap[32];
+	struct mount_root root;
+
+	autofd int local = part_create(env, base, parts[0], e);
+	autofd int custom = local < 0 ? -1 : part_create(env, base, parts[1], e);
+	if (custom < 0 || mount_root_of(env, ds_base(dataset, base, NULL), &mem, &root, e) < 0)
+		return -1;
+	struct moving m = { .local = local, .custom = custom, .release = release };
+	if (env->host->mount->with_root(&root, NULL, 0, rearrange, &m, e) < 0)
+		return err_ctx(e, "rearrange it for pots of type multi");
+	/* the second state of the base is another second's, as names of snapshots are seconds */
+	snprintf(snap, sizeof(snap), "%lld", (long long)now_seconds() + 1);
+	for (size_t i = 0; i < NELEM(parts); i++)
+		if (ds->snapshot(env->host, ds_base(dataset, base, parts[i]), snap, false, e) < 0)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,228 @@
+#include "pot/run.h"
+#include "pot/tree.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+/*
+ * Pots of type multi: the base's root, and on it usr.local and custom, which are the base's own at
+ * level 0, private copies at level 1, and at level 2 a private custom beside the usr.local of the
+ * pot it was made from. What is where stands in fscomp.conf.
+ */
+
+enum { PART_LOCAL, PART_CUSTOM, PARTS };
+
+static const struct {
+	const char *name, *target;
+} parts[PARTS] = { { "usr.local", "/usr/local" }, { "custom", "/opt/custom" } };
+
+static int
+missing_part(const char *dataset, const char *base, struct err *e)
+{
+	if (e->kind != ERR_ABSENT)
+		return -1;
+	return err_new(e, ERR_ABSENT,
+	    base == NULL ? "%s is not there"
+			 : "%s is not there: no base of that name was made for pots of type multi "
+			   "('pot create-base' makes one)",
+	    dataset);
+}
+
+/* An independent copy of a part's newest snapshot. */
+static int
+part_copy(
+    struct making *m, const struct pot_spec *parent, const char *base, int part, struct err *e)
+{
+	const struct dataset_ops *ds = m->env->host->dataset;
+	char from[DATASET_SIZE], to[DATASET_SIZE];
+	autofree char *snap = NULL;
+
+	if (parent != NULL)
+		snprintf(from, sizeof(from), "jails/%s/%s", parent->name, parts[part].name);
+	else
+		ds_base(from, base, parts[part].name);
+	snprintf(to, sizeof(to), "jails/%s/%s", m->name, parts[part].name);
+	if (newest_snapshot(m->env, from, &snap, e) < 0)
+		return missing_part(from, parent == NULL ? base : NULL, e);
+	if (snap == NULL)
+		return parent == NULL
+			   ? err_new(e, ERR_CORRUPT, "%s has no snapshot", from)
+			   : err_new(e, ERR_ABSENT,
+				 "pot %s has no snapshot; 'pot snapshot -p %s' takes one",
+				 parent->name, parent->name);
+	return ds->copy(m->env->host, from, snap, to, e);
+}
+
+/* The usr.local that a pot of level 1 or 2 has mounted. */
+static int
+local_of(struct making *m, const struct pot_spec *parent, char **source, struct err *e)
+{
+	struct fscomps l;
+
+	if (fscomp_load(m->env, parent->name, &m->mem, &l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l.n; i++)
+		if (strcmp(l.at[i].target, parts[PART_LOCAL].target) == 0) {
+			*source = l.at[i].source;
+			return 0;
+		}
+	return err_new(e, ERR_CORRUPT, "fscomp.conf of pot %s has no %s", parent->name,
+	    parts[PART_LOCAL].target);
+}
+
+/* The source and option of one part's line; private parts are made. */
+static int
+part_line(struct making *m, const struct pot_spec *parent, const char *base, unsigned level,
+    int part, struct pot_fscomp *f, struct err *e)
+{
+	const char *root = m->env->conf.zfs_root;
+	char dataset[DATASET_SIZE];
+
+	*f = (struct pot_fscomp){ .target = arena_strdup(&m->mem, parts[part].target) };
+	if (level == 0) {
+		int there = m->env->host->dataset->exists(
+		    m->env->host, ds_base(dataset, base, parts[part].name), e);
+		if (there <= 0) {
+			if (there == 0)
+				e->kind = ERR_ABSENT;
+			return missing_part(dataset, base, e);
+		}
+		f->source = arena_printf(&m->mem, "%s/%s", root, dataset);
+		return 0;
+	}
+	if (level == 2 && part == PART_LOCAL) {
+		f->read_only = true;
+		return local_of(m, parent, &f->source, e);
+	}
+	f->remount = true;
+	f->source = arena_printf(&m->mem, "%s/jails/%s/%s", root, m->name, parts[part].name);
+	return part_copy(m, parent, base, part, e);
+}
+
+int
+multi_make(struct making *m, const struct pot_spec *parent, const char *base, unsigned level,
+    struct err *e)
+{
+	struct pot_fscomp f = { .target = arena_strdup(&m->mem, "/"), .read_only = level > 0 };
+	struct fscomps l = { 0 };
+	char path[PATH_SIZE];
+
+	f.source = arena_printf(&m->mem, "%s/bases/%s", m->env->conf.zfs_root, base);
+	fscomp_add(&l, &m->mem, &f);
+	for (int part = 0; part < PARTS; part++) {
+		if (part_line(m, parent, base, level, part, &f, e) < 0)
+			return -1;
+		fscomp_add(&l, &m->mem, &f);
+	}
+	path_at(path, "%s/jails/%s/m", m->env->conf.fs_root, m->name);
+	if (make_dirs(path, 0755, e) < 0)
+		return -1;
+	return fscomp_save(m->env, m->name, &l, e);
+}
+
+/* ---- clone ---- */
+
+/* The part of the pot's own that a line names, or NULL. */
+static const char *
+own_part(struct pot_env *env, const char *pot, const struct pot_fscomp *f)
+{
+	size_t n = strlen(env->conf.zfs_root);
+
+	for (int part = 0; part < PARTS; part++) {
+		char dataset[DATASET_SIZE];
+		snprintf(dataset, sizeof(dataset), "/jails/%s/%s", pot, parts[part].name);
+		if (strncmp(f->source, env->conf.zfs_root, n) == 0 &&
+		    strcmp(f->source + n, dataset) == 0)
+			return parts[part].name;
+	}
+	return NULL;
+}
+
+static int
+part_clone(struct making *m, const char *source, const char *part, const char *snap, struct err *e)
+{
+	char from[DATASET_SIZE], to[DATASET_SIZE];
+	autofree char *newest = NULL;
+
+	snprintf(from, sizeof(from), "jails/%s/%s", source, part);
+	snprintf(to, sizeof(to), "jails/%s/%s", m->name, part);
+	if (snap == NULL) {
+		if (newest_snapshot(m->env, from, &newest, e) < 0)
+			return -1;
+		if (newest == NULL)
+			return err_new(e, ERR_ABSENT, "%s has no snapshot", from);
+	}
+	return m->env->host->dataset->clone(
+	    m->env->host, from, snap != NULL ? snap : newest, to, e);
+}
+
+int
+multi_clone(struct making *m, const char *source, const char *snap, struct err *e)
+{
+	struct fscomps l;
+	char path[PATH_SIZE];
+
+	if (fscomp_load(m->env, source, &m->mem, &l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l.n; i++) {
+		const char *part = own_part(m->env, source, &l.at[i]);
+		if (part == NULL)
+			continue;
+		if (part_clone(m, source, part, snap, e) < 0)
+			return -1;
+		l.at[i].source =
+		    arena_printf(&m->mem, "%s/jails/%s/%s", m->env->conf.zfs_root, m->name, part);
+	}
+	path_at(path, "%s/jails/%s/m", m->env->conf.fs_root, m->name);
+	if (make_dirs(path, 0755, e) < 0)
+		return -1;
+	return fscomp_save(m->env, m->name, &l, e);
+}
+
+/* ---- who shares a base ---- */
+
+int
+multi_users(struct pot_env *env, const char *base, struct arena *mem, struct pot_spec ***out,
+    size_t *n, struct err *e)
+{
+	struct pot_strs all;
+
+	*n = 0;
+	if (pot_names(env, POT_KIND_POT, mem, &all, e) < 0)
+		return -1;
+	*out = arena_array(mem, all.n + 1, struct pot_spec *);
+	for (size_t i = 0; i < all.n; i++) {
+		struct err ignored = ERR_INIT;
+		struct pot_spec *spec;
+		if (pot_spec_load(env, all.at[i], mem, &spec, &ignored) == 0 &&
+		    spec->type == POT_MULTI && strcmp(spec->base, base) == 0)
+			(*out)[(*n)++] = spec;
+	}
+	return 0;
+}
+
+int
+multi_may_start(struct pot_env *env, const struct pot_spec *spec, struct arena *mem, struct err *e)
+{
+	struct pot_spec **users;
+	char dataset[DATASET_SIZE];
+	struct mount_root root;
+	size_t n;
+
+	/* where a root is one directory, many may have it mounted */
+	if (mount_root_of(env, ds_base(dataset, spec->base, NULL), mem, &root, e) < 0)
+		return -1;
+	if (root.plain != NULL)
+		return 0;
+	if (multi_users(env, spec->base, mem, &users, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if ((users[i]->level == 0) != (spec->level == 0) ||
+		    (spec->level == 0 && strcmp(users[i]->name, spec->name) != 0))
+			if (run_is_live(env, users[i]->name) != 0)
+				return err_new(e, ERR_BUSY,
+				    "pot %s is running: who changes a base (level 0) and who "
+				    "shares it cannot run at the same time here; stop it first",
+				    users[i]->name);
+	return 0;
+}
