@@ -33,16 +33,30 @@ enum pot_complete {
 	COMPLETE_ATTR,
 	COMPLETE_NETWORK,
 	COMPLETE_STACK,
-	COMPLETE_COMMAND
+	COMPLETE_COMMAND,
+	COMPLETE_SIGNAL,
+	COMPLETE_OUTPUT
 };
 
+/* Letters of options that have a long name only. */
+enum { OPTION_UNSET = 1, OPTION_DRY_RUN, OPTION_EARLY, OPTION_PIN, OPTION_LONG_MAX = 31 };
+
 struct pot_option {
-	char letter;	      /* 0 ends the list */
+	char letter;	      /* 0 ends the list; OPTION_…: there is the long name alone */
 	const char *argument; /* what to call its argument in help; NULL: a switch */
 	enum pot_complete complete;
 	enum { OPTION_MUST = 1, OPTION_MANY = 2 } flags;
 	const char *meaning;
+	const char *name; /* its long name, "dry-run"; NULL: none */
 };
+#define DRY_RUN_ROW                                                                                \
+	{                                                                                          \
+		OPTION_DRY_RUN, NULL, 0, 0, "only say what would be done", "dry-run"               \
+	}
+#define WIDE_ROW                                                                                   \
+	{                                                                                          \
+		'o', "wide", COMPLETE_OUTPUT, 0, "with more columns"                               \
+	}
 
 enum pot_command_flags {
 	COMMAND_ROOT = 1,    /* changes something: root only */
@@ -94,6 +108,11 @@ const char *given_pot(const struct pot_call *c);
 /* A command as nomad-pot-driver gives it, wrapped in literal double quotes: without them. */
 char *unquote_cmd(struct pot_call *c, const char *cmd);
 
+/* -o wide; another word after -o is a wrong use: -1, told. */
+int given_wide(struct pot_call *c);
+/* How an option is written: "-p" or "--dry-run"; arena memory. */
+const char *option_text(const struct pot_option *o, struct arena *mem);
+
 /* ---- messages ---- */
 void say_error(struct pot_call *c, const char *fmt, ...) PRINTFLIKE(2, 3);
 void say_info(struct pot_call *c, const char *fmt, ...) PRINTFLIKE(2, 3);
@@ -134,7 +153,8 @@ extern const struct pot_command pot_cmd_start, pot_cmd_stop, pot_cmd_term, pot_c
 extern const struct pot_command pot_cmd_ps, pot_cmd_list, pot_cmd_show, pot_cmd_info, pot_cmd_net,
     pot_cmd_ports, pot_cmd_datasets, pot_cmd_last_run, pot_cmd_get_rss;
 extern const struct pot_command pot_cmd_set_cmd, pot_cmd_set_env, pot_cmd_set_hosts,
-    pot_cmd_set_rss, pot_cmd_set_attr, pot_cmd_get_attr, pot_cmd_export_ports, pot_cmd_add_dep;
+    pot_cmd_set_rss, pot_cmd_set_attr, pot_cmd_get_attr, pot_cmd_export_ports, pot_cmd_add_dep,
+    pot_cmd_set_hook, pot_cmd_update_config, pot_cmd_set_status, pot_cmd_top;
 extern const struct pot_command pot_cmd_copy_in, pot_cmd_mount_in, pot_cmd_mount_out,
     pot_cmd_snapshot, pot_cmd_revert, pot_cmd_purge;
 

@@ -26,6 +26,10 @@ words_of(enum pot_complete kind, struct arena *mem)
 		return "inherit public-bridge private-bridge alias";
 	case COMPLETE_STACK:
 		return "ipv4 ipv6 dual";
+	case COMPLETE_SIGNAL:
+		return "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP";
+	case COMPLETE_OUTPUT:
+		return "wide";
 	case COMPLETE_ATTR:
 		for (const struct pot_attr *a = pot_attrs(&n), *end = a + n; a < end; a++)
 			buf_addf(&b, "%s%s", b.len > 0 ? " " : "", a->name);
@@ -96,9 +100,10 @@ bash(FILE *to, struct arena *mem)
 		for (const struct pot_option *o = c->options; o != NULL && o->letter != 0; o++) {
 			if (o->argument == NULL)
 				continue;
-			fprintf(to, "\t\"%s -%c\"", c->name, o->letter);
+			const char *flag = option_text(o, mem);
+			fprintf(to, "\t\"%s %s\"", c->name, flag);
 			if (c->alias != NULL)
-				fprintf(to, "|\"%s -%c\"", c->alias, o->letter);
+				fprintf(to, "|\"%s %s\"", c->alias, flag);
 			fputs(") ", to);
 			bash_words(o, mem, to);
 			fputs("; return ;;\n", to);
@@ -110,7 +115,7 @@ bash(FILE *to, struct arena *mem)
 
 		fprintf(to, "\t%s) COMPREPLY=($(compgen -W \"-h -v", all_names(c, "|", mem));
 		for (const struct pot_option *o = c->options; o != NULL && o->letter != 0; o++)
-			fprintf(to, " -%c", o->letter);
+			fprintf(to, " %s", option_text(o, mem));
 		fputs((c->flags & COMMAND_JSON) != 0 ? " --json" : "", to);
 		fputs((c->flags & COMMAND_NAME) != 0
 			  ? " $([ \"${cur#-}\" = \"$cur\" ] && pot ls -q 2>/dev/null)"
@@ -143,7 +148,8 @@ zsh_option(const struct pot_option *o, struct arena *mem, FILE *to)
 {
 	const char *words = words_of(o->complete, mem);
 
-	fprintf(to, " \\\n\t\t'%s-%c[", (o->flags & OPTION_MANY) != 0 ? "*" : "", o->letter);
+	fprintf(
+	    to, " \\\n\t\t'%s%s[", (o->flags & OPTION_MANY) != 0 ? "*" : "", option_text(o, mem));
 	put_quoted(o->meaning, to);
 	fputc(']', to);
 	if (o->argument != NULL) {
@@ -211,8 +217,11 @@ fish_option(const char *names, const struct pot_option *o, struct arena *mem, FI
 {
 	const char *words = words_of(o->complete, mem);
 
-	fprintf(
-	    to, "complete -c pot -n '__fish_seen_subcommand_from %s' -o %c -d ", names, o->letter);
+	fprintf(to, "complete -c pot -n '__fish_seen_subcommand_from %s'", names);
+	if (o->letter > OPTION_LONG_MAX)
+		fprintf(to, " -s %c -d ", o->letter);
+	else
+		fprintf(to, " -l %s -d ", o->name);
 	fish_text(o->meaning, to);
 	if (o->argument != NULL) {
 		fputs(" -r", to);

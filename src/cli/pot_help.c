@@ -9,12 +9,14 @@
 static void
 synopsis(const struct pot_command *command, struct buf *out)
 {
+	autoarena struct arena mem = ARENA_INIT;
+
 	buf_addf(out, "pot %s", command->name);
 	for (const struct pot_option *o = command->options; o != NULL && o->letter != 0; o++) {
 		bool must = (o->flags & OPTION_MUST) != 0 &&
 			    !(o->letter == 'p' && (command->flags & COMMAND_NAME) != 0);
 
-		buf_addf(out, must ? " -%c" : " [-%c", o->letter);
+		buf_addf(out, must ? " %s" : " [%s", option_text(o, &mem));
 		if (o->argument != NULL)
 			buf_addf(out, " %s", o->argument);
 		buf_adds(out, must ? "" : "]");
@@ -33,6 +35,7 @@ static void
 help_one(const struct pot_command *command, FILE *to)
 {
 	autobuf struct buf text = BUF_INIT;
+	autoarena struct arena mem = ARENA_INIT;
 	autotable struct table t = TABLE_INIT(2);
 
 	synopsis(command, &text);
@@ -40,7 +43,10 @@ help_one(const struct pot_command *command, FILE *to)
 	if (command->alias != NULL)
 		fprintf(to, "  also spelt: %s\n", command->alias);
 	for (const struct pot_option *o = command->options; o != NULL && o->letter != 0; o++) {
-		table_cellf(&t, "  -%c %s", o->letter, o->argument != NULL ? o->argument : "");
+		table_cellf(&t, "  %s%s%s %s", option_text(o, &mem),
+		    o->letter > OPTION_LONG_MAX && o->name != NULL ? ", --" : "",
+		    o->letter > OPTION_LONG_MAX && o->name != NULL ? o->name : "",
+		    o->argument != NULL ? o->argument : "");
 		table_cellf(&t, "%s%s", o->meaning,
 		    (o->flags & OPTION_MANY) != 0 ? " (may be repeated)" : "");
 	}

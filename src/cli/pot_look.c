@@ -56,6 +56,19 @@ json_attributes(struct jsonw *w, const struct pot_spec *spec)
 }
 
 static void
+json_limits(struct jsonw *w, const struct pot_spec *spec)
+{
+	jsonw_key(w, "limits");
+	jsonw_object(w);
+	jsonw_kstr(w, "pin", spec->rss_pin);
+	jsonw_kuint(w, "processes", spec->rss_processes);
+	jsonw_kuint(w, "files", spec->rss_files);
+	jsonw_kuint(w, "io_weight", spec->rss_io_weight);
+	jsonw_kuint(w, "cpu_weight", spec->rss_cpu_weight);
+	jsonw_end_object(w);
+}
+
+static void
 json_spec(struct jsonw *w, const struct pot_spec *spec, struct arena *mem)
 {
 	jsonw_kstr(w, "type", pot_type_text(spec->type));
@@ -80,6 +93,7 @@ json_spec(struct jsonw *w, const struct pot_spec *spec, struct arena *mem)
 	jsonw_end_array(w);
 	jsonw_kint(w, "cpus", spec->rss_cpus);
 	jsonw_kuint(w, "memory_bytes", spec->rss_memory_bytes);
+	json_limits(w, spec);
 	json_attributes(w, spec);
 }
 
@@ -587,26 +601,27 @@ run_get_rss(struct pot_call *c)
 	if (pot_usage(c->env, given_pot(c), false, &c->mem, &u, &e) < 0)
 		return fail(c, &e);
 	if (!u.running) {
-		err_new(&e, ERR_ABSENT, "pot %s does not run", given_pot(c));
+		err_new(&e, ERR_ABSENT, "pot %s is not running", given_pot(c));
 		return fail(c, &e);
 	}
+	/* Processor use is the mean since the start; "ticks" are MHz in use. */
+	double percent = mean_percent(c, given_pot(c), u.cpu_ns);
+	double mhz = (double)pot_clock_mhz() * percent / 100;
 	if (given(c, 'J') || c->json) {
-		/* The keys, their order and the blanks are what nomad-pot-driver reads. Processor
-		 * use is the mean since the start; ticks are counted for a processor of 1000 MHz.
-		 */
-		double percent = mean_percent(c, given_pot(c), u.cpu_ns);
-
+		/* the keys, their order and the blanks are what nomad-pot-driver reads */
 		printf("{ \"ResourceUsage\": { \"MemoryStats\": { \"RSS\" : %" PRIu64
 		       ", \"Swap\" : %" PRIu64
 		       " }, \"CpuStats\": { \"TotalTicks\": %.3f, \"Percent\": %d } } }\n",
-		    u.rss_bytes, u.swap_bytes, percent * 10, (int)(percent + 0.5));
+		    u.rss_bytes, u.swap_bytes, mhz, (int)(percent + 0.5));
 		return 0;
 	}
-	char rss[SIZE_TEXT], swap[SIZE_TEXT];
-	printf("\tcpu time (seconds): %.3f\n\tphysical memory : %s\n\tswap memory : "
-	       "%s\n\tprocesses : %u\n",
-	    (double)u.cpu_ns / 1e9, size_text(u.rss_bytes, rss), size_text(u.swap_bytes, swap),
-	    u.pids);
+	char rss[SIZE_TEXT], swap[SIZE_TEXT], all[SIZE_TEXT];
+	printf("\tcpu time (ticks spent)  : %.3f\n\tcpu time (MHz)          : %.3f\n"
+	       "\tpcpu (%%)                : %.1f\n\tvirtual memory          : %s\n"
+	       "\tphysical memory         : %s\n\tswap memory             : %s\n"
+	       "\tprocesses               : %u\n",
+	    (double)u.cpu_ns / 1e9, mhz, percent, size_text(u.virtual_bytes, all),
+	    size_text(u.rss_bytes, rss), size_text(u.swap_bytes, swap), u.pids);
 	return 0;
 }
 

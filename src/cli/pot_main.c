@@ -280,20 +280,77 @@ getopt_letters(struct pot_call *c)
 
 	buf_adds(&b, "+:hv"); /* '+': stop at the first word that is no option, as POSIX has it */
 	for (const struct pot_option *o = c->command->options; o != NULL && o->letter != 0; o++)
-		buf_addf(&b, "%c%s", o->letter, o->argument != NULL ? ":" : "");
+		if (o->letter > OPTION_LONG_MAX)
+			buf_addf(&b, "%c%s", o->letter, o->argument != NULL ? ":" : "");
 	return buf_take(&b);
+}
+
+static const struct option *
+getopt_names(struct pot_call *c)
+{
+	static const struct option all[] = {
+		{ "json", no_argument, NULL, LONG_JSON },
+		{ "help", no_argument, NULL, LONG_HELP },
+	};
+	size_t n = NELEM(all), max = n + 1;
+
+	for (const struct pot_option *o = c->command->options; o != NULL && o->letter != 0; o++)
+		max += o->name != NULL;
+	struct option *names = arena_array(&c->mem, max, struct option);
+	memcpy(names, all, sizeof(all));
+	for (const struct pot_option *o = c->command->options; o != NULL && o->letter != 0; o++)
+		if (o->name != NULL)
+			names[n++] = (struct option){ o->name,
+				o->argument != NULL ? required_argument : no_argument, NULL,
+				o->letter };
+	return names;
+}
+
+const char *
+option_text(const struct pot_option *o, struct arena *mem)
+{
+	return o->letter > OPTION_LONG_MAX ? arena_printf(mem, "-%c", o->letter)
+					   : arena_printf(mem, "--%s", o->name);
+}
+
+int
+given_wide(struct pot_call *c)
+{
+	const char *format = given_one(c, 'o');
+
+	if (format == NULL || str_eq(format, "wide"))
+		return format != NULL;
+	fail_usage(c, "-o %s: only \"wide\" is known", format);
+	return -1;
+}
+
+static int
+unknown_option(struct pot_call *c, int what, const char *word)
+{
+	const char *names[32] = { "json", "help" };
+	size_t n = 2;
+
+	if (what == ':')
+		return optopt > OPTION_LONG_MAX
+			   ? fail_usage(c, "option -%c needs an argument", optopt)
+			   : fail_usage(c, "option %s needs an argument", word);
+	if (optopt > OPTION_LONG_MAX && optopt < 128 && !str_starts(word, "--"))
+		return fail_usage(c, "option -%c is unknown", optopt);
+	for (const struct pot_option *o = c->command->options; o != NULL && o->letter != 0; o++)
+		if (o->name != NULL && n < NELEM(names))
+			names[n++] = o->name;
+	const char *near = str_starts(word, "--") ? str_nearest(word + 2, names, n) : NULL;
+	if (near != NULL && !str_eq(near, word + 2))
+		return fail_usage(c, "option %s is unknown: did you mean \"--%s\"?", word, near);
+	return fail_usage(c, "option %s is unknown, or takes no argument", word);
 }
 
 /* -1: go on; else the exit code. */
 static int
 parse(struct pot_call *c, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "json", no_argument, NULL, LONG_JSON },
-		{ "help", no_argument, NULL, LONG_HELP },
-		{ NULL, 0, NULL, 0 },
-	};
 	autofree char *letters = getopt_letters(c);
+	const struct option *longs = getopt_names(c);
 	int o;
 
 	opterr = 0;
@@ -307,13 +364,8 @@ parse(struct pot_call *c, int argc, char **argv)
 			c->verbosity++;
 		else if (o == LONG_JSON)
 			c->json = true; /* where nothing is printed, it still shapes the errors */
-		else if (o == ':')
-			return fail_usage(c, "option -%c needs an argument", optopt);
-		else if (o == '?' || option_named(c->command, o) == NULL)
-			return fail_usage(c,
-			    optopt != 0 && optopt < 128 ? "option -%c is unknown"
-							: "unknown long option",
-			    optopt);
+		else if (o == ':' || o == '?' || option_named(c->command, o) == NULL)
+			return unknown_option(c, o, argv[optind - 1]);
 		else
 			remember(c, o, optarg);
 	}
@@ -337,7 +389,7 @@ check_given(struct pot_call *c)
 			continue;
 		if (o->letter == 'p' && bare && c->argc > 0)
 			continue;
-		return fail_usage(c, "option -%c is mandatory", o->letter);
+		return fail_usage(c, "option %s is mandatory", option_text(o, &c->mem));
 	}
 	if ((c->command->flags & COMMAND_ARGS) != 0)
 		return -1;

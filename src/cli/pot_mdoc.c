@@ -27,6 +27,15 @@ argument(const char *name, FILE *to)
 }
 
 static void
+flag(const char *before, const struct pot_option *o, FILE *to)
+{
+	if (o->letter > OPTION_LONG_MAX)
+		fprintf(to, "%sFl %c", before, o->letter);
+	else
+		fprintf(to, "%sFl -%s", before, o->name);
+}
+
+static void
 synopsis_line(const struct pot_command *c, FILE *to)
 {
 	fprintf(to, ".It Nm pot Cm %s", c->name);
@@ -35,7 +44,7 @@ synopsis_line(const struct pot_command *c, FILE *to)
 		bool must = (o->flags & OPTION_MUST) != 0 &&
 			    !(o->letter == 'p' && (c->flags & COMMAND_NAME) != 0);
 
-		fprintf(to, must ? ".Fl %c" : ".Op Fl %c", o->letter);
+		flag(must ? "." : ".Op ", o, to);
 		if (o->argument != NULL)
 			argument(o->argument, to);
 		fputs((o->flags & OPTION_MANY) != 0 ? " ...\n" : "\n", to);
@@ -65,7 +74,7 @@ command(const struct pot_command *c, FILE *to)
 		return;
 	fputs(".Bl -tag -width 4n -compact\n", to);
 	for (const struct pot_option *o = c->options; o->letter != 0; o++) {
-		fprintf(to, ".It Fl %c", o->letter);
+		flag(".It ", o, to);
 		if (o->argument != NULL)
 			argument(o->argument, to);
 		fputc('\n', to);

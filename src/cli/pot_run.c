@@ -1,10 +1,9 @@
-/* Running: start, stop, run, term, exec, signal. */
+/* Running: start, stop, run, term, exec. */
 #include "cli/pot_cli.h"
 
 #include "base/str.h"
 
 #include <pwd.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -248,86 +247,3 @@ static const struct pot_option run_options[] = {
 const struct pot_command pot_cmd_run = { "run", NULL,
 	"start a pot when needed, and a root shell in it", COMMAND_ROOT | COMMAND_NAME, run_options,
 	NULL, run_run, GROUP };
-
-/* ---- signal ---- */
-
-static const struct {
-	const char *name;
-	int number;
-} signals[] = {
-	{ "HUP", SIGHUP },
-	{ "INT", SIGINT },
-	{ "QUIT", SIGQUIT },
-	{ "KILL", SIGKILL },
-	{ "USR1", SIGUSR1 },
-	{ "USR2", SIGUSR2 },
-	{ "TERM", SIGTERM },
-	{ "CONT", SIGCONT },
-	{ "STOP", SIGSTOP },
-	{ "ALRM", SIGALRM },
-	{ "WINCH", SIGWINCH },
-	{ "PIPE", SIGPIPE },
-	{ "CHLD", SIGCHLD },
-	{ "TTIN", SIGTTIN },
-	{ "TTOU", SIGTTOU },
-	{ "TSTP", SIGTSTP },
-#ifdef SIGINFO
-	{ "INFO", SIGINFO },
-#endif
-};
-
-static int
-signal_named(const char *name)
-{
-	uint64_t number;
-
-	if (str_starts(name, "SIG"))
-		name += 3;
-	for (size_t i = 0; i < NELEM(signals); i++)
-		if (str_eq(signals[i].name, name))
-			return signals[i].number;
-	return str_u64(name, 64, &number) && number > 0 ? (int)number : -1;
-}
-
-static int
-run_signal(struct pot_call *c)
-{
-	const char *name = given(c, 's') ? given_one(c, 's') : "SIGINFO", *pot = given_pot(c);
-	int number = signal_named(name);
-	struct err e;
-
-	if (given(c, 'l')) {
-		for (size_t i = 0; i < NELEM(signals); i++)
-			printf("%s%s", i > 0 ? " " : "", signals[i].name);
-		putchar('\n');
-		return 0;
-	}
-	if (pot == NULL)
-		return fail_usage(c, "option -p is mandatory");
-	if (given(c, 'P') || given(c, 'm') || given(c, 'C')) {
-		err_new(&e, ERR_UNSUPPORTED,
-		    "-P, -m and -C: other processes than the main command: not available yet");
-		return fail(c, &e);
-	}
-	if (number < 0)
-		return fail_usage(c,
-		    given(c, 's') ? "-s %s: is no signal of this system"
-				  : "%s is no signal of this system: say which by -s",
-		    name);
-	if (pot_signal(c->env, pot, number, &e) < 0)
-		return fail(c, &e) && !given(c, 'f');
-	return 0;
-}
-
-static const struct pot_option signal_options[] = {
-	{ 'p', "pot", COMPLETE_RUNNING, 0, "the pot" },
-	{ 's', "signal", 0, 0, "its name, with or without SIG" },
-	{ 'f', NULL, 0, 0, "never fail" },
-	{ 'l', NULL, 0, 0, "list the signals" },
-	{ 'P', "pid", 0, 0, "one process: not available yet" },
-	{ 'm', "pattern", 0, 0, "processes by name: not available yet" },
-	{ 'C', NULL, 0, 0, "only look: not available yet" },
-	END,
-};
-const struct pot_command pot_cmd_signal = { "signal", NULL, "send a signal to a pot's command",
-	COMMAND_ROOT | COMMAND_NAME, signal_options, NULL, run_signal, GROUP };

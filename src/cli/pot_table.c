@@ -12,10 +12,6 @@ LATER(later_copy_out, "copy-out", "copy files out of a pot");
 LATER(later_create_fscomp, "create-fscomp", "make a file system component");
 LATER(later_clone_fscomp, "clone-fscomp", "clone a file system component");
 LATER(later_create_bridge, "create-private-bridge", "make a private bridge");
-LATER(later_set_hook, "set-hook", "give a pot hooks");
-LATER(later_set_status, "set-status", "change a recorded state");
-LATER(later_update_config, "update-config", "bring an old configuration up to date");
-LATER(later_top, "top", "watch the processes of a pot");
 LATER(later_promote, "promote", "make a clone independent");
 
 const struct pot_command *const pot_commands[] = {
@@ -30,6 +26,7 @@ const struct pot_command *const pot_commands[] = {
 	&pot_cmd_ports,
 	&pot_cmd_datasets,
 	&pot_cmd_get_rss,
+	&pot_cmd_top,
 	&pot_cmd_last_run,
 	&pot_cmd_get_attr,
 	&pot_cmd_completion,
@@ -67,6 +64,9 @@ const struct pot_command *const pot_commands[] = {
 	&pot_cmd_set_rss,
 	&pot_cmd_export_ports,
 	&pot_cmd_add_dep,
+	&pot_cmd_set_hook,
+	&pot_cmd_set_status,
+	&pot_cmd_update_config,
 
 	&pot_cmd_import,
 	&pot_cmd_export,
@@ -77,10 +77,6 @@ const struct pot_command *const pot_commands[] = {
 	&later_create_fscomp,
 	&later_clone_fscomp,
 	&later_create_bridge,
-	&later_set_hook,
-	&later_set_status,
-	&later_update_config,
-	&later_top,
 	&later_promote,
 	NULL,
 };

@@ -171,6 +171,8 @@ host_roots_set(struct host *h, const struct host_config *c)
 		.bridge = copy_or(c->bridge, defaults.bridge),
 		.table = copy_or(c->table, defaults.table),
 		.dataset_backend = copy_or(c->dataset_backend, NULL),
+		.reserve_memory_bytes = c->reserve_memory_bytes,
+		.reserve_cpus = c->reserve_cpus,
 	};
 }
 

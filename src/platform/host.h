@@ -13,6 +13,7 @@
 #include "base/err.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct isolate_ops; /* platform/isolate.h: a process apart from the others (jail, namespaces) */
 struct dataset_ops; /* platform/dataset.h: directory trees with snapshots and clones */
@@ -23,12 +24,14 @@ struct limits_ops;  /* platform/limits.h: what one run may use, and what it uses
 struct proc_ops;    /* platform/proc.h: processes and the identity of this boot */
 
 struct host_config {
-	const char *fs_root;	     /* where datasets live: "/opt/pot" */
-	const char *run_dir;	     /* records and locks: "/var/run/pot" */
-	const char *cgroup;	     /* parent of our cgroups, relative to each mount: "pot" */
-	const char *bridge;	     /* the public bridge's interface name: "pot0" */
-	const char *table;	     /* our nftables table: "pot" */
-	const char *dataset_backend; /* "overlay" …; NULL: what this machine can do best */
+	const char *fs_root;	       /* where datasets live: "/opt/pot" */
+	const char *run_dir;	       /* records and locks: "/var/run/pot" */
+	const char *cgroup;	       /* parent of our cgroups, relative to each mount: "pot" */
+	const char *bridge;	       /* the public bridge's interface name: "pot0" */
+	const char *table;	       /* our nftables table: "pot" */
+	const char *dataset_backend;   /* "overlay" …; NULL: what this machine can do best */
+	uint64_t reserve_memory_bytes; /* kept from all pots together; 0: nothing */
+	unsigned reserve_cpus;	       /* the lowest ones */
 };
 
 struct host {

@@ -2,6 +2,8 @@
  * limits.h: what one run may use, and what it uses: cgroups v2 or v1 on Linux, rctl and cpuset on
  * FreeBSD.
  *
+ * What the host keeps for itself (roots.reserve_…) no run may have, and not all of them together.
+ *
  * A run is named "<pot>.<run id>" (one path component). Groups are <mount>/<roots.cgroup>/<run>.
  */
 #ifndef PLATFORM_LIMITS_H
@@ -19,6 +21,7 @@ struct limits {
 	uint64_t cpu_shares;	    /* weight against others under contention, 1024 is usual */
 	uint64_t cpu_quota_percent; /* of one CPU: 150 is one and a half */
 	uint64_t pids;		    /* processes and threads */
+	uint64_t io_weight;	    /* against others under contention, 1–1000, 100 is usual */
 };
 
 struct usage {
@@ -34,6 +37,7 @@ struct usage {
 	uint64_t throttled_ns;
 	uint64_t pids;
 	uint64_t oom_kills;
+	char cpus[64]; /* those it is bound to, "0-1,3", cut; "": not bound */
 };
 
 struct limits_ops {

@@ -14,6 +14,18 @@
 
 enum { PROC_BOOT_ID_TEXT = 40 };
 
+/* What ps(1) would say of a process. */
+struct proc_info {
+	pid_t pid;
+	pid_t inner; /* its number in its own pid namespace; the same where there is none */
+	char name[32];
+	char command[512]; /* with arguments; "[name]" when there are none */
+	char state;	   /* 'R' running, 'S' sleeping, 'D' waiting for a disk, 'T' stopped … */
+	unsigned uid;
+	uint64_t start; /* as start_time() */
+	uint64_t cpu_ns, rss_bytes;
+};
+
 struct proc_ops {
 	const char *name;
 	/* When it started, in the kernel's own unit since boot; a process that has ended and only
@@ -29,6 +41,7 @@ struct proc_ops {
 	/* 1: it ended; 0: timeout_ms passed before (-1 waits without end). */
 	int (*wait)(int handle, int timeout_ms, struct err *);
 	int (*boot_id)(char out[PROC_BOOT_ID_TEXT], struct err *);
+	int (*look)(pid_t pid, struct proc_info *, struct err *); /* ERR_ABSENT: gone */
 };
 extern const struct proc_ops proc_native;
 

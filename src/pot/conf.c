@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /*
@@ -112,9 +113,14 @@ conf_file_put(struct pot_env *env, const char *pot, const char *file, const void
     mode_t mode, struct err *e)
 {
 	char path[PATH_SIZE];
+	struct stat st;
 
 	path_at(path, "%s/jails/%s/conf", env->conf.fs_root, pot);
 	autofd int dir = open_dir(path, e);
+	/* whoever made it private or not has a reason; a hook that is set is to run */
+	if (dir >= 0 && !str_ends(file, ".sh") &&
+	    fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+		mode = st.st_mode & 0777;
 	if (dir < 0 || file_replace(dir, file, data, len, mode, e) < 0)
 		return err_ctx(e, "write %s of pot %s", file, pot);
 	return 0;

@@ -231,6 +231,14 @@ check_config(const struct pot_config *c, struct err *e)
 			return err_new(e, ERR_INPUT,
 			    "%s='%s': an absolute path of at most 200 characters is needed",
 			    paths[i][0], paths[i][1]);
+	uint64_t bytes;
+	if (*c->reserve_memory != '\0' && memory_parse(c->reserve_memory, &bytes) < 0)
+		return err_new(e, ERR_INPUT,
+		    "POT_RESERVE_MEMORY='%s' is no size: digits and one of b, k, m, g",
+		    c->reserve_memory);
+	if (strcmp(c->hook_failure, "refuse") != 0 && strcmp(c->hook_failure, "ignore") != 0)
+		return err_new(e, ERR_INPUT, "POT_HOOK_FAILURE='%s' is neither refuse nor ignore",
+		    c->hook_failure);
 	if (c->port_min == 0 || c->port_min > c->port_max)
 		return err_new(e, ERR_INPUT, "POT_PORT_MIN=%u is above POT_PORT_MAX=%u or zero",
 		    c->port_min, c->port_max);
@@ -262,7 +270,10 @@ pot_env_open(struct pot_env **out, struct err *e)
 		.cgroup = c->cgroup,
 		.bridge = c->bridge,
 		.table = c->nft_table,
-		.dataset_backend = *c->dataset_backend != '\0' ? c->dataset_backend : NULL };
+		.dataset_backend = *c->dataset_backend != '\0' ? c->dataset_backend : NULL,
+		.reserve_cpus = c->reserve_cpus };
+	if (*c->reserve_memory != '\0')
+		(void)memory_parse(c->reserve_memory, &h.reserve_memory_bytes);
 	env->host = xcalloc(1, sizeof(*env->host));
 	env->own_host = true;
 	if (host_native(env->host, &h, e) < 0) {

@@ -50,6 +50,7 @@ pot_enter(struct pot_env *env, const char *name, const struct pot_exec_options *
 		.cwd = o->workdir,
 		.user = o->user,
 		.login = o->workdir == NULL,
+		.max_files = spec->rss_files,
 		.caps = ISOLATE_CAPS_DEFAULT | (pot_spec_yes(spec, "mlock") ? 1ULL << 14 : 0) };
 	bool own = o->fds[0] == 0 && o->fds[1] == 0 && o->fds[2] == 0;
 	for (int i = 0; i < 3; i++)

@@ -5,7 +5,8 @@
 /*
  * conf/fscomp.conf: one mount per line, "<source> <mount point> [ro|zfs-remount]", in order.
  * Before 0.15.6 mount points were absolute host paths below the pot's m/; root_prefix names that
- * directory, so that they are read as what they mean. The last line may lack its newline.
+ * directory, so that they are read as what they mean. The last line may lack its newline. Empty
+ * lines and lines that start with '#' mean nothing and stay.
  */
 
 static char *
@@ -38,7 +39,7 @@ parse_line(const char *p, const char *end, const char *root_prefix, struct arena
 	char *option, *rest;
 
 	f->source = field(&p, end, mem);
-	if (f->source == NULL)
+	if (f->source == NULL || f->source[0] == '#')
 		return 0;
 	f->target = field(&p, end, mem);
 	option = field(&p, end, mem);
@@ -102,14 +103,79 @@ fscomp_parse(const char *text, size_t len, const char *root_prefix, struct arena
 	return rc < 0 ? -1 : 0;
 }
 
+static void
+write_one(const struct pot_fscomp *f, struct buf *out)
+{
+	buf_addf(out, "%s %s%s\n", f->source, f->target,
+	    f->read_only ? " ro"
+	    : f->remount ? " zfs-remount"
+			 : "");
+}
+
 void
 fscomp_write(const struct fscomps *l, struct buf *out)
 {
 	for (size_t i = 0; i < l->n; i++)
-		buf_addf(out, "%s %s%s\n", l->at[i].source, l->at[i].target,
-		    l->at[i].read_only ? " ro"
-		    : l->at[i].remount ? " zfs-remount"
-				       : "");
+		write_one(&l->at[i], out);
+}
+
+static bool
+same(const struct pot_fscomp *a, const struct pot_fscomp *b)
+{
+	return strcmp(a->source, b->source) == 0 && strcmp(a->target, b->target) == 0 &&
+	       a->read_only == b->read_only && a->remount == b->remount;
+}
+
+/* One line of the file as it was: it stays if the list still has it, from *next on. */
+static void
+merge_line(const char *p, const char *stop, const char *root_prefix, const struct fscomps *l,
+    size_t *next, struct buf *out)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct pot_fscomp f = { 0 };
+	size_t k = *next;
+	int rc = parse_line(p, stop, NULL, &mem, &f, &e);
+
+	if (rc <= 0) {
+		if (rc == 0) { /* says nothing */
+			buf_add(out, p, (size_t)(stop - p));
+			buf_addc(out, '\n');
+		}
+		return;
+	}
+	char *inside = target_inside(f.target, root_prefix, &mem);
+	bool old_format = inside != f.target;
+	f.target = inside;
+	while (k < l->n && !same(&l->at[k], &f))
+		k++;
+	if (k == l->n)
+		return;
+	for (; *next < k; (*next)++)
+		write_one(&l->at[*next], out);
+	(*next)++;
+	if (old_format) {
+		write_one(&f, out);
+	} else {
+		buf_add(out, p, (size_t)(stop - p));
+		buf_addc(out, '\n');
+	}
+}
+
+void
+fscomp_merge(
+    const char *text, size_t len, const char *root_prefix, const struct fscomps *l, struct buf *out)
+{
+	size_t next = 0;
+
+	for (const char *p = text, *end = text + len; p < end;) {
+		const char *eol = memchr(p, '\n', (size_t)(end - p));
+		const char *stop = eol != NULL ? eol : end;
+		merge_line(p, stop, root_prefix, l, &next, out);
+		p = stop + 1;
+	}
+	for (; next < l->n; next++)
+		write_one(&l->at[next], out);
 }
 
 int
@@ -132,8 +198,13 @@ fscomp_load(
 int
 fscomp_save(struct pot_env *env, const char *pot, const struct fscomps *l, struct err *e)
 {
-	autobuf struct buf text = BUF_INIT;
+	autobuf struct buf before = BUF_INIT, text = BUF_INIT;
+	char path[PATH_SIZE], root[PATH_SIZE];
 
-	fscomp_write(l, &text);
+	path_at(path, "%s/jails/%s/conf/fscomp.conf", env->conf.fs_root, pot);
+	path_at(root, "%s/jails/%s/m", env->conf.fs_root, pot);
+	if (buf_read_file(&before, path, CONF_MAX, e) < 0 && e->kind != ERR_ABSENT)
+		return -1;
+	fscomp_merge(buf_str(&before), before.len, root, l, &text);
 	return conf_file_put(env, pot, "fscomp.conf", buf_str(&text), text.len, 0644, e);
 }

@@ -22,22 +22,25 @@ env_put(struct strs_builder *b, char *assignment)
 	list_add(b, assignment);
 }
 
-static void
-environment(struct start *s)
+static int
+environment(struct start *s, struct err *e)
 {
 	struct strs_builder b = STRS_BUILDER(&s->environ, s->mem);
+	const struct pot_state not_yet = { .init_pid = 0 };
+	struct pot_strs self;
+
+	if (pot_self_env(s->env, s->spec, &not_yet, s->mem, &self, e) < 0)
+		return -1;
 
 	for (size_t i = 0; i < s->spec->env.n; i++)
 		env_put(&b, s->spec->env.at[i]);
-	env_put(&b, arena_printf(s->mem, "_POT_NAME=%s", s->spec->name));
-	if (*s->spec->ip != '\0')
-		env_put(&b, arena_printf(s->mem, "_POT_IP=%s", s->spec->ip));
-	if (*s->spec->ip6 != '\0')
-		env_put(&b, arena_printf(s->mem, "_POT_IP6=%s", s->spec->ip6));
+	for (size_t i = 0; i < self.n; i++)
+		env_put(&b, self.at[i]);
 	for (size_t i = 0; s->o->env != NULL && s->o->env[i] != NULL; i++)
 		env_put(&b, arena_strdup(s->mem, s->o->env[i]));
 	if (s->environ.at == NULL)
 		s->environ.at = arena_array(s->mem, 1, char *);
+	return 0;
 }
 
 /* ---- /etc/resolv.conf, /etc/hosts, /tmp/environment.sh ---- */
@@ -304,6 +307,7 @@ launch_fill(struct start *s, struct err *e)
 	i->persist = pot_spec_yes(s->spec, "persistent");
 	i->process.caps =
 	    ISOLATE_CAPS_DEFAULT | (pot_spec_yes(s->spec, "mlock") ? CAP_BIT_IPC_LOCK : 0);
+	i->process.max_files = s->spec->rss_files;
 	i->process.user = s->o->user;
 	i->process.cwd = s->o->workdir;
 	i->files = s->files;
@@ -313,7 +317,8 @@ launch_fill(struct start *s, struct err *e)
 	mounts(s);
 	if (command(s, e) < 0)
 		return -1;
-	environment(s);
+	if (environment(s, e) < 0)
+		return -1;
 	i->process.env = (const char *const *)s->environ.at;
 	if (resolver(s, e) < 0)
 		return -1;

@@ -1,3 +1,4 @@
+#include "platform/facts.h"
 #include "platform/limits.h"
 #include "platform/netif.h"
 #include "platform/filter.h"
@@ -193,27 +194,6 @@ pot_list(struct pot_env *env, bool only_running, struct arena *mem, struct pot_r
 	return 0;
 }
 
-int
-pot_self_env(struct pot_env *env, const struct pot_spec *spec, const struct pot_state *state,
-    struct arena *mem, struct pot_strs *out, struct err *e)
-{
-	struct strs_builder b = STRS_BUILDER(out, mem);
-
-	(void)env;
-	(void)e;
-	*out = (struct pot_strs){ 0 };
-	list_add(&b, arena_printf(mem, "_POT_NAME=%s", spec->name));
-	if (*spec->ip != '\0')
-		list_add(&b, arena_printf(mem, "_POT_IP=%s", spec->ip));
-	if (*spec->ip6 != '\0')
-		list_add(&b, arena_printf(mem, "_POT_IP6=%s", spec->ip6));
-	if (*spec->bridge != '\0')
-		list_add(&b, arena_printf(mem, "_POT_BRIDGE=%s", spec->bridge));
-	if (state->init_pid != 0)
-		list_add(&b, arena_printf(mem, "_POT_JID=%d", (int)state->init_pid));
-	return 0;
-}
-
 static int
 info_snapshots(struct pot_env *env, struct arena *mem, struct pot_info *out, struct err *e)
 {
@@ -305,7 +285,19 @@ pot_usage(struct pot_env *env, const char *name, bool disk, struct arena *mem,
 	out->memory_limit_bytes = spec->rss_memory_bytes;
 	out->cpu_ns = u.cpu_ns;
 	out->pids = (unsigned)u.pids;
+	out->virtual_bytes = u.memory_bytes + u.swap_bytes;
+	out->cpus = arena_strdup(mem, u.cpus);
 	return 0;
+}
+
+uint64_t
+pot_clock_mhz(void)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct facts f;
+
+	facts_read(&f, "/", &mem);
+	return f.mhz > 0 ? f.mhz : 1000;
 }
 
 int

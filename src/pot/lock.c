@@ -110,6 +110,9 @@ lock_pot(struct pot_env *env, const char *name, int how, struct err *e)
 		int shared = fcntl(env->held_fd, F_DUPFD_CLOEXEC, 0);
 		return shared >= 0 ? shared : err_sys(e, "share the lock of %s", name);
 	}
+	const char *hook_of = getenv(LOCK_HOOK_OF);
+	if (hook_of != NULL && strcmp(hook_of, name) == 0)
+		how = LOCK_TRY;
 	autofd int fd = lock_named(env, name, how, e);
 	if (fd < 0 || recover(env, name, INTENT_POT, e) < 0 ||
 	    recover(env, name, INTENT_SNAPSHOT, e) < 0 || recover(env, name, INTENT_REVERT, e) < 0)

@@ -46,6 +46,10 @@ struct pot_config {
 	char *dns_name, *dns_ip;
 	char *signature_pubkey, *log_facility;
 	char *run_dir, *cgroup, *bridge, *nft_table, *dataset_backend; /* own keys */
+	char *reserve_memory; /* own key: "512m" that stays for the machine itself; "": nothing */
+	char *hook_failure;   /* own key: "refuse" or "ignore" */
+	unsigned reserve_cpus;
+	unsigned boot_wait; /* own key, seconds */
 	unsigned hostname_max;
 	unsigned port_min, port_max; /* own keys: where dynamic host ports come from */
 	bool isolate_vnet_pots;
@@ -175,10 +179,16 @@ struct pot_spec {
 	struct pot_strs depend, env /* VAR=value */, hosts /* "ip name" */;
 	struct pot_port *ports;
 	size_t n_ports;
-	unsigned rss_cpus;	   /* 0: no limit */
-	uint64_t rss_memory_bytes; /* 0: no limit */
-	char **attr;		   /* by position in pot_attrs(); NULL: not set */
-	bool outdated;		   /* holds keys of old versions (ip4, pot.export.static.ports) */
+	/* 0 and "": no limit */
+	unsigned rss_cpus;
+	uint64_t rss_memory_bytes;
+	char *rss_pin;			   /* own key: "0-1,3" */
+	uint64_t rss_processes, rss_files; /* own keys */
+	unsigned rss_io_weight;		   /* own key: 1–1000, 100 is usual */
+	unsigned rss_cpu_weight;	   /* own key: 2–262144, 1024 is usual */
+	struct pot_strs hooks;		   /* own key pot.hook: of an imported pot those set here */
+	char **attr;			   /* by position in pot_attrs(); NULL: not set */
+	bool outdated; /* holds keys of old versions (ip4, pot.export.static.ports) */
 	bool imported; /* pot.image: came as an image; its hooks are not run by themselves */
 };
 /* ERR_ABSENT: no such pot. ERR_CORRUPT: it is there and cannot be used, with the reason. */
@@ -204,6 +214,42 @@ int pot_set_attr(
 int pot_set_rss(
     struct pot_env *, const char *name, const char *cpus, const char *memory, struct err *);
 int pot_add_dep(struct pot_env *, const char *name, const char *needs, struct err *);
+int pot_remove_dep(
+    struct pot_env *, const char *name, const char *needs /* NULL: all */, struct err *);
+/* Removes variables by name; NULL: all. */
+int pot_unset_env(struct pot_env *, const char *name, const char *const *names, struct err *);
+
+/* Texts as people write them. NULL leaves a limit as it is, "" removes it. */
+enum { POT_PROCESSES_MAX = 4194304, POT_FILES_MAX = 1048576 };
+struct pot_limits {
+	const char *cpus;      /* how many: the least used ones at the start */
+	const char *memory;    /* digits and b, k, m, g */
+	const char *pin;       /* exactly these: "0-1,3"; goes before cpus */
+	const char *processes; /* with threads */
+	const char *files;     /* open at a time, of each process */
+	const char *io_weight, *cpu_weight;
+};
+int pot_set_limits(struct pot_env *, const char *name, const struct pot_limits *, struct err *);
+
+/* Programs that run on this machine around a run. */
+enum pot_hook {
+	POT_HOOK_PRESTART,
+	POT_HOOK_POSTSTART,
+	POT_HOOK_PRESTOP,
+	POT_HOOK_POSTSTOP,
+	POT_HOOKS
+};
+const char *pot_hook_text(enum pot_hook); /* "prestart" */
+/* Copies an executable file into conf/; NULL removes the hook. */
+int pot_set_hook(struct pot_env *, const char *name, enum pot_hook, const char *file, struct err *);
+/* Brings files of older versions up to date; a second time changes nothing. */
+int pot_update_config(struct pot_env *, const char *name, bool *changed, struct err *);
+
+/* What pot's own record of states would say: 0–2 are set-status's exit codes. Nothing is recorded:
+ * a pot's state is what runs. link: its interface, "" when none. */
+enum pot_status_answer { POT_STATUS_ALLOWED, POT_STATUS_REFUSED, POT_STATUS_ALREADY };
+int pot_status_ask(struct pot_env *, const char *name, const char *status, enum pot_status_answer *,
+    char link[16], struct err *);
 
 /* ---- the machine ---- */
 
@@ -387,6 +433,34 @@ int pot_enter(struct pot_env *, const char *name, const struct pot_exec_options 
 int pot_signal(
     struct pot_env *, const char *name, int signal, struct err *); /* to the main command */
 
+/* A process of a running pot. */
+struct pot_process {
+	pid_t pid;   /* as this machine sees it … */
+	pid_t inner; /* … and as the pot does */
+	char name[32];
+	char *command; /* with its arguments */
+	char state;    /* 'R', 'S' … as ps(1) says it */
+	unsigned uid;  /* as this machine sees it */
+	uint64_t start, cpu_ns, rss_bytes;
+};
+/* Sorted by inner pid. ERR_ABSENT: it does not run. */
+int pot_processes(struct pot_env *, const char *name, struct arena *, struct pot_process **,
+    size_t *n, struct err *);
+/* To the processes that are chosen by pid (the pot's own, else this machine's) or by an extended
+ * regular expression on their names; only processes of the pot are ever hit. dry_run: only chosen.
+ * ERR_ABSENT: none is. */
+struct pot_signal_options {
+	int signal;
+	pid_t pid; /* 0: by pattern */
+	const char *pattern;
+	bool dry_run;
+};
+int pot_signal_to(struct pot_env *, const char *name, const struct pot_signal_options *,
+    struct arena *, struct pot_process **hit, size_t *n, struct err *);
+/* "TERM", "SIGTERM", "15"; -1 with ERR_INPUT when unknown. */
+int pot_signal_named(const char *, struct err *);
+const char *pot_signal_text(int signal); /* "TERM"; "?" when unknown */
+
 /* ---- files ---- */
 
 struct pot_copy_in_options {
@@ -479,8 +553,11 @@ struct pot_usage {
 	uint64_t rss_bytes, cache_bytes, swap_bytes, memory_limit_bytes /* 0: none */;
 	uint64_t cpu_ns; /* since the start */
 	unsigned pids;
-	char *cpus; /* allocated ones, "0,1"; "" when all */
+	char *cpus;		/* allocated ones, "0,1"; "" when all */
+	uint64_t virtual_bytes; /* memory and swap charged to it, with files that are cached */
 };
+/* Of one processor of this machine, for figures in MHz. */
+uint64_t pot_clock_mhz(void);
 int pot_usage(struct pot_env *, const char *name, bool disk, struct arena *, struct pot_usage *,
     struct err *);
 /* conf/.last_run_stats as JSON text, "{}" when it never ran. */

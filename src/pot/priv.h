@@ -60,9 +60,12 @@ void lock_share(struct pot_env *, const char *name, int fd);
 int lock_pots(struct pot_env *, const char *a, const char *b, int *fd_a, int *fd_b, struct err *e);
 /* Removes the lock file of a pot that is gone; the caller holds it. */
 void lock_forget(struct pot_env *, const char *name);
-#define LOCK_ALLOC ".allocation"
-#define LOCK_PORTS ".ports"
-#define LOCK_NET   ".network"
+/* In the environment of a hook: the pot around whose run it runs. Its lock may be held by whoever
+ * waits for the hook, so a command of the hook does not wait for it. */
+#define LOCK_HOOK_OF "POT_HOOK_OF"
+#define LOCK_ALLOC   ".allocation"
+#define LOCK_PORTS   ".ports"
+#define LOCK_NET     ".network"
 
 /* ---- pot.conf as lines (conf.c) ---- */
 struct conf_line {
@@ -106,12 +109,18 @@ struct fscomps {
 int fscomp_parse(const char *text, size_t len, const char *root_prefix, struct arena *,
     struct fscomps *, struct err *e);
 void fscomp_write(const struct fscomps *, struct buf *out);
+/* The list as a file that looks as the old one did: lines that mean nothing stay where they are. */
+void fscomp_merge(
+    const char *text, size_t len, const char *root_prefix, const struct fscomps *, struct buf *out);
 int fscomp_load(struct pot_env *, const char *pot, struct arena *, struct fscomps *, struct err *e);
 int fscomp_save(struct pot_env *, const char *pot, const struct fscomps *, struct err *e);
 void fscomp_add(struct fscomps *, struct arena *, const struct pot_fscomp *);
 
 /* "64m" in bytes; -1: malformed. (spec.c) */
 int memory_parse(const char *text, uint64_t *bytes);
+
+/* "0-1,3": well written? (spec.c) */
+bool pin_check(const char *text);
 
 /* ---- the command as words (words.c) ---- */
 /* Splits like a shell does with quotes and backslashes. *needs_shell: it holds more than words. */

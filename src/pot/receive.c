@@ -126,7 +126,7 @@ adapt_conf(
 	autoconf struct conf conf = CONF_INIT(&r->mem);
 	struct making m = { .env = env, .name = r->name, .mem = ARENA_INIT };
 	struct pot_spec *spec;
-	static const char *const dropped[] = { "bridge", "pot.attr.to-be-pruned" };
+	static const char *const dropped[] = { "bridge", "pot.attr.to-be-pruned", "pot.hook" };
 
 	if (conf_load(&conf, env, r->name, e) < 0 ||
 	    pot_spec_load(env, r->name, &r->mem, &spec, e) < 0)

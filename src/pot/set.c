@@ -1,67 +1,13 @@
-#include "pot/priv.h"
+#include "pot/edit.h"
 
 #include "base/ip.h"
 
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 /*
  * The setters: read, change, replace, under the pot's lock.
  */
-
-struct edit {
-	struct pot_env *env;
-	const char *name;
-	int lock;
-	struct arena mem;
-	struct conf conf;
-};
-
-static void
-edit_fini(struct edit *x)
-{
-	conf_fini(&x->conf);
-	arena_fini(&x->mem);
-	if (x->lock >= 0)
-		close(x->lock);
-}
-#define autoedit CLEANUP(edit_fini)
-#define EDIT_INIT                                                                                  \
-	{                                                                                          \
-		.lock = -1                                                                         \
-	}
-
-static int
-edit_begin(struct edit *x, struct pot_env *env, const char *name, const char *act, struct err *e)
-{
-	struct pot_spec *spec;
-
-	*x = (struct edit){ .env = env, .name = name, .lock = -1, .mem = ARENA_INIT };
-	x->conf = (struct conf)CONF_INIT(&x->mem);
-	if (pot_name_check(name, e) < 0 || need_root(act, e) < 0)
-		return -1;
-	x->lock = lock_pot(env, name, LOCK_WAIT, e);
-	if (x->lock < 0)
-		return -1;
-	if (pot_spec_load(env, name, &x->mem, &spec, e) < 0 ||
-	    conf_load(&x->conf, env, name, e) < 0)
-		return err_ctx(e, "%s", act);
-	return 0;
-}
-
-static int
-edit_end(struct edit *x, struct err *e)
-{
-	struct pot_spec *spec;
-	autobuf struct buf text = BUF_INIT;
-
-	/* never write what could not be read back */
-	conf_write(&x->conf, &text);
-	if (pot_spec_parse(x->name, buf_str(&text), text.len, &x->mem, &spec, e) < 0)
-		return -1;
-	return conf_save(&x->conf, x->env, x->name, e);
-}
 
 static int
 one_line(const char *what, const char *value, struct err *e)
@@ -127,6 +73,21 @@ pot_set_cmd(
 	return edit_end(&x, e);
 }
 
+static void
+add_variable(struct conf *conf, const char *assignment)
+{
+	autobuf struct buf value = BUF_INIT;
+
+	buf_addc(&value, '"');
+	for (const char *p = assignment; *p != '\0'; p++) {
+		if (*p == '"')
+			buf_addc(&value, '\\');
+		buf_addc(&value, *p);
+	}
+	buf_addc(&value, '"');
+	conf_add(conf, "pot.env", buf_str(&value));
+}
+
 int
 pot_set_env(struct pot_env *env, const char *name, const char *const *vars, struct err *e)
 {
@@ -143,17 +104,33 @@ pot_set_env(struct pot_env *env, const char *name, const char *const *vars, stru
 	if (edit_begin(&x, env, name, "set-env", e) < 0)
 		return -1;
 	conf_set(&x.conf, "pot.env", NULL);
-	for (size_t i = 0; vars != NULL && vars[i] != NULL; i++) {
-		autobuf struct buf value = BUF_INIT;
-		buf_addc(&value, '"');
-		for (const char *p = vars[i]; *p != '\0'; p++) {
-			if (*p == '"')
-				buf_addc(&value, '\\');
-			buf_addc(&value, *p);
-		}
-		buf_addc(&value, '"');
-		conf_add(&x.conf, "pot.env", buf_str(&value));
-	}
+	for (size_t i = 0; vars != NULL && vars[i] != NULL; i++)
+		add_variable(&x.conf, vars[i]);
+	return edit_end(&x, e);
+}
+
+static bool
+names_variable(const char *const *names, const char *assignment)
+{
+	size_t n = strcspn(assignment, "=");
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		if (strlen(names[i]) == n && strncmp(names[i], assignment, n) == 0)
+			return true;
+	return false;
+}
+
+int
+pot_unset_env(struct pot_env *env, const char *name, const char *const *names, struct err *e)
+{
+	autoedit struct edit x = EDIT_INIT;
+
+	if (edit_begin(&x, env, name, "set-env", e) < 0)
+		return -1;
+	conf_set(&x.conf, "pot.env", NULL);
+	for (size_t i = 0; names != NULL && i < x.spec->env.n; i++)
+		if (!names_variable(names, x.spec->env.at[i]))
+			add_variable(&x.conf, x.spec->env.at[i]);
 	return edit_end(&x, e);
 }
 
@@ -256,42 +233,100 @@ pot_set_attr(
 	return edit_end(&x, e);
 }
 
+static int
+check_count(const char *what, const char *text, uint64_t min, uint64_t max, struct err *e)
+{
+	uint64_t n;
+
+	if (text == NULL || *text == '\0' || (str_u64(text, max, &n) && n >= min))
+		return 0;
+	return err_new(e, ERR_INPUT, "set-rss: %s '%s' is no number from %llu to %llu", what, text,
+	    (unsigned long long)min, (unsigned long long)max);
+}
+
+static int
+check_limits(const struct pot_limits *l, struct err *e)
+{
+	uint64_t n;
+
+	if (check_count("number of CPUs", l->cpus, 1, 65535, e) < 0 ||
+	    check_count("number of processes", l->processes, 1, POT_PROCESSES_MAX, e) < 0 ||
+	    check_count("number of open files", l->files, 1, POT_FILES_MAX, e) < 0 ||
+	    check_count("I/O weight", l->io_weight, 1, 1000, e) < 0 ||
+	    check_count("CPU weight", l->cpu_weight, 2, 262144, e) < 0)
+		return -1;
+	if (l->memory != NULL && *l->memory != '\0' && (memory_parse(l->memory, &n) < 0 || n == 0))
+		return err_new(e, ERR_INPUT,
+		    "set-rss: '%s' is no size: digits and one of b, k, m, g", l->memory);
+	if (l->pin != NULL && *l->pin != '\0' && !pin_check(l->pin))
+		return err_new(e, ERR_INPUT, "set-rss: '%s' is no list of CPUs like 0-1,3", l->pin);
+	return 0;
+}
+
+int
+pot_set_limits(struct pot_env *env, const char *name, const struct pot_limits *l, struct err *e)
+{
+	const struct {
+		const char *key, *value;
+	} rows[] = {
+		{ "pot.rss.cpus", l->cpus },
+		{ "pot.rss.memory", l->memory },
+		{ "pot.rss.pin", l->pin },
+		{ "pot.rss.processes", l->processes },
+		{ "pot.rss.files", l->files },
+		{ "pot.rss.io-weight", l->io_weight },
+		{ "pot.rss.cpu-weight", l->cpu_weight },
+	};
+	autoedit struct edit x = EDIT_INIT;
+
+	if (check_limits(l, e) < 0 || edit_begin(&x, env, name, "set-rss", e) < 0)
+		return -1;
+	for (size_t i = 0; i < NELEM(rows); i++)
+		if (rows[i].value != NULL)
+			conf_set(
+			    &x.conf, rows[i].key, *rows[i].value != '\0' ? rows[i].value : NULL);
+	return edit_end(&x, e);
+}
+
 int
 pot_set_rss(
     struct pot_env *env, const char *name, const char *cpus, const char *memory, struct err *e)
 {
-	autoedit struct edit x = EDIT_INIT;
-	uint64_t n;
+	const struct pot_limits l = { .cpus = cpus, .memory = memory };
 
-	if (cpus != NULL && *cpus != '\0' && (!str_u64(cpus, 65535, &n) || n == 0))
-		return err_new(e, ERR_INPUT, "set-rss: '%s' is no number of CPUs", cpus);
-	if (memory != NULL && *memory != '\0' && (memory_parse(memory, &n) < 0 || n == 0))
-		return err_new(
-		    e, ERR_INPUT, "set-rss: '%s' is no size: digits and one of b, k, m, g", memory);
-	if (edit_begin(&x, env, name, "set-rss", e) < 0)
-		return -1;
-	if (cpus != NULL)
-		conf_set(&x.conf, "pot.rss.cpus", *cpus != '\0' ? cpus : NULL);
-	if (memory != NULL)
-		conf_set(&x.conf, "pot.rss.memory", *memory != '\0' ? memory : NULL);
-	return edit_end(&x, e);
+	return pot_set_limits(env, name, &l, e);
 }
 
 int
 pot_add_dep(struct pot_env *env, const char *name, const char *needs, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	struct pot_spec *other, *spec;
+	struct pot_spec *other;
 	autoedit struct edit x = EDIT_INIT;
 
 	if (strcmp(name, needs) == 0)
 		return err_new(e, ERR_INPUT, "pot %s cannot depend on itself", name);
 	if (pot_spec_load(env, needs, &mem, &other, e) < 0 ||
-	    edit_begin(&x, env, name, "add-dep", e) < 0 ||
-	    pot_spec_load(env, name, &mem, &spec, e) < 0)
+	    edit_begin(&x, env, name, "add-dep", e) < 0)
 		return -1;
-	if (list_has(&spec->depend, needs))
+	if (list_has(&x.spec->depend, needs))
 		return 0;
 	conf_add(&x.conf, "pot.depend", needs);
+	return edit_end(&x, e);
+}
+
+int
+pot_remove_dep(struct pot_env *env, const char *name, const char *needs, struct err *e)
+{
+	autoedit struct edit x = EDIT_INIT;
+
+	if (edit_begin(&x, env, name, "add-dep", e) < 0)
+		return -1;
+	if (needs != NULL && !list_has(&x.spec->depend, needs))
+		return err_new(e, ERR_ABSENT, "pot %s does not depend on %s", name, needs);
+	conf_set(&x.conf, "pot.depend", NULL);
+	for (size_t i = 0; needs != NULL && i < x.spec->depend.n; i++)
+		if (strcmp(x.spec->depend.at[i], needs) != 0)
+			conf_add(&x.conf, "pot.depend", x.spec->depend.at[i]);
 	return edit_end(&x, e);
 }

@@ -116,7 +116,7 @@ pot_port_text(const struct pot_port *p, struct arena *mem)
 struct reader {
 	struct pot_spec *s;
 	struct arena *mem;
-	struct strs_builder depend, env, hosts;
+	struct strs_builder depend, env, hosts, hooks;
 	struct strs_builder argv;
 	VEC(struct pot_port) ports;
 	struct err *e;
@@ -328,6 +328,91 @@ read_memory(struct reader *r, const char *key, const char *value)
 }
 
 static int
+read_number(struct reader *r, const char *key, const char *value, uint64_t max, uint64_t *out)
+{
+	char *v = squeezed(r, value);
+
+	*out = 0;
+	return *v == '\0' || str_u64(v, max, out) ? 0 : bad(r, key, v);
+}
+
+static int
+read_processes(struct reader *r, const char *key, const char *value)
+{
+	return read_number(r, key, value, POT_PROCESSES_MAX, &r->s->rss_processes);
+}
+
+static int
+read_files(struct reader *r, const char *key, const char *value)
+{
+	return read_number(r, key, value, POT_FILES_MAX, &r->s->rss_files);
+}
+
+static int
+read_io_weight(struct reader *r, const char *key, const char *value)
+{
+	uint64_t n;
+	int rc = read_number(r, key, value, 1000, &n);
+
+	r->s->rss_io_weight = (unsigned)n;
+	return rc;
+}
+
+static int
+read_cpu_weight(struct reader *r, const char *key, const char *value)
+{
+	uint64_t n;
+	int rc = read_number(r, key, value, 262144, &n);
+
+	r->s->rss_cpu_weight = (unsigned)n;
+	return rc;
+}
+
+/* "0-1,3" */
+bool
+pin_check(const char *text)
+{
+	const char *p = text;
+
+	do {
+		unsigned long first, last;
+		char *end;
+		if (*p < '0' || *p > '9')
+			return false;
+		first = last = strtoul(p, &end, 10);
+		p = end;
+		if (*p == '-') {
+			if (p[1] < '0' || p[1] > '9')
+				return false;
+			last = strtoul(p + 1, &end, 10);
+			p = end;
+		}
+		if (first > last || last > 65535)
+			return false;
+	} while (*p == ',' && *++p != '\0');
+	return *p == '\0' && p[-1] != ',';
+}
+
+static int
+read_pin(struct reader *r, const char *key, const char *value)
+{
+	char *v = squeezed(r, value);
+
+	if (*v != '\0' && !pin_check(v))
+		return bad(r, key, v);
+	r->s->rss_pin = v;
+	return 0;
+}
+
+static int
+read_hook(struct reader *r, const char *key, const char *value)
+{
+	(void)key;
+	list_add(&r->hooks, squeezed(r, value));
+	return 0;
+}
+
+static int
 read_image(struct reader *r, const char *key, const char *value)
 {
 	(void)key;
@@ -368,6 +453,12 @@ static const struct {
 	{ "pot.export.ports", read_ports },
 	{ "pot.rss.cpus", read_cpus },
 	{ "pot.rss.memory", read_memory },
+	{ "pot.rss.pin", read_pin },
+	{ "pot.rss.processes", read_processes },
+	{ "pot.rss.files", read_files },
+	{ "pot.rss.io-weight", read_io_weight },
+	{ "pot.rss.cpu-weight", read_cpu_weight },
+	{ "pot.hook", read_hook },
 	{ "pot.image", read_image },
 	{ "ip4", read_outdated },
 	{ "pot.export.static.ports", read_outdated },
@@ -504,11 +595,13 @@ pot_spec_parse(const char *name, const char *text, size_t len, struct arena *mem
 		.osrelease = none,
 		.ip = none,
 		.ip6 = none,
-		.bridge = none };
+		.bridge = none,
+		.rss_pin = none };
 	s->attr = arena_array(mem, n_attrs, char *);
 	r.depend = (struct strs_builder)STRS_BUILDER(&s->depend, mem);
 	r.env = (struct strs_builder)STRS_BUILDER(&s->env, mem);
 	r.hosts = (struct strs_builder)STRS_BUILDER(&s->hosts, mem);
+	r.hooks = (struct strs_builder)STRS_BUILDER(&s->hooks, mem);
 	r.argv = (struct strs_builder)STRS_BUILDER(&s->argv, mem);
 	int rc = read_lines(&r, text, len);
 	if (rc == 0 && r.ports.n > 0)

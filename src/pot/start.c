@@ -15,14 +15,27 @@
 static int
 limits_up(struct start *s, struct err *e)
 {
+	const struct pot_spec *spec = s->spec;
+	const struct limits_ops *limits = s->env->host->limits;
 	struct limits want = { .memory_bytes = s->o->memory_bytes != 0 ? s->o->memory_bytes
-								       : s->spec->rss_memory_bytes,
-		.cpu_count = s->spec->rss_cpus,
-		.cpu_shares = s->o->cpu_shares };
+								       : spec->rss_memory_bytes,
+		.cpuset = *spec->rss_pin != '\0' ? spec->rss_pin : NULL,
+		.cpu_count = spec->rss_cpus,
+		.cpu_shares = s->o->cpu_shares != 0 ? s->o->cpu_shares : spec->rss_cpu_weight,
+		.pids = spec->rss_processes,
+		.io_weight = spec->rss_io_weight };
 	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];
 
-	if (s->env->host->limits->create(s->env->host, run_group(&s->run, group), &want, e) < 0)
-		return -1;
+	run_group(&s->run, group);
+	if (limits->create(s->env->host, group, &want, e) < 0) {
+		/* a weight is a wish; a machine that cannot weigh serves everybody alike */
+		if (e->kind != ERR_UNSUPPORTED || want.io_weight == 0)
+			return -1;
+		pot_say(s->env, POT_SAY_INFO, "pot %s: %s; it starts without", spec->name, e->text);
+		want.io_weight = 0;
+		if (limits->create(s->env->host, group, &want, e) < 0)
+			return -1;
+	}
 	return run_cgroups(s->env, &s->run, s->mem, &s->launch.isolate.cgroups, e);
 }
 
@@ -113,7 +126,8 @@ network_up(struct start *s, struct err *e)
 static int
 process_up(struct start *s, struct err *e)
 {
-	hook_run(s->env, s->spec, "prestart", &s->environ);
+	if (hook_prestart(s->env, s->spec, s->keeper.init_pid, e) < 0)
+		return -1;
 	if (s->env->keep->start->go(&s->keeper, e) < 0)
 		return -1;
 	return run_running(s->env, &s->run, e);
@@ -165,8 +179,9 @@ check_startable(struct pot_env *env, const struct pot_spec *spec, struct err *e)
 	(void)env;
 	if (spec->outdated)
 		return err_new(e, ERR_UNSUPPORTED,
-		    "its pot.conf is of an old version (ip4, pot.export.static.ports): "
-		    "'update-config' comes later");
+		    "its pot.conf is of an old version (ip4, pot.export.static.ports): 'pot "
+		    "update-config -p %s' brings it up to date",
+		    spec->name);
 	if (spec->net == POT_NET_ALIAS || spec->net == POT_NET_PRIVATE)
 		return err_new(e, ERR_UNSUPPORTED,
 		    "network type %s comes later; inherit and public-bridge are there",
@@ -218,10 +233,7 @@ start_locked(struct start *s, const char *name, int *lock, struct err *e)
 	s->run.stop_timeout_ms = stop_timeout_of(s->spec, s->o);
 	if (launch_fill(s, e) < 0 || run_create(env, &s->run, e) < 0)
 		return -1;
-	if (phases_up(s, e) < 0)
-		return -1;
-	hook_run(env, s->spec, "poststart", &s->environ);
-	return 0;
+	return phases_up(s, e);
 }
 
 /* ---- the wait of a start in the foreground ---- */
@@ -315,6 +327,7 @@ start_chained(struct pot_env *env, const char *name, const struct pot_start_opti
 	out->init_pid = s.run.init;
 	if (rc == 1)
 		return 0;
+	hook_tell(env, s.spec, POT_HOOK_POSTSTART, s.run.init);
 	/* a pot that is up without a command has no end to wait for */
 	out->stays = s.launch.isolate.process.argv == NULL;
 	if (!o->detach && !out->stays)

@@ -34,9 +34,11 @@ int64_t stop_timeout_of(const struct pot_spec *, const struct pot_start_options 
 int hosts_of_pots(struct pot_env *, struct buf *out, struct err *e);
 /* ports.c: chooses, notes and opens the ports of the spec */
 int ports_up(struct start *, struct err *e);
-/* hooks.c: conf/<hook>.sh on the host, if it is there and may run; failures are told, not returned
- */
-void hook_run(
-    struct pot_env *, const struct pot_spec *, const char *hook, const struct pot_strs *environ);
+/* hooks.c: conf/<hook>.sh on the host, if it is there and may run. init: 0 while there is none. */
+int hook_run(struct pot_env *, const struct pot_spec *, enum pot_hook, pid_t init, struct err *e);
+/* The same; a failure is told and changes nothing. */
+void hook_tell(struct pot_env *, const struct pot_spec *, enum pot_hook, pid_t init);
+/* Its failure refuses the start, unless POT_HOOK_FAILURE says otherwise. */
+int hook_prestart(struct pot_env *, const struct pot_spec *, pid_t init, struct err *e);
 
 #endif

@@ -10,17 +10,14 @@
  */
 
 static void
-hook_of(struct pot_env *env, const char *name, const char *hook)
+hook_of(struct pot_env *env, const char *name, enum pot_hook hook, pid_t init)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	struct err e = ERR_INIT;
 	struct pot_spec *spec;
-	struct pot_state state = { 0 };
-	struct pot_strs vars;
 
-	if (pot_spec_load(env, name, &mem, &spec, &e) == 0 &&
-	    pot_self_env(env, spec, &state, &mem, &vars, &e) == 0)
-		hook_run(env, spec, hook, &vars);
+	if (pot_spec_load(env, name, &mem, &spec, &e) == 0)
+		hook_tell(env, spec, hook, init);
 }
 
 int
@@ -49,7 +46,7 @@ pot_finish(struct pot_env *env, const char *name, const char *run_id, struct err
 	if (run_down(env, &r, e) < 0)
 		return -1;
 	if (!raw)
-		hook_of(env, name, "poststop");
+		hook_of(env, name, POT_HOOK_POSTSTOP, 0);
 	return 0;
 }
 
@@ -90,7 +87,7 @@ stop_live(struct pot_env *env, const char *name, struct run *r, int *lock,
 {
 	struct run left;
 
-	hook_of(env, name, "prestop");
+	hook_of(env, name, POT_HOOK_PRESTOP, r->init);
 	run_exec_stop(env, name);
 	if (run_stopping(env, r, e) < 0)
 		return -1;
@@ -107,7 +104,7 @@ stop_live(struct pot_env *env, const char *name, struct run *r, int *lock,
 		return 0; /* started again meanwhile */
 	if (run_down(env, &left, e) < 0)
 		return -1;
-	hook_of(env, name, "poststop");
+	hook_of(env, name, POT_HOOK_POSTSTOP, 0);
 	return 0;
 }
 
@@ -147,23 +144,5 @@ pot_stop(struct pot_env *env, const char *name, const struct pot_stop_options *o
 	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
 	if (lock < 0 || stop_locked(env, name, &lock, o != NULL ? o : &usual, e) < 0)
 		return err_ctx(e, "stop %s", name);
-	return 0;
-}
-
-int
-pot_signal(struct pot_env *env, const char *name, int sig, struct err *e)
-{
-	struct run r;
-
-	if (pot_name_check(name, e) < 0 || need_root("signal", e) < 0)
-		return -1;
-	int live = run_read(env, name, &r, e) < 0 ? (e->kind == ERR_ABSENT ? 0 : -1)
-						  : run_alive(env, &r, e);
-	if (live < 0)
-		return -1;
-	if (live == 0)
-		return err_new(e, ERR_ABSENT, "pot %s is not running", name);
-	if (env->host->isolate->forward(r.init, r.init_start, sig, e) < 0)
-		return err_ctx(e, "signal pot %s", name);
 	return 0;
 }

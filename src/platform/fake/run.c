@@ -279,6 +279,27 @@ boot_id(char out[PROC_BOOT_ID_TEXT], struct err *e)
 	    (str_copy(out, PROC_BOOT_ID_TEXT, fake_current->boot), 0));
 }
 
+static int
+do_look(pid_t pid, struct proc_info *out, struct err *e)
+{
+	const struct fake_process *p = find_process(pid);
+
+	if (!is_ours(pid))
+		return proc_native.look(pid, out, e);
+	if (p == NULL)
+		return gone(pid, e);
+	*out = (struct proc_info){
+		.pid = pid, .inner = pid, .state = 'S', .start = p->start, .name = "fake"
+	};
+	return 0;
+}
+
+static int
+look_process(pid_t pid, struct proc_info *out, struct err *e)
+{
+	FAKE_OP(fake_current, "proc.look", do_look(pid, out, e));
+}
+
 const struct proc_ops fake_proc = {
 	.name = "fake",
 	.start_time = start_time,
@@ -287,6 +308,7 @@ const struct proc_ops fake_proc = {
 	.signal = signal_process,
 	.wait = wait_process,
 	.boot_id = boot_id,
+	.look = look_process,
 };
 
 /* ---- mounts: nothing is mounted; what is written goes to the top layer's directory ---- */

@@ -94,6 +94,47 @@ proc_boot_id(char out[PROC_BOOT_ID_TEXT], struct err *e)
 	return 0;
 }
 
+static void
+look_args(pid_t pid, struct proc_info *out)
+{
+	int mib[4] = { CTL_KERN, KERN_PROC, KERN_PROC_ARGS, pid };
+	size_t len = sizeof(out->command) - 1;
+
+	if (sysctl(mib, 4, out->command, &len, NULL, 0) < 0 || len == 0) {
+		snprintf(out->command, sizeof(out->command), "[%s]", out->name);
+		return;
+	}
+	out->command[len] = '\0';
+	for (size_t i = 0; i + 1 < len; i++)
+		if ((unsigned char)out->command[i] < ' ')
+			out->command[i] = ' ';
+}
+
+static int
+proc_look(pid_t pid, struct proc_info *out, struct err *e)
+{
+	static const char states[] = "?IRSTZWL";
+	int mib[4] = { CTL_KERN, KERN_PROC, KERN_PROC_PID, pid };
+	struct kinfo_proc info;
+	size_t len = sizeof(info);
+
+	*out = (struct proc_info){ .pid = pid, .inner = pid };
+	if (sysctl(mib, 4, &info, &len, NULL, 0) < 0 && errno != ESRCH)
+		return err_sys(e, "look at process %d", pid);
+	if (len != sizeof(info))
+		return err_new(e, ERR_ABSENT, "process %d does not exist", pid);
+	out->start = (uint64_t)info.ki_start.tv_sec * 1000000U + (uint64_t)info.ki_start.tv_usec;
+	snprintf(out->name, sizeof(out->name), "%s", info.ki_comm);
+	out->state = info.ki_stat > 0 && info.ki_stat < (char)sizeof(states) - 1
+			 ? states[(int)info.ki_stat]
+			 : '?';
+	out->uid = info.ki_uid;
+	out->cpu_ns = (uint64_t)info.ki_runtime * 1000U;
+	out->rss_bytes = (uint64_t)info.ki_rssize * (uint64_t)getpagesize();
+	look_args(pid, out);
+	return 0;
+}
+
 const struct proc_ops proc_native = {
 	.name = "sysctl",
 	.start_time = proc_start_time,
@@ -103,6 +144,7 @@ const struct proc_ops proc_native = {
 	.queue = proc_queue,
 	.wait = proc_wait,
 	.boot_id = proc_boot_id,
+	.look = proc_look,
 };
 
 int

@@ -16,6 +16,17 @@ const char *const cgroup_controller_names[CG_CONTROLLERS] = {
 	[CG_CPUSET] = "cpuset",
 	[CG_CPUACCT] = "cpuacct",
 	[CG_FREEZER] = "freezer",
+	[CG_IO] = "io",
+};
+
+const char *const cgroup_v1_names[CG_CONTROLLERS] = {
+	[CG_MEMORY] = "memory",
+	[CG_PIDS] = "pids",
+	[CG_CPU] = "cpu",
+	[CG_CPUSET] = "cpuset",
+	[CG_CPUACCT] = "cpuacct",
+	[CG_FREEZER] = "freezer",
+	[CG_IO] = "blkio",
 };
 
 static bool
@@ -71,7 +82,7 @@ parse_mount(struct cgroups *c, char *line)
 	if (!str_eq(type, "cgroup"))
 		return;
 	for (int i = 0; i < CG_CONTROLLERS; i++)
-		if (c->v1[i] == NULL && has_word(options, cgroup_controller_names[i], ','))
+		if (c->v1[i] == NULL && has_word(options, cgroup_v1_names[i], ','))
 			c->v1[i] = unescape(where);
 }
 

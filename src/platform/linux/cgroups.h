@@ -17,10 +17,12 @@ enum cgroup_controller {
 	CG_CPUSET,
 	CG_CPUACCT,
 	CG_FREEZER,
+	CG_IO,
 	CG_CONTROLLERS
 };
 
-extern const char *const cgroup_controller_names[CG_CONTROLLERS];
+extern const char *const cgroup_controller_names[CG_CONTROLLERS]; /* in a v2 tree */
+extern const char *const cgroup_v1_names[CG_CONTROLLERS];
 
 struct cgroups {
 	char *v2;		     /* mount point of the v2 tree, or NULL */

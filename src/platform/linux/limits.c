@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "base/vec.h"
-#include "platform/linux/cgroups.h"
+#include "platform/linux/place.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,19 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { KILL_WAIT_MS = 10000, REMOVE_TRIES = 1000, CPU_PERIOD_US = 100000 };
-
-/* Where the groups of one run are: its directory in each tree. Absent trees are NULL. */
-struct place {
-	struct cgroups c;
-	char *v2;
-	char *v1[CG_CONTROLLERS]; /* shared trees give equal paths */
-};
-
-#define PLACE_INIT                                                                                 \
-	{                                                                                          \
-		.c = CGROUPS_INIT, .v2 = NULL                                                      \
-	}
+enum { KILL_WAIT_MS = 10000, REMOVE_TRIES = 1000 };
 
 static void
 place_fini(struct place *p)
@@ -92,14 +80,6 @@ place_dirs(const struct place *p, const char *dirs[CGROUP_TREES])
 	return n;
 }
 
-/* Which directory carries a controller: v2 before v1; NULL when the machine has none. */
-static const char *
-controller_dir(const struct place *p, enum cgroup_controller which, bool *v2)
-{
-	*v2 = p->v2 != NULL && p->c.v2_has[which];
-	return *v2 ? p->v2 : p->v1[which];
-}
-
 /* ---- making ---- */
 
 /* A v1 cpuset without CPUs and memory nodes takes no process: a new one gets its parent's. */
@@ -135,36 +115,66 @@ v2_enable(const struct cgroups *c, const char *dir, struct err *e)
 	return words.len == 0 ? 0 : cgroup_write(dir, "cgroup.subtree_control", words.data, e);
 }
 
-/* Makes the directory and those above it up to the mount point. 1: it was made, 0: it was there. */
+static int make_dir(struct place *p, const char *mount, const char *dir, struct err *e);
+
+/* The directory that holds the runs, and those above it up to the mount point. */
+static int
+make_parent(struct place *p, const char *mount, const char *dir, struct err *e)
+{
+	autofree char *parent = xstrdup(dir), *above = NULL;
+
+	*strrchr(parent, '/') = '\0';
+	if (strlen(parent) <= strlen(mount) || is_dir(parent))
+		return 0;
+	if (make_dir(p, mount, parent, e) < 0)
+		return -1;
+	if (p->c.v2 == NULL || !str_eq(mount, p->c.v2))
+		return 0;
+	above = xstrdup(parent);
+	*strrchr(above, '/') = '\0';
+	if (v2_enable(&p->c, above, e) < 0 || v2_enable(&p->c, parent, e) < 0)
+		return err_ctx(e, "let control groups below %s have limits", parent);
+	return 0;
+}
+
+/* 1: it was made, 0: it was there. */
 static int
 make_dir(struct place *p, const char *mount, const char *dir, struct err *e)
 {
-	autofree char *parent = xstrdup(dir);
 	bool v2 = p->c.v2 != NULL && str_eq(mount, p->c.v2);
 
-	*strrchr(parent, '/') = '\0';
 	if (mkdir(dir, 0755) < 0) {
 		if (errno == EEXIST)
 			return 0;
-		if (errno != ENOENT || strlen(parent) <= strlen(mount))
+		if (errno != ENOENT)
 			return err_sys(e, "make control group %s", dir);
-		if (make_dir(p, mount, parent, e) < 0)
+		if (make_parent(p, mount, dir, e) < 0)
 			return -1;
-		if (v2) {
-			autofree char *above = xstrdup(parent);
-
-			*strrchr(above, '/') = '\0';
-			if (v2_enable(&p->c, above, e) < 0 || v2_enable(&p->c, parent, e) < 0)
-				return err_ctx(
-				    e, "let control groups below %s have limits", parent);
-		}
 		if (mkdir(dir, 0755) < 0)
 			return errno == EEXIST ? 0 : err_sys(e, "make control group %s", dir);
 	}
-	if (!v2 && p->c.v1[CG_CPUSET] != NULL && str_eq(mount, p->c.v1[CG_CPUSET]) &&
-	    cpuset_inherit(dir, parent, e) < 0)
-		return -1;
-	return 1;
+	if (v2 || p->c.v1[CG_CPUSET] == NULL || !str_eq(mount, p->c.v1[CG_CPUSET]))
+		return 1;
+	autofree char *parent = xstrdup(dir);
+	*strrchr(parent, '/') = '\0';
+	return cpuset_inherit(dir, parent, e) < 0 ? -1 : 1;
+}
+
+/* The rules for all pots together stand before a pot is made, which starts with its parent's. */
+static int
+make_reserve(const struct host *h, struct place *p, struct err *e)
+{
+	static const enum cgroup_controller kinds[] = { CG_MEMORY, CG_CPUSET };
+
+	if (h->roots.reserve_memory_bytes == 0 && h->roots.reserve_cpus == 0)
+		return 0;
+	for (size_t i = 0; i < NELEM(kinds); i++) {
+		bool v2;
+		const char *dir = controller_dir(p, kinds[i], &v2);
+		if (dir != NULL && make_parent(p, v2 ? p->c.v2 : p->c.v1[kinds[i]], dir, e) < 0)
+			return -1;
+	}
+	return reserve_set(h, p, e);
 }
 
 static int
@@ -185,9 +195,9 @@ need(struct place *p, enum cgroup_controller which, const char *what, struct err
  * each one costs time at every start. The v2 tree, even an empty one, counts processor time and
  * kills a whole group at once. */
 static int
-make_dirs(struct place *p, const struct limits *l, struct err *e)
+make_dirs(const struct host *h, struct place *p, const struct limits *l, struct err *e)
 {
-	if (p->v2 != NULL && make_dir(p, p->c.v2, p->v2, e) < 0)
+	if (make_reserve(h, p, e) < 0 || (p->v2 != NULL && make_dir(p, p->c.v2, p->v2, e) < 0))
 		return -1;
 	if (controller_dir(p, CG_MEMORY, &(bool){ false }) != NULL &&
 	    need(p, CG_MEMORY, "memory", e) < 0)
@@ -197,124 +207,14 @@ make_dirs(struct place *p, const struct limits *l, struct err *e)
 		return -1;
 	if (p->v2 == NULL && p->v1[CG_PIDS] != NULL && need(p, CG_PIDS, "processes", e) < 0)
 		return -1;
+	if (l->io_weight > 0 && need(p, CG_IO, "disks", e) < 0)
+		return -1;
 	if ((l->memory_bytes > 0 && need(p, CG_MEMORY, "memory", e) < 0) ||
 	    (l->pids > 0 && need(p, CG_PIDS, "processes", e) < 0) ||
 	    ((l->cpu_shares > 0 || l->cpu_quota_percent > 0) &&
 		need(p, CG_CPU, "processor time", e) < 0) ||
-	    ((l->cpu_count > 0 || l->cpuset != NULL) && need(p, CG_CPUSET, "processors", e) < 0))
-		return -1;
-	return 0;
-}
-
-/* ---- setting ---- */
-
-static int
-write_u64(const char *dir, const char *file, uint64_t value, struct err *e)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	return cgroup_write(dir, file, text, e);
-}
-
-static int
-set_memory(struct place *p, uint64_t bytes, struct err *e)
-{
-	bool v2;
-	const char *dir = controller_dir(p, CG_MEMORY, &v2);
-	struct err first = ERR_INIT;
-
-	/* Swap would let a pot have more than its limit; where it is not counted there is none. */
-	if (v2) {
-		if (cgroup_write(dir, "memory.swap.max", "0", &first) < 0 &&
-		    first.kind != ERR_ABSENT) {
-			*e = first;
-			return -1;
-		}
-		return write_u64(dir, "memory.max", bytes, e);
-	}
-	/* v1 wants limit <= limit with swap at all times: which is written first depends on whether
-	 * the limit grows. */
-	if (write_u64(dir, "memory.limit_in_bytes", bytes, &first) == 0) {
-		if (write_u64(dir, "memory.memsw.limit_in_bytes", bytes, &first) < 0 &&
-		    first.kind != ERR_ABSENT) {
-			*e = first;
-			return -1;
-		}
-		return 0;
-	}
-	if (first.sys != EINVAL || write_u64(dir, "memory.memsw.limit_in_bytes", bytes, e) < 0) {
-		*e = first;
-		return -1;
-	}
-	return write_u64(dir, "memory.limit_in_bytes", bytes, e);
-}
-
-static int
-set_cpu(struct place *p, const struct limits *l, struct err *e)
-{
-	bool v2;
-	const char *dir = controller_dir(p, CG_CPU, &v2);
-	uint64_t quota = l->cpu_quota_percent * CPU_PERIOD_US / 100;
-	char text[48];
-
-	if (l->cpu_shares > 0) {
-		uint64_t shares = l->cpu_shares < 2	   ? 2
-				  : l->cpu_shares > 262144 ? 262144
-							   : l->cpu_shares;
-
-		/* 2..262144 onto 1..10000, as everybody else does */
-		if (v2 ? write_u64(dir, "cpu.weight", 1 + (shares - 2) * 9999 / 262142, e)
-		       : write_u64(dir, "cpu.shares", shares, e) < 0)
-			return -1;
-	}
-	if (quota == 0)
-		return 0;
-	snprintf(text, sizeof(text), "%llu %d", (unsigned long long)quota, CPU_PERIOD_US);
-	if (v2)
-		return cgroup_write(dir, "cpu.max", text, e);
-	if (write_u64(dir, "cpu.cfs_period_us", CPU_PERIOD_US, e) < 0)
-		return -1;
-	return write_u64(dir, "cpu.cfs_quota_us", quota, e);
-}
-
-static int
-set_cpuset(struct place *p, const struct limits *l, struct err *e)
-{
-	bool v2;
-	const char *dir = controller_dir(p, CG_CPUSET, &v2);
-	autofree char *parent = xstrdup(dir);
-	autofree bool *cpus = xcalloc(CPUS_MAX, sizeof(*cpus));
-	autobuf struct buf available = BUF_INIT;
-
-	if (l->cpuset != NULL) {
-		int n = cpus_parse(l->cpuset, cpus, e);
-
-		if (n == 0)
-			return err_new(e, ERR_INPUT, "the set of CPUs is empty");
-		if (n < 0 || cgroup_write(dir, "cpuset.cpus", l->cpuset, e) < 0)
-			return -1;
-		return 0;
-	}
-	*strrchr(parent, '/') = '\0';
-	if (cgroup_read(
-		parent, v2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus", &available, e) < 0)
-		return -1;
-	return cpus_choose(dir, parent, buf_str(&available), l->cpu_count, e);
-}
-
-static int
-set_limits(struct place *p, const struct limits *l, struct err *e)
-{
-	bool v2;
-
-	if (l->memory_bytes > 0 && set_memory(p, l->memory_bytes, e) < 0)
-		return -1;
-	if (l->pids > 0 && write_u64(controller_dir(p, CG_PIDS, &v2), "pids.max", l->pids, e) < 0)
-		return -1;
-	if ((l->cpu_shares > 0 || l->cpu_quota_percent > 0) && set_cpu(p, l, e) < 0)
-		return -1;
-	if ((l->cpuset != NULL || l->cpu_count > 0) && set_cpuset(p, l, e) < 0)
+	    ((l->cpu_count > 0 || l->cpuset != NULL || h->roots.reserve_cpus > 0) &&
+		need(p, CG_CPUSET, "processors", e) < 0))
 		return -1;
 	return 0;
 }
@@ -329,7 +229,7 @@ linux_create(struct host *h, const char *run, const struct limits *l, struct err
 
 	if (place_find(h, run, &p, e) < 0)
 		return -1;
-	if (make_dirs(&p, l, e) == 0 && set_limits(&p, l, e) == 0)
+	if (make_dirs(h, &p, l, e) == 0 && limits_set(&p, l, e) == 0)
 		return 0;
 	(void)remove_dirs(&p, &ignored);
 	return err_ctx(e, "limits of %s", run);
@@ -348,6 +248,7 @@ linux_update(struct host *h, const char *run, const struct limits *l, struct err
 		{ CG_PIDS, "processes" },
 		{ CG_CPU, "processor time" },
 		{ CG_CPUSET, "processors" },
+		{ CG_IO, "disks" },
 	};
 
 	if (place_find(h, run, &p, e) < 0)
@@ -357,7 +258,7 @@ linux_update(struct host *h, const char *run, const struct limits *l, struct err
 	for (size_t i = 0; i < NELEM(names); i++) {
 		bool v2, wanted[] = { l->memory_bytes > 0, l->pids > 0,
 			l->cpu_shares > 0 || l->cpu_quota_percent > 0,
-			l->cpuset != NULL || l->cpu_count > 0 };
+			l->cpuset != NULL || l->cpu_count > 0, l->io_weight > 0 };
 
 		/* A v1 tree that the run was not born in cannot be joined from outside. */
 		if (wanted[i] && !is_dir(controller_dir(&p, names[i].which, &v2)))
@@ -366,7 +267,7 @@ linux_update(struct host *h, const char *run, const struct limits *l, struct err
 			    "start",
 			    names[i].what, run);
 	}
-	return set_limits(&p, l, e) < 0 ? err_ctx(e, "limits of %s", run) : 0;
+	return limits_set(&p, l, e) < 0 ? err_ctx(e, "limits of %s", run) : 0;
 }
 
 static int
@@ -463,6 +364,18 @@ usage_cpu(const struct place *p, struct usage *u)
 	}
 }
 
+static void
+usage_cpus(const struct place *p, struct usage *u)
+{
+	autobuf struct buf text = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	bool v2;
+	const char *dir = controller_dir(p, CG_CPUSET, &v2);
+
+	if (is_dir(dir) && cgroup_read(dir, "cpuset.cpus", &text, &ignored) == 0)
+		(void)str_copy(u->cpus, sizeof(u->cpus), buf_str(&text));
+}
+
 static int
 linux_usage(struct host *h, const char *run, struct usage *out, struct err *e)
 {
@@ -478,6 +391,7 @@ linux_usage(struct host *h, const char *run, struct usage *out, struct err *e)
 		return err_new(e, ERR_ABSENT, "there is no control group of %s", run);
 	usage_memory(&p, &u);
 	usage_cpu(&p, &u);
+	usage_cpus(&p, &u);
 	pids = controller_dir(&p, CG_PIDS, &v2);
 	if (!is_dir(pids) || cgroup_read_u64(pids, "pids.current", &u.pids, &ignored) < 0) {
 		autofree int *list = NULL;

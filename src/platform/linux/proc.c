@@ -146,6 +146,101 @@ proc_boot_id(char out[PROC_BOOT_ID_TEXT], struct err *e)
 	return 0;
 }
 
+static ssize_t
+read_proc(pid_t pid, const char *file, char *out, size_t size, struct err *e)
+{
+	char path[48];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
+	if (n < 0 && (errno == ENOENT || errno == ESRCH))
+		return err_new(e, ERR_ABSENT, "process %d does not exist", pid);
+	if (n < 0)
+		return err_sys(e, "read %s", path);
+	out[n] = '\0';
+	return n;
+}
+
+/* The value of a line "Key:\tvalue" of proc_pid_status(5); "" when it is not there. */
+static const char *
+status_line(const char *text, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (const char *p = text; p != NULL; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (strncmp(p, key, n) == 0 && p[n] == ':')
+			return p + n + 1 + strspn(p + n + 1, " \t");
+	}
+	return "";
+}
+
+static void
+look_status(const char *text, struct proc_info *out)
+{
+	const char *name = status_line(text, "Name"), *inner = status_line(text, "NSpid");
+	size_t n = strcspn(name, "\n");
+
+	if (n >= sizeof(out->name))
+		n = sizeof(out->name) - 1;
+	memcpy(out->name, name, n);
+	out->name[n] = '\0';
+	out->state = *status_line(text, "State");
+	out->uid = (unsigned)strtoul(status_line(text, "Uid"), NULL, 10);
+	out->rss_bytes = strtoull(status_line(text, "VmRSS"), NULL, 10) * 1024;
+	/* one number for each namespace it is in, the innermost last */
+	out->inner = out->pid;
+	while (*inner >= '0' && *inner <= '9') {
+		char *end;
+		out->inner = (pid_t)strtol(inner, &end, 10);
+		inner = end + strspn(end, " \t");
+	}
+}
+
+/* Fields 14 and 15: ticks in user and kernel mode. */
+static uint64_t
+cpu_ticks(const char *stat)
+{
+	const char *p = strrchr(stat, ')');
+	uint64_t ticks = 0;
+
+	if (p == NULL)
+		return 0;
+	p += 2;
+	for (int field = 3; field < 16 && p != NULL; field++) {
+		if (field >= 14)
+			ticks += strtoull(p, NULL, 10);
+		p = strchr(p, ' ');
+		p = p != NULL ? p + 1 : NULL;
+	}
+	return ticks;
+}
+
+static int
+proc_look(pid_t pid, struct proc_info *out, struct err *e)
+{
+	char text[4096], state = '?';
+	struct err gone;
+
+	*out = (struct proc_info){ .pid = pid };
+	if (read_proc(pid, "stat", text, sizeof(text), e) < 0)
+		return -1;
+	if (parse_stat(text, &state, &out->start) < 0)
+		return err_new(e, ERR_CORRUPT, "/proc/%d/stat: not understood", pid);
+	out->cpu_ns = cpu_ticks(text) * (1000000000U / (uint64_t)sysconf(_SC_CLK_TCK));
+	if (read_proc(pid, "status", text, sizeof(text), e) < 0)
+		return -1;
+	look_status(text, out);
+	ssize_t n = read_proc(pid, "cmdline", out->command, sizeof(out->command), &gone);
+	for (ssize_t i = 0; i + 1 < n; i++)
+		if ((unsigned char)out->command[i] < ' ')
+			out->command[i] = ' ';
+	if (n <= 0)
+		snprintf(out->command, sizeof(out->command), "[%s]", out->name);
+	return 0;
+}
+
 const struct proc_ops proc_native = {
 	.name = "procfs",
 	.start_time = proc_start_time,
@@ -155,6 +250,7 @@ const struct proc_ops proc_native = {
 	.queue = proc_queue,
 	.wait = proc_wait,
 	.boot_id = proc_boot_id,
+	.look = proc_look,
 };
 
 int

@@ -1,0 +1,237 @@
+"""Setters with their unset, hooks, signals, limits, states: what stands in a pot's configuration, and what comes of it."""
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+from machine import BIN, wait_until
+
+
+def conf_of(m, pot):
+    return (pathlib.Path(m.conf["POT_FS_ROOT"]) / "jails" / pot / "conf" / "pot.conf").read_text()
+
+
+def keys(m, pot, key):
+    return [line for line in conf_of(m, pot).splitlines() if line.startswith(key + "=")]
+
+
+def script(m, name, text, mode=0o755):
+    path = m.dir / name
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_each_setter_can_be_undone(machine):
+    m = machine
+    m.make_pot("db", cmd=None)
+    m.make_pot("web", cmd=None)
+    fresh = conf_of(m, "web")
+    m.pot("set-cmd", "-p", "web", "-c", "nginx")
+    m.pot("set-env", "-p", "web", "-E", "A=1", "-E", "B=x=y \"z\"", "-E", "C=")
+    m.pot("set-hosts", "-p", "web", "-H", "one:10.0.0.1", "-H", "six:fe80::1")
+    m.pot("set-attr", "-p", "web", "-A", "exec_stop", "-V", "kill -s USR1 a=b=c")
+    m.pot("set-rss", "-p", "web", "-C", "1", "-M", "64M", "-P", "50", "-F", "100", "-L", "0", "-I", "200", "-W", "512")
+    m.pot("export-ports", "-p", "web", "-e", "80")
+    m.pot("add-dep", "-p", "web", "-P", "db")
+    m.pot("add-dep", "-p", "web", "-P", "db")
+    assert keys(m, "web", "pot.depend") == ["pot.depend=db"]
+    assert m.pot("get-attr", "-qp", "web", "-A", "exec_stop") == "kill -s USR1 a=b=c\n"
+    m.pot("set-env", "-p", "web", "--unset", "-E", "A")
+    assert m.pot_json("info", "-p", "web")["env"] == ['B=x=y "z"', "C="]
+    m.pot("set-rss", "-p", "web", "-C", "")
+    info = m.pot_json("info", "-p", "web")
+    assert info["cpus"] == 0 and info["memory_bytes"] == 64 << 20
+    limits = info["limits"]
+    assert limits == {"pin": "0", "processes": 50, "files": 100, "io_weight": 200, "cpu_weight": 512}
+    for argv in (["set-cmd"], ["set-env"], ["set-hosts"], ["set-attr", "-A", "exec_stop"], ["set-rss"], ["export-ports"],
+                 ["add-dep", "-P", "db"]):
+        m.pot(argv[0], "-p", "web", *argv[1:], "--unset")
+    left = [line for line in conf_of(m, "web").splitlines() if not line.startswith("pot.attr.exec_stop=")]
+    assert left == [line for line in fresh.splitlines() if not line.startswith("pot.attr.exec_stop=")]
+    assert m.pot("get-attr", "-qp", "web", "-A", "exec_stop") == "\n"
+
+
+def test_a_setter_wants_a_value_or_unset(machine):
+    m = machine
+    m.make_pot("web", cmd=None)
+    before = conf_of(m, "web")
+    m.pot_fails("set-cmd", "-p", "web", says="--unset")
+    m.pot_fails("set-cmd", "-p", "web", "-c", "x", "--unset", says="--unset")
+    m.pot_fails("set-env", "-p", "web", says="--unset")
+    m.pot_fails("set-attr", "-p", "web", "-A", "mlock", says="--unset")
+    m.pot_fails("set-rss", "-p", "web", says="limit")
+    for flag, bad in (("-C", "0"), ("-C", "x"), ("-M", "0"), ("-M", "1t"), ("-L", "1-"), ("-L", "3-1"), ("-P", "0"),
+                      ("-F", "-1"), ("-I", "1001"), ("-W", "1")):
+        m.pot_fails("set-rss", "-p", "web", flag, bad, says=bad)
+    m.pot_fails("set-rss", "-p", "web", "-C", "1", "-M", "nonsense")
+    m.pot_fails("export-ports", "-p", "web", says="--unset")
+    m.pot_fails("set-env", "-p", "web", "-E", "A=two\nlines", says="line break")
+    m.pot_fails("set-env", "-p", "web", "--unst", says="did you mean \"--unset\"?")
+    assert conf_of(m, "web") == before
+
+
+def test_hooks_run_around_a_run(machine):
+    m = machine
+    m.make_pot("web", cmd="sleep 1000")
+    log = m.dir / "hooks.log"
+    for flag, name in (("-s", "prestart"), ("-S", "poststart"), ("-t", "prestop"), ("-T", "poststop")):
+        # no "#!": a script of the shell, as the shell implementation ran it
+        path = script(m, name, f'echo "{name} $_POT_NAME ${{A:-none}} ${{SECRET:-clean}}" >> {log}\n')
+        m.pot("set-hook", "-p", "web", flag, path)
+        path.unlink()  # it was copied
+    m.pot("set-env", "-p", "web", "-E", "A=of the pot", "-E", "LD_PRELOAD=/nonsense.so")
+    m.pot("start", "-d", "web", env={"SECRET": "leaked"})
+    m.pot("stop", "web", env={"SECRET": "leaked"})
+    assert log.read_text().splitlines() == [f"{name} web none clean" for name in
+                                            ("prestart", "poststart", "prestop", "poststop")]
+    m.pot("set-hook", "-p", "web", "-t", "")
+    m.pot("set-hook", "-p", "web", "--unset", "-s", script(m, "again", "#!/bin/sh\nexit 0\n"))
+    left = sorted(p.name for p in (pathlib.Path(m.conf["POT_FS_ROOT"]) / "jails/web/conf").glob("*.sh"))
+    assert left == ["prestart.sh"]
+    m.pot_fails("set-hook", "-p", "web", "-s", script(m, "plain", "echo", 0o644), says="executable")
+    m.pot_fails("set-hook", "-p", "web", "-s", m.dir, says="executable")
+    m.pot_fails("set-hook", "-p", "web", says="-s")
+
+
+def test_a_prestart_hook_that_fails_refuses_the_start(machine):
+    m = machine
+    m.make_pot("web")
+    m.pot("set-hook", "-p", "web", "-s", script(m, "hook", "#!/bin/sh\nexit 3\n"))
+    m.pot_fails("start", "-d", "web", says="prestart")
+    assert m.running() == []
+    m.conf["POT_HOOK_FAILURE"] = "ignore"
+    assert "prestart" in m.pot("start", "-d", "web")
+    assert m.running() == ["web"]
+
+
+def test_hooks_of_an_image_are_not_run_those_set_here_are(machine):
+    m = machine
+    marker, trap = m.dir / "ours", m.dir / "theirs"
+    m.make_pot("src", cmd="true")
+    m.pot("set-hook", "-p", "src", "-s", script(m, "a", f"#!/bin/sh\ntouch {trap}\n"))
+    m.pot("set-hook", "-p", "src", "-T", script(m, "b", f"#!/bin/sh\ntouch {trap}\n"))
+    conf = pathlib.Path(m.conf["POT_FS_ROOT"]) / "jails/src/conf/pot.conf"
+    conf.write_text(conf.read_text() + "pot.hook=prestart\npot.hook=poststop\n")  # an image may say what it likes
+    m.pot("snapshot", "-p", "src")
+    m.pot("export", "-p", "src", "-t", "1", "-D", m.dir)
+    m.pot("import", "-p", "src", "-t", "1", "-U", f"file://{m.dir}")
+    m.pot("start", "-d", "src_1")
+    m.pot("stop", "src_1")
+    assert not trap.exists()
+    m.pot("set-hook", "-p", "src_1", "-s", script(m, "c", f"#!/bin/sh\ntouch {marker}\n"))
+    m.pot("start", "-d", "src_1")
+    m.pot("stop", "src_1")
+    assert marker.exists() and not trap.exists()
+
+
+def test_signals_reach_processes_of_the_pot_only(machine):
+    m = machine
+    m.make_pot("web", cmd="sh -c 'sleep 1111 & sleep 2222 & wait; wait; exec sleep 3333'")
+    m.start("web")
+    names = lambda: [p["command"] for p in m.pot_json("top", "web")]
+    wait_until(lambda: {"sleep 1111", "sleep 2222"} <= set(names()), what="the pot's processes")
+    rows = {p["command"]: p for p in m.pot_json("top", "web")}
+    assert m.pot("top", "-p", "web").splitlines()[0].split()[0] == "PID"
+    one = rows["sleep 1111"]
+    assert m.pot("signal", "-p", "web", "-C", "-P", str(one["pid"])) == f"{one['pid']}\n"
+    both = m.pot("signal", "-p", "web", "-Cm", "^sleep$").split()
+    assert sorted(map(int, both)) == sorted(rows[c]["pid"] for c in ("sleep 1111", "sleep 2222"))
+    assert int(m.pot("signal", "-C", "-p", "web")) not in (0, 1)
+    m.pot("signal", "-p", "web", "-s", "SIGKILL", "-P", str(one["pid"]))
+    wait_until(lambda: "sleep 1111" not in names(), what="the end of one process")
+    m.pot("signal", "-p", "web", "-s", "term", "-m", "sl..p")
+    wait_until(lambda: "sleep 2222" not in names(), what="the end of the other")
+    outside = subprocess.Popen(["sleep", "4444"])
+    try:
+        m.pot_fails("signal", "-p", "web", "-s", "KILL", "-P", str(outside.pid), says="no process")
+        m.pot_fails("signal", "-p", "web", "-s", "KILL", "-m", "pytest", says="matches")
+        assert outside.poll() is None
+    finally:
+        outside.kill()
+        outside.wait()
+    assert m.try_pot("signal", "-fp", "web", "-s", "KILL", "-m", "nosuch").returncode == 0
+    m.pot_fails("signal", "-p", "web", "-s", "SIGTERMX", says='did you mean "TERM"?')
+    m.pot_fails("signal", "-p", "web", "-s", "KILL", "-m", "(", says="pattern")
+    m.pot_fails("signal", "-p", "web", says="SIGINFO")
+    assert {"TERM", "KILL", "HUP", "USR1"} <= set(m.pot("signal", "-l").split())
+    m.pot("stop", "web")
+    m.pot_fails("signal", "-p", "web", "-s", "TERM", says="not running")
+    m.pot_fails("top", "web", says="not running")
+
+
+def test_limits_hold(machine):
+    m = machine
+    m.make_pot("web", cmd="sleep 10000")
+    m.pot("set-rss", "-p", "web", "-P", "12", "-F", "77", "-L", "0", "-W", "100", "-I", "300", "-M", "100m")
+    m.start("web")
+    ask = lambda line: m.pot("exec", "-p", "web", "sh", "-c", line).strip()
+    assert ask("ulimit -n") == "77"
+    assert ask("cat /proc/self/status | grep Cpus_allowed_list").split()[-1] == "0"
+    init = next(row["pid"] for row in m.pot_json("ps"))
+    command = next(p["host_pid"] for p in m.pot_json("top", "web") if p["command"] == "sleep 10000")
+    assert "Max open files            77                   77" in pathlib.Path(f"/proc/{command}/limits").read_text()
+    groups = dict(line.split(":", 2)[1:] for line in pathlib.Path(f"/proc/{init}/cgroup").read_text().splitlines())
+    assert all(m.cgroup in groups[name] for name in groups if name in ("pids", "memory", "blkio", "cpuset"))
+    m.pot_fails("exec", "-p", "web", "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do sleep 5 & done", code=2)
+    usage = m.pot_json("show", "web")[0]
+    assert usage["cpus"] == "0" and usage["memory_limit_bytes"] == 100 << 20
+    assert "allocated CPUs    : 0\n" in m.pot("show", "web")
+    m.pot("stop", "web")
+    m.pot("set-rss", "-p", "web", "--unset", "-C", "1")
+    m.start("web")
+    assert ask("cat /proc/self/status | grep Cpus_allowed_list").split()[-1] in ("0", "1")
+
+
+def test_the_host_keeps_what_it_reserves(machine):
+    m = machine
+    m.conf.update(POT_RESERVE_MEMORY="1g", POT_RESERVE_CPUS="1")
+    m.make_pot("web")
+    m.start("web")
+    allowed = m.pot("exec", "-p", "web", "sh", "-c", "grep Cpus_allowed_list /proc/self/status").split()[-1]
+    assert not allowed.startswith("0")
+    limits = [p for d in m.cgroup_dirs() if pathlib.Path(d).name == m.cgroup
+              for p in pathlib.Path(d).glob("memory.*") if p.name in ("memory.max", "memory.limit_in_bytes")]
+    total = int(next(line.split()[1] for line in open("/proc/meminfo") if line.startswith("MemTotal"))) * 1024
+    assert limits and all(int(p.read_text()) < total - (1 << 30) + (64 << 20) for p in limits if "unified" not in str(p))
+    m.pot("stop", "web")
+    m.conf["POT_RESERVE_MEMORY"] = "9000g"
+    m.pot_fails("start", "-d", "web", says="POT_RESERVE_MEMORY")
+
+
+def test_the_state_is_what_runs(machine):
+    m = machine
+    m.make_pot("web")
+    ask = lambda status: m.try_pot("set-status", "-p", "web", "-s", status).returncode
+    assert [ask(s) for s in ("stopped", "starting", "stopping", "started")] == [2, 0, 0, 1]
+    m.start("web")
+    assert [ask(s) for s in ("started", "stopping", "starting", "stopped", "doa")] == [2, 0, 1, 1, 1]
+    assert m.running() == ["web"]
+    m.pot_fails("set-status", "-p", "web", "-s", "nonsense", says="nonsense")
+
+
+def test_last_run_and_usage(machine):
+    m = machine
+    m.make_pot("job", cmd="sh -c 'exit 4'")
+    assert m.pot("last-run-stats", "-p", "job") == "{}\n"
+    m.pot("set-attr", "-p", "job", "-A", "persistent", "-V", "off")
+    m.pot_fails("start", "job", code=125)
+    assert m.pot("last-run-stats", "-p", "job") == '{ "ExitCode": 4 }\n'
+    m.pot_fails("get-rss", "-p", "job", "-J", says="not run")
+    m.make_pot("web", cmd="sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; exec sleep 1000'")
+    m.start("web")
+    line = m.pot("get-rss", "-Jp", "web")
+    assert line.startswith('{ "ResourceUsage": { "MemoryStats": { "RSS" : ')
+    usage = json.loads(line)["ResourceUsage"]
+    assert usage["MemoryStats"]["RSS"] > 0 and isinstance(usage["CpuStats"]["Percent"], int)
+    assert usage["CpuStats"]["TotalTicks"] >= 0
+    text = m.pot("get-rss", "-p", "web")
+    for label in ("cpu time (ticks spent)", "cpu time (MHz)", "pcpu (%)", "virtual memory", "physical memory", "swap memory"):
+        assert label in text, label
+
+
+@pytest.mark.parametrize("argv", [["start"], ["get-rss"], ["info", "-E"], ["set-rss", "-C", "1"], ["get-attr", "-A", "mlock"]])
+def test_a_misspelt_pot_gets_a_suggestion(machine, argv):
+    machine.make_pot("frontend", cmd=None)
+    machine.pot_fails(argv[0], "-p", "frontent", *argv[1:], says='did you mean "frontend"?')
