@@ -601,7 +601,7 @@ run_get_rss(struct pot_call *c)
 	if (pot_usage(c->env, given_pot(c), false, &c->mem, &u, &e) < 0)
 		return fail(c, &e);
 	if (!u.running) {
-		err_new(&e, ERR_ABSENT, "pot %s is not running", given_pot(c));
+		err_new(&e, ERR_ABSENT, "pot %s does not run", given_pot(c));
 		return fail(c, &e);
 	}
 	/* Processor use is the mean since the start; "ticks" are MHz in use. */

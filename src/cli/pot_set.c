@@ -76,7 +76,7 @@ run_set_env(struct pot_call *c)
 static const struct pot_option set_env_options[] = {
 	POT_ROW,
 	{ 'E', "VAR=value", 0, OPTION_MANY,
-	    "a variable; replaces the whole set. With --unset: the name of one to remove" },
+	    "a variable; replaces the whole set; with --unset the name of one to remove" },
 	UNSET_ROW("remove the variables named by -E; without -E all"),
 	END,
 };
@@ -138,7 +138,7 @@ static const struct pot_option set_rss_options[] = {
 	    "io-weight" },
 	{ 'W', "weight", 0, 0,
 	    "share of the processors under contention, 2 to 262144 (1024 is usual)", "cpu-weight" },
-	UNSET_ROW("remove all limits but those given beside it; one alone is removed by \"\""),
+	UNSET_ROW("remove all limits but those given beside it (one alone: by an empty text)"),
 	END,
 };
 const struct pot_command pot_cmd_set_rss = { "set-rss", NULL, "limit what a pot may use",
