@@ -11,9 +11,8 @@
 
 #include "supervise/keeper.h"
 
-/* durable: on disk when it returns. NULL paths are left out. */
-int exit_write(const char *run_dir, const char *run_id, const struct keeper_exit *x, bool durable,
-    struct err *e);
+/* The first is on disk when it returns, the second is not. NULL paths are left out. */
+int exit_write(const char *run_dir, const char *run_id, const struct keeper_exit *x, struct err *e);
 int exit_write_stats(const char *stats_path, const struct keeper_exit *x, struct err *e);
 int exit_parse(const char *text, size_t len, struct keeper_exit *out, struct err *e);
 

@@ -403,9 +403,10 @@ finish(struct keep *k)
 	static char *const env[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
 		NULL };
 
-	/* with somebody listening the record is only a second copy */
 	if (k->running || k->command_ended) {
-		(void)exit_write(l->run_dir, l->run_id, &k->exit, k->sock < 0, &e);
+		/* somebody who listens hears it, and looks at no file */
+		if (k->sock < 0)
+			(void)exit_write(l->run_dir, l->run_id, &k->exit, &e);
 		if (k->running)
 			(void)exit_write_stats(l->stats_path, &k->exit, &e);
 	}
