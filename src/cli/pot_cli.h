@@ -147,7 +147,8 @@ extern const struct pot_command pot_cmd_init, pot_cmd_deinit, pot_cmd_vnet_start
     pot_cmd_config, pot_cmd_doctor;
 extern const struct pot_command pot_cmd_create_base, pot_cmd_import, pot_cmd_export,
     pot_cmd_prepare;
-extern const struct pot_command pot_cmd_create, pot_cmd_clone, pot_cmd_destroy, pot_cmd_prune;
+extern const struct pot_command pot_cmd_create, pot_cmd_clone, pot_cmd_rename, pot_cmd_destroy,
+    pot_cmd_prune;
 extern const struct pot_command pot_cmd_start, pot_cmd_stop, pot_cmd_term, pot_cmd_run,
     pot_cmd_exec, pot_cmd_signal;
 extern const struct pot_command pot_cmd_ps, pot_cmd_list, pot_cmd_show, pot_cmd_info, pot_cmd_net,
@@ -155,7 +156,8 @@ extern const struct pot_command pot_cmd_ps, pot_cmd_list, pot_cmd_show, pot_cmd_
 extern const struct pot_command pot_cmd_set_cmd, pot_cmd_set_env, pot_cmd_set_hosts,
     pot_cmd_set_rss, pot_cmd_set_attr, pot_cmd_get_attr, pot_cmd_export_ports, pot_cmd_add_dep,
     pot_cmd_set_hook, pot_cmd_update_config, pot_cmd_set_status, pot_cmd_top;
-extern const struct pot_command pot_cmd_copy_in, pot_cmd_mount_in, pot_cmd_mount_out,
-    pot_cmd_snapshot, pot_cmd_revert, pot_cmd_purge;
+extern const struct pot_command pot_cmd_create_fscomp, pot_cmd_clone_fscomp;
+extern const struct pot_command pot_cmd_copy_in, pot_cmd_copy_out, pot_cmd_mount_in,
+    pot_cmd_mount_out, pot_cmd_snapshot, pot_cmd_revert, pot_cmd_purge;
 
 #endif

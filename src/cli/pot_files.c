@@ -41,6 +41,27 @@ const struct pot_command pot_cmd_copy_in = { "copy-in", NULL, "copy files into a
 	copy_in_options, NULL, run_copy_in, GROUP };
 
 static int
+run_copy_out(struct pot_call *c)
+{
+	struct pot_copy_out_options opt = { .source = given_one(c, 's'),
+		.dest = given_one(c, 'd'),
+		.force_running = given(c, 'F') };
+	struct err e;
+
+	return done(c, pot_copy_out(c->env, given_one(c, 'p'), &opt, &e), &e);
+}
+
+static const struct pot_option copy_out_options[] = {
+	{ 'p', "pot", COMPLETE_POT, OPTION_MUST, "the pot" },
+	{ 's', "source", 0, OPTION_MUST, "an absolute path in the pot" },
+	{ 'd', "destination", COMPLETE_DIR, OPTION_MUST, "a directory of the host" },
+	{ 'F', NULL, 0, 0, "also when it runs" },
+	END,
+};
+const struct pot_command pot_cmd_copy_out = { "copy-out", NULL, "copy files out of a pot",
+	COMMAND_ROOT, copy_out_options, NULL, run_copy_out, GROUP };
+
+static int
 run_mount_in(struct pot_call *c)
 {
 	struct pot_mount_in_options opt = { .fscomp = given_one(c, 'f'),
@@ -75,7 +96,9 @@ static const struct pot_option mount_in_options[] = {
 	{ 'f', "fscomp", COMPLETE_FSCOMP, 0, "a file system component" },
 	{ 'z', "dataset", 0, 0, "a dataset" },
 	{ 'r', NULL, 0, 0, "read-only" },
-	{ 'w', NULL, 0, 0, "remount the dataset itself (-f, -z)" },
+	{ 'w', NULL, 0, 0,
+	    "note that the dataset itself is remounted (-f, -z); it is private to the pot here "
+	    "anyway" },
 	END,
 };
 const struct pot_command pot_cmd_mount_in = { "mount-in", NULL,

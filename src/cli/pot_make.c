@@ -126,20 +126,22 @@ static int
 run_destroy(struct pot_call *c)
 {
 	struct pot_destroy_options opt = { .force = given(c, 'F'), .recursive = given(c, 'r') };
-	const char *name = given_pot(c), *base = given_one(c, 'b');
+	const char *name = given_pot(c);
 	struct err e;
+	int rc;
 
 	if (given(c, 'q'))
 		c->verbosity = 0;
-	if (given(c, 'f') || given(c, 'B')) {
-		err_new(&e, ERR_UNSUPPORTED,
-		    "-f and -B: file system components and private bridges: not available yet");
-		return fail(c, &e);
-	}
-	if ((name != NULL) == (base != NULL))
-		return fail_usage(c, "exactly one of -p and -b is needed");
-	int rc = base != NULL ? pot_destroy_base(c->env, base, &opt, &e)
-			      : pot_destroy(c->env, name, &opt, &e);
+	if ((name != NULL) + given(c, 'b') + given(c, 'f') + given(c, 'B') != 1)
+		return fail_usage(c, "exactly one of -p, -b, -f and -B is needed");
+	if (given(c, 'b'))
+		rc = pot_destroy_base(c->env, given_one(c, 'b'), &opt, &e);
+	else if (given(c, 'f'))
+		rc = pot_fscomp_destroy(c->env, given_one(c, 'f'), opt.force, &e);
+	else if (given(c, 'B'))
+		rc = err_new(&e, ERR_UNSUPPORTED, "-B: private bridges: not available yet");
+	else
+		rc = pot_destroy(c->env, name, &opt, &e);
 	return rc < 0 ? fail(c, &e) : 0;
 }
 
@@ -153,8 +155,25 @@ static const struct pot_option destroy_options[] = {
 	{ 'q', NULL, 0, 0, "say errors only" },
 	END,
 };
-const struct pot_command pot_cmd_destroy = { "destroy", NULL, "remove a pot or a base",
-	COMMAND_ROOT | COMMAND_NAME, destroy_options, NULL, run_destroy, GROUP };
+const struct pot_command pot_cmd_destroy = { "destroy", NULL,
+	"remove a pot, a base or a file system component", COMMAND_ROOT | COMMAND_NAME,
+	destroy_options, NULL, run_destroy, GROUP };
+
+static int
+run_rename(struct pot_call *c)
+{
+	struct err e;
+
+	return pot_rename(c->env, given_one(c, 'p'), given_one(c, 'n'), &e) < 0 ? fail(c, &e) : 0;
+}
+
+static const struct pot_option rename_options[] = {
+	{ 'p', "pot", COMPLETE_POT, OPTION_MUST, "the pot; it must not run" },
+	{ 'n', "name", 0, OPTION_MUST, "its new name" },
+	END,
+};
+const struct pot_command pot_cmd_rename = { "rename", NULL, "give a pot another name", COMMAND_ROOT,
+	rename_options, NULL, run_rename, GROUP };
 
 static int
 run_prune(struct pot_call *c)

@@ -7,10 +7,6 @@
 		.flags = COMMAND_NO_ENV | COMMAND_ARGS | COMMAND_LATER,                            \
 		.group = "Later" }
 
-LATER(later_rename, "rename", "give a pot another name");
-LATER(later_copy_out, "copy-out", "copy files out of a pot");
-LATER(later_create_fscomp, "create-fscomp", "make a file system component");
-LATER(later_clone_fscomp, "clone-fscomp", "clone a file system component");
 LATER(later_create_bridge, "create-private-bridge", "make a private bridge");
 LATER(later_promote, "promote", "make a clone independent");
 
@@ -40,6 +36,7 @@ const struct pot_command *const pot_commands[] = {
 	&pot_cmd_create_base,
 	&pot_cmd_create,
 	&pot_cmd_clone,
+	&pot_cmd_rename,
 	&pot_cmd_destroy,
 	&pot_cmd_prune,
 
@@ -51,6 +48,9 @@ const struct pot_command *const pot_commands[] = {
 	&pot_cmd_signal,
 
 	&pot_cmd_copy_in,
+	&pot_cmd_copy_out,
+	&pot_cmd_create_fscomp,
+	&pot_cmd_clone_fscomp,
 	&pot_cmd_mount_in,
 	&pot_cmd_mount_out,
 	&pot_cmd_snapshot,
@@ -72,10 +72,6 @@ const struct pot_command *const pot_commands[] = {
 	&pot_cmd_export,
 	&pot_cmd_prepare,
 
-	&later_rename,
-	&later_copy_out,
-	&later_create_fscomp,
-	&later_clone_fscomp,
 	&later_create_bridge,
 	&later_promote,
 	NULL,

@@ -11,16 +11,18 @@
 #include <unistd.h>
 
 /*
- * copy-in. Source descriptors are opened on the host before the pot's tree is entered; everything
- * in the tree is reached beneath its root, one component at a time, without following links.
+ * copy-in and copy-out. Descriptors of the host are opened on the host before the pot's tree is
+ * entered; everything in the tree is reached beneath its root, one component at a time, without
+ * following links.
  */
 
 enum { CHUNK = 128 * 1024, DEPTH_MAX = 256 };
 
 struct copying {
-	int source_dir;	    /* holds it */
-	const char *source; /* one component */
-	const char *dest;   /* in the pot */
+	int source_dir;	    /* copy-in: holds it */
+	const char *source; /* copy-in: one component; copy-out: in the pot */
+	int dest_dir;	    /* copy-out */
+	const char *dest;   /* copy-in: in the pot */
 	bool make_parent;
 };
 
@@ -198,8 +200,10 @@ copy_inside(int root, void *ctx, struct err *e)
 	return -1;
 }
 
+/* Where both ways lead: the pot's tree, as it runs or put together for this call. */
 static int
-copy_to(struct pot_env *env, const char *name, struct copying *c, bool force, struct err *e)
+with_tree(struct pot_env *env, const char *name, bool force, mount_fn *fn, struct copying *c,
+    struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	const struct mount_ops *mount = env->host->mount;
@@ -217,10 +221,10 @@ copy_to(struct pot_env *env, const char *name, struct copying *c, bool force, st
 	if (live > 0)
 		return run_read(env, name, &r, e) < 0
 			   ? -1
-			   : mount->with_running(r.init, r.init_start, copy_inside, c, e);
+			   : mount->with_running(r.init, r.init_start, fn, c, e);
 	if (tree_of(env, spec, &mem, &tree, e) < 0)
 		return -1;
-	return mount->with_root(&tree.root, tree.items, tree.n, copy_inside, c, e);
+	return mount->with_root(&tree.root, tree.items, tree.n, fn, c, e);
 }
 
 int
@@ -248,7 +252,59 @@ pot_copy_in(
 	if (dir < 0)
 		return -1;
 	c.source_dir = dir;
-	if (copy_to(env, name, &c, o->force_running, e) < 0)
+	if (with_tree(env, name, o->force_running, copy_inside, &c, e) < 0)
 		return err_ctx(e, "copy %s into pot %s", o->source, name);
+	return 0;
+}
+
+/* ---- copy-out ---- */
+
+static int
+copy_outside(int root, void *ctx, struct err *e)
+{
+	const struct copying *c = ctx;
+	char parent[PATH_SIZE];
+	struct stat st;
+
+	if (!str_copy(parent, sizeof(parent), c->source))
+		return err_new(e, ERR_INPUT, "source too long");
+	for (size_t n = strlen(parent); n > 1 && parent[n - 1] == '/'; n--)
+		parent[n - 1] = '\0';
+	const char *name = last_component(parent);
+	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return err_new(e, ERR_INPUT, "source '%s' does not name a file", c->source);
+	autofree char *as = xstrdup(name);
+	parent[name - parent] = '\0';
+	autofd int from = beneath_open(root, parent, O_RDONLY | O_DIRECTORY, 0, e);
+	if (from < 0)
+		return -1;
+	bool fresh = fstatat(c->dest_dir, as, &st, AT_SYMLINK_NOFOLLOW) < 0;
+	if (copy_entry(from, as, c->dest_dir, as, 0, e) == 0)
+		return 0;
+	struct err ignored = ERR_INIT;
+	if (fresh && unlinkat(c->dest_dir, as, 0) < 0)
+		(void)remove_tree_at(c->dest_dir, as, &ignored);
+	return -1;
+}
+
+int
+pot_copy_out(
+    struct pot_env *env, const char *name, const struct pot_copy_out_options *o, struct err *e)
+{
+	struct copying c = { .source = o->source };
+
+	if (pot_name_check(name, e) < 0)
+		return -1;
+	if (o->source == NULL || o->source[0] != '/')
+		return err_new(
+		    e, ERR_INPUT, "copy-out: the source must be an absolute path in the pot");
+	if (need_root("copy-out", e) < 0)
+		return -1;
+	autofd int dir = open_dir(o->dest, e);
+	if (dir < 0)
+		return err_ctx(e, "copy-out: destination");
+	c.dest_dir = dir;
+	if (with_tree(env, name, o->force_running, copy_outside, &c, e) < 0)
+		return err_ctx(e, "copy %s out of pot %s", o->source, name);
 	return 0;
 }

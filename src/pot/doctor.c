@@ -117,6 +117,7 @@ visit_intents(struct visit *v, enum intent_kind kind, struct err *e)
 		[INTENT_BASE] = "its creation or removal was interrupted",
 		[INTENT_SNAPSHOT] = "a snapshot was interrupted",
 		[INTENT_REVERT] = "a revert was interrupted",
+		[INTENT_RENAME] = "its renaming was interrupted",
 	};
 	struct pot_strs names;
 
@@ -260,7 +261,8 @@ pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding
 	if (h->limits->list(h, &groups, e) == 0 && h->netif->links(h, "p", &links, e) == 0 &&
 	    h->filter->ports(h, &ports, e) == 0 && visit_intents(&v, INTENT_POT, e) == 0 &&
 	    visit_intents(&v, INTENT_BASE, e) == 0 && visit_intents(&v, INTENT_SNAPSHOT, e) == 0 &&
-	    visit_intents(&v, INTENT_REVERT, e) == 0 && visit_runs(&v, e) == 0) {
+	    visit_intents(&v, INTENT_REVERT, e) == 0 && visit_intents(&v, INTENT_RENAME, e) == 0 &&
+	    visit_runs(&v, e) == 0) {
 		visit_groups(&v, &groups);
 		visit_links(&v, &links);
 		visit_ports(&v, &ports);

@@ -15,6 +15,7 @@
  * <fs_root>/.intents/<name> or base:<name>, text: "ip=…\nip6=…\n".
  * snapshot:<name>, text: "snap=…\n": of some datasets, not yet of all; undone by removing them.
  * revert:<name>: some datasets are back, not yet all; undone by doing it again.
+ * rename:<new name>, text: "from=…\n": brought to an end when the datasets have the new name.
  */
 
 static const char *const prefixes[] = {
@@ -22,6 +23,7 @@ static const char *const prefixes[] = {
 	[INTENT_BASE] = "base:",
 	[INTENT_SNAPSHOT] = "snapshot:",
 	[INTENT_REVERT] = "revert:",
+	[INTENT_RENAME] = "rename:",
 };
 
 static int
@@ -104,15 +106,16 @@ intent_undo(struct pot_env *env, const char *name, enum intent_kind kind, struct
 	if (kind == INTENT_POT) {
 		if (destroy_datasets(env, name, e) < 0)
 			return -1;
-	} else if (kind == INTENT_SNAPSHOT || kind == INTENT_REVERT) {
+	} else if (kind == INTENT_SNAPSHOT || kind == INTENT_REVERT || kind == INTENT_RENAME) {
 		autobuf struct buf text = BUF_INIT;
 		char path[PATH_SIZE], file[DATASET_SIZE];
 
 		path_at(path, "%s/.intents/%s", env->conf.fs_root, file_of(file, name, kind));
 		if (buf_read_file(&text, path, 4096, e) < 0 && e->kind != ERR_ABSENT)
 			return -1;
-		if (kind == INTENT_SNAPSHOT ? snapshot_undo(env, name, buf_str(&text), e) < 0
-					    : revert_again(env, name, e) < 0)
+		if ((kind == INTENT_SNAPSHOT	? snapshot_undo(env, name, buf_str(&text), e)
+			: kind == INTENT_RENAME ? rename_again(env, name, buf_str(&text), e)
+						: revert_again(env, name, e)) < 0)
 			return -1;
 	} else {
 		snprintf(dataset, sizeof(dataset), "bases/%s", name);

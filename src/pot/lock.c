@@ -95,8 +95,9 @@ recover(struct pot_env *env, const char *name, enum intent_kind kind, struct err
 	if (intent_undo(env, name, kind, e) < 0)
 		return err_ctx(e, "put right what an interrupted call left of %s", name);
 	pot_say(env, POT_SAY_INFO,
-	    kind == INTENT_REVERT ? "finished the revert of %s that was interrupted"
-				  : "removed what an interrupted call had left of %s",
+	    kind == INTENT_REVERT   ? "finished the revert of %s that was interrupted"
+	    : kind == INTENT_RENAME ? "finished the renaming to %s that was interrupted"
+				    : "removed what an interrupted call had left of %s",
 	    name);
 	return 0;
 }
@@ -115,7 +116,8 @@ lock_pot(struct pot_env *env, const char *name, int how, struct err *e)
 		how = LOCK_TRY;
 	autofd int fd = lock_named(env, name, how, e);
 	if (fd < 0 || recover(env, name, INTENT_POT, e) < 0 ||
-	    recover(env, name, INTENT_SNAPSHOT, e) < 0 || recover(env, name, INTENT_REVERT, e) < 0)
+	    recover(env, name, INTENT_SNAPSHOT, e) < 0 ||
+	    recover(env, name, INTENT_REVERT, e) < 0 || recover(env, name, INTENT_RENAME, e) < 0)
 		return -1;
 	return take_fd(&fd);
 }

@@ -312,6 +312,17 @@ int pot_destroy(
 int pot_destroy_base(
     struct pot_env *, const char *base, const struct pot_destroy_options *, struct err *);
 
+/* Both names are pots', the old one's must not run. What names it, in other pots as well, is
+ * changed. */
+int pot_rename(struct pot_env *, const char *old_name, const char *new_name, struct err *);
+
+/* 1: it was there already. */
+int pot_fscomp_create(struct pot_env *, const char *fscomp, struct err *);
+/* From the newest snapshot; ERR_ABSENT when there is none. */
+int pot_fscomp_clone(struct pot_env *, const char *source, const char *fscomp, struct err *);
+/* ERR_BUSY while a pot runs that has it mounted, unless force. */
+int pot_fscomp_destroy(struct pot_env *, const char *fscomp, bool force, struct err *);
+
 struct pot_prune_options {
 	bool dry_run, grace;
 };
@@ -469,6 +480,14 @@ struct pot_copy_in_options {
 };
 int pot_copy_in(
     struct pot_env *, const char *name, const struct pot_copy_in_options *, struct err *);
+
+struct pot_copy_out_options {
+	const char *source; /* absolute, in the pot */
+	const char *dest;   /* a directory of the host that exists */
+	bool force_running;
+};
+int pot_copy_out(
+    struct pot_env *, const char *name, const struct pot_copy_out_options *, struct err *);
 
 struct pot_mount_in_options {
 	const char *fscomp, *dir, *dataset; /* one of them */

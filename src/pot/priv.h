@@ -147,7 +147,7 @@ char *hostname_for(struct pot_env *, const char *pot, struct arena *);
 int dns_check(const char *dns, enum pot_dns *kind, const char **file, struct err *e);
 
 /* ---- intents: what is being made or removed (intent.c) ---- */
-enum intent_kind { INTENT_POT, INTENT_BASE, INTENT_SNAPSHOT, INTENT_REVERT };
+enum intent_kind { INTENT_POT, INTENT_BASE, INTENT_SNAPSHOT, INTENT_REVERT, INTENT_RENAME };
 int intent_begin(struct pot_env *, const char *name, enum intent_kind, const char *ip,
     const char *ip6, struct err *e);
 int intent_note(
@@ -202,6 +202,8 @@ int snapshot_all(struct pot_env *, const char *name, char *snap_out, size_t size
 /* What an interrupted snapshot left ("snap=<name>") goes; an interrupted revert is finished. */
 int snapshot_undo(struct pot_env *, const char *name, const char *intent, struct err *e);
 int revert_again(struct pot_env *, const char *name, struct err *e);
+/* An interrupted renaming is finished, if it had begun. (rename.c) */
+int rename_again(struct pot_env *, const char *new_name, const char *intent, struct err *e);
 /* The datasets of a pot, itself first. */
 int pot_tree(struct pot_env *, const char *name, struct names *out, struct err *e);
 int destroy_datasets(struct pot_env *, const char *name, struct err *e);

@@ -9,6 +9,7 @@
 #include "platform/fake/fake.h"
 #include "pot/priv.h"
 #include "pot/run.h"
+#include "pot/tree.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -426,6 +427,78 @@ do_revert(void)
 }
 
 static int
+make_multi(const char *name, const char *potbase, unsigned level)
+{
+	struct pot_create_options o = {
+		.name = name, .type = "multi", .base = "b", .potbase = potbase, .level = &level
+	};
+
+	return pot_create(env, &o, &e);
+}
+
+static int
+do_multi(void)
+{
+	return make_multi("new", NULL, 1);
+}
+
+static int
+do_clone_multi(void)
+{
+	struct pot_clone_options o = { .name = "new", .source = "shared" };
+
+	return pot_clone(env, &o, &e);
+}
+
+static int
+do_rename(void)
+{
+	return pot_rename(env, "src", "other", &e);
+}
+
+static int
+do_rename_multi(void)
+{
+	return pot_rename(env, "shared", "other", &e);
+}
+
+static int
+do_fscomp(void)
+{
+	return pot_fscomp_create(env, "one", &e) < 0 ||
+		       pot_fscomp_snapshot(env, "one", false, &e) < 0 ||
+		       pot_fscomp_clone(env, "one", "two", &e) < 0 ||
+		       pot_fscomp_destroy(env, "one", false, &e) < 0 ||
+		       pot_fscomp_destroy(env, "two", false, &e) < 0
+		   ? -1
+		   : 0;
+}
+
+static int
+do_destroy_users(void)
+{
+	struct pot_destroy_options o = { .recursive = true };
+
+	return pot_destroy_base(env, "b", &o, &e);
+}
+
+static void
+is_shared(void)
+{
+	MUST(make_multi("shared", NULL, 1));
+	MUST(pot_snapshot(env, "shared", false, &e));
+	MUST(make_multi("above", "shared", 2));
+	MUST(pot_add_dep(env, "above", "shared", &e));
+}
+
+static void
+is_needed(void)
+{
+	MUST(make_pot("user"));
+	MUST(pot_add_dep(env, "user", "src", &e));
+}
+
+static int
 do_vnet(void)
 {
 	return pot_vnet_start(env, &e) < 0 || pot_vnet_stop(env, &e) < 0 ? -1 : 0;
@@ -493,6 +566,12 @@ static const struct deed {
 	{ "prune", do_prune, has_run, 0 },
 	{ "snapshot", do_snapshot, NULL, 0 },
 	{ "revert", do_revert, NULL, 0 },
+	{ "create a multi pot", do_multi, NULL, WHOLE },
+	{ "clone a multi pot", do_clone_multi, is_shared, WHOLE },
+	{ "rename", do_rename, is_needed, 0 },
+	{ "rename a shared pot", do_rename_multi, is_shared, 0 },
+	{ "components", do_fscomp, NULL, 0 },
+	{ "destroy a base and its pots", do_destroy_users, is_shared, 0 },
 	{ "network up and down", do_vnet, NULL, 0 },
 	{ "init again", do_init, NULL, 0 },
 	{ "doctor", do_doctor, has_died, 0 },
@@ -549,13 +628,15 @@ all_work(const struct trial *t)
 
 	MUST(pot_names(env, POT_KIND_POT, &mem, &names, &e));
 	for (size_t i = 0; i < names.n; i++) {
-		struct mount_root root;
+		struct pot_tree tree;
 		struct pot_spec *spec;
-		char dataset[DATASET_SIZE];
 		if (pot_spec_load(env, names.at[i], &mem, &spec, &e) < 0 ||
-		    mount_root_of(env, ds_root(dataset, names.at[i]), &mem, &root, &e) < 0 ||
-		    start(names.at[i], true) < 0 || pot_stop(env, names.at[i], NULL, &e) < 0)
+		    tree_of(env, spec, &mem, &tree, &e) < 0 || start(names.at[i], true) < 0 ||
+		    pot_stop(env, names.at[i], NULL, &e) < 0)
 			complain(t, "a pot does not work:", e.text);
+		for (size_t k = 0; k < spec->depend.n; k++)
+			if (!list_has(&names, spec->depend.at[k]))
+				complain(t, "a pot depends on nobody:", spec->depend.at[k]);
 	}
 }
 
