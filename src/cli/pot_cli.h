@@ -39,7 +39,7 @@ enum pot_complete {
 };
 
 /* Letters of options that have a long name only. */
-enum { OPTION_UNSET = 1, OPTION_DRY_RUN, OPTION_EARLY, OPTION_PIN, OPTION_LONG_MAX = 31 };
+enum { OPTION_UNSET = 1, OPTION_DRY_RUN, OPTION_LONG_MAX = 31 };
 
 struct pot_option {
 	char letter;	      /* 0 ends the list; OPTION_…: there is the long name alone */
@@ -155,7 +155,7 @@ extern const struct pot_command pot_cmd_ps, pot_cmd_list, pot_cmd_show, pot_cmd_
     pot_cmd_ports, pot_cmd_datasets, pot_cmd_last_run, pot_cmd_get_rss;
 extern const struct pot_command pot_cmd_set_cmd, pot_cmd_set_env, pot_cmd_set_hosts,
     pot_cmd_set_rss, pot_cmd_set_attr, pot_cmd_get_attr, pot_cmd_export_ports, pot_cmd_add_dep,
-    pot_cmd_set_hook, pot_cmd_update_config, pot_cmd_set_status, pot_cmd_top;
+    pot_cmd_set_hook, pot_cmd_update_config, pot_cmd_set_status, pot_cmd_top, pot_cmd_boot;
 extern const struct pot_command pot_cmd_create_fscomp, pot_cmd_clone_fscomp;
 extern const struct pot_command pot_cmd_copy_in, pot_cmd_copy_out, pot_cmd_mount_in,
     pot_cmd_mount_out, pot_cmd_snapshot, pot_cmd_revert, pot_cmd_purge;

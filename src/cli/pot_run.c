@@ -54,7 +54,8 @@ run_start(struct pot_call *c)
 	bool detach = given(c, 'd');
 	struct pot_start_options opt = { .detach = detach,
 		.stdio = detach ? POT_STDIO_NULL : POT_STDIO_INHERIT,
-		.snapshot = given(c, 's') || given(c, 'S') };
+		.snapshot = given(c, 's') || given(c, 'S'),
+		.needs_ready_ms = (int64_t)c->env->conf.boot_wait * 1000 };
 	const char *name = given_pot(c);
 	struct pot_exit x;
 	struct err e;

@@ -46,6 +46,7 @@ const struct pot_command *const pot_commands[] = {
 	&pot_cmd_term,
 	&pot_cmd_exec,
 	&pot_cmd_signal,
+	&pot_cmd_boot,
 
 	&pot_cmd_copy_in,
 	&pot_cmd_copy_out,

@@ -70,7 +70,7 @@ static const struct row {
 	      "refuse: a prestart hook that fails refuses the start; ignore: it is told" },
 	    V_TEXT, AT(hook_failure) },
 	{ { "POT_BOOT_WAIT", "30",
-	      "seconds that boot waits at most for a pot's start-up command to end" },
+	      "seconds that boot waits at most for a pot to be ready" },
 	    V_UINT, AT(boot_wait) },
 	{ { "POT_IMAGE_HOOKS", "false", "hooks inside an imported image may run on this machine" },
 	    V_BOOL, AT(image_hooks) },

@@ -396,6 +396,10 @@ struct pot_start_options {
 	unsigned cpu_shares;	    /* 0: none */
 	const char *const *hosts;   /* more "ip name" lines for /etc/hosts */
 	bool snapshot;		    /* take one first */
+	/* detach: wait until it is ready, at most this long; the same for pots that it needs. 0:
+	 * running is enough. Ready is a pot whose start-up command (/etc/rc) has come to its end,
+	 * or whose exported TCP ports answer; one with neither is ready when it runs. */
+	int64_t ready_ms, needs_ready_ms;
 };
 
 /* How a run ended. */
@@ -411,6 +415,30 @@ struct pot_exit {
 };
 int pot_start(struct pot_env *, const char *name, const struct pot_start_options *,
     struct pot_exit *, struct err *);
+
+/* ---- with the machine ---- */
+
+struct pot_boot_row { /* one pot, as it went */
+	char *name;
+	bool done; /* it runs (start) or does not (stop) */
+	char *why; /* when it is not done, or NULL */
+};
+typedef void pot_boot_fn(void *ctx, const struct pot_boot_row *); /* as soon as it is known */
+struct pot_boot_options {
+	bool early;	   /* those with early-start-at-boot, else those with start-at-boot */
+	bool all;	   /* stop: all that run, but not those that belong to early */
+	bool output;	   /* start: their output goes where the caller's goes; else nowhere */
+	unsigned jobs;	   /* at a time; 0: by the number of processors */
+	pot_boot_fn *tell; /* may be NULL */
+	void *ctx;
+};
+/* Pots that are marked, and those that they need: started so that what is needed is ready before,
+ * stopped the other way round, in parallel. One that fails does not hold up those that do not need
+ * it. -1: nothing could be begun; else how many failed. */
+int pot_boot_start(struct pot_env *, const struct pot_boot_options *, struct err *);
+int pot_boot_stop(struct pot_env *, const struct pot_boot_options *, struct err *);
+/* All marked ones, early or not: done says whether they run. */
+int pot_boot_status(struct pot_env *, pot_boot_fn *, void *ctx, struct err *);
 
 struct pot_stop_options {
 	int signal;	    /* 0: what the start said */

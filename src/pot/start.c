@@ -246,12 +246,16 @@ run_ended(struct start *s, struct err *e)
 	return rc < 0 ? err_ctx(e, "pot %s has ended", s->run.name) : 0;
 }
 
+/* The end of the command, or with ready_ms what comes first of it and that the pot is ready. */
 static int
 await_end(struct start *s, struct pot_exit *out, struct err *e)
 {
 	struct keeper_exit x = { 0 };
-	int what = s->env->keep->start->wait(&s->keeper, -1, &x, e);
+	int what =
+	    s->o->detach ? ready_wait(s, &x, e) : s->env->keep->start->wait(&s->keeper, -1, &x, e);
 
+	if (what == 0)
+		return s->env->keep->start->detach(&s->keeper) ? run_ended(s, e) : 0;
 	if (what < 0) {
 		/* the keeper was lost; what it left is cleared up all the same */
 		struct err lost = *e;
@@ -282,11 +286,14 @@ static int start_chained(struct pot_env *, const char *, const struct pot_start_
     const struct chain *, struct pot_exit *, struct err *);
 
 static int
-start_needed(
-    struct pot_env *env, const char *name, const struct chain *up, struct arena *mem, struct err *e)
+start_needed(struct pot_env *env, const char *name, const struct pot_start_options *o,
+    const struct chain *up, struct arena *mem, struct err *e)
 {
 	struct chain here = { .name = name, .up = up, .depth = up != NULL ? up->depth + 1 : 0 };
-	struct pot_start_options quiet = { .detach = true, .stdio = POT_STDIO_NULL };
+	struct pot_start_options quiet = { .detach = true,
+		.stdio = POT_STDIO_NULL,
+		.ready_ms = o->needs_ready_ms,
+		.needs_ready_ms = o->needs_ready_ms };
 	struct pot_spec *spec;
 	struct pot_exit ignored;
 
@@ -314,7 +321,7 @@ start_chained(struct pot_env *env, const char *name, const struct pot_start_opti
 	struct start s = { .env = env, .mem = &mem, .o = o };
 
 	*out = (struct pot_exit){ 0 };
-	if (start_needed(env, name, up, &mem, e) < 0)
+	if (start_needed(env, name, o, up, &mem, e) < 0)
 		return -1;
 	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
 	int rc = lock < 0 ? -1 : start_locked(&s, name, &lock, e);
@@ -330,7 +337,7 @@ start_chained(struct pot_env *env, const char *name, const struct pot_start_opti
 	hook_tell(env, s.spec, POT_HOOK_POSTSTART, s.run.init);
 	/* a pot that is up without a command has no end to wait for */
 	out->stays = s.launch.isolate.process.argv == NULL;
-	if (!o->detach && !out->stays)
+	if ((!o->detach || o->ready_ms > 0) && !out->stays)
 		return await_end(&s, out, e);
 	return env->keep->start->detach(&s.keeper) ? run_ended(&s, e) : 0;
 }

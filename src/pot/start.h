@@ -34,6 +34,9 @@ int64_t stop_timeout_of(const struct pot_spec *, const struct pot_start_options 
 int hosts_of_pots(struct pot_env *, struct buf *out, struct err *e);
 /* ports.c: chooses, notes and opens the ports of the spec */
 int ports_up(struct start *, struct err *e);
+/* ready.c: waits as pot_start_options.ready_ms says. 1: the pot has ended meanwhile (x says how);
+ * 2: its command has, the pot is up; 0: it is ready, or the time is over (told). */
+int ready_wait(struct start *, struct keeper_exit *x, struct err *);
 /* hooks.c: conf/<hook>.sh on the host, if it is there and may run. init: 0 while there is none. */
 int hook_run(struct pot_env *, const struct pot_spec *, enum pot_hook, pid_t init, struct err *e);
 /* The same; a failure is told and changes nothing. */
