@@ -135,5 +135,8 @@ struct dataset_ops {
 
 /* Checks a dataset's name or a snapshot's; ERR_INPUT says what is wrong. */
 int dataset_check_name(const char *name, struct err *e);
+int dataset_check_snapshot(const char *snap, struct err *e);
+/* The same for a user property's name and value (NULL: none). */
+int dataset_check_property(const char *key, const char *value, struct err *e);
 
 #endif

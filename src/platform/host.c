@@ -117,6 +117,27 @@ dataset_check_name(const char *name, struct err *e)
 	}
 }
 
+int
+dataset_check_snapshot(const char *snap, struct err *e)
+{
+	if (dataset_check_name(snap, e) < 0)
+		return -1;
+	if (strchr(snap, '/') != NULL)
+		return err_new(e, ERR_INPUT, "snapshot name '%s' has a slash in it", snap);
+	return 0;
+}
+
+int
+dataset_check_property(const char *key, const char *value, struct err *e)
+{
+	if (key[0] == '\0' || strpbrk(key, " \t\n") != NULL)
+		return err_new(e, ERR_INPUT, "property name '%s' is empty or has blanks", key);
+	if (value != NULL && strchr(value, '\n') != NULL)
+		return err_new(
+		    e, ERR_INPUT, "the value of property %s has a line break in it", key);
+	return 0;
+}
+
 void
 netif_links_fini(struct netif_links *l)
 {

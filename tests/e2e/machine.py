@@ -91,6 +91,7 @@ class Machine:
         self.holder = Holder()
         self.neighbour = Holder()
         self.children = []
+        self.volumes = []
         self.join_outside()
 
     # ---- running things inside ----
@@ -222,6 +223,22 @@ class Machine:
     def running(self):
         return self.pot("ps", "-q").split()
 
+    # ---- a file system of its own ----
+
+    def btrfs_volume(self):
+        """A btrfs, in memory, for the tree of pots; only the machine sees it."""
+        memory, volume = self.dir / "memory", self.dir / "volume"
+        for where in (memory, volume):
+            where.mkdir()
+        self.run("mount", "-t", "tmpfs", "tmpfs", memory)
+        self.volumes.append(memory)
+        self.run("truncate", "-s", "1G", memory / "image")
+        self.run("mkfs.btrfs", "-q", memory / "image")
+        self.run("mount", "-o", "loop", memory / "image", volume)
+        self.volumes.append(volume)
+        self.conf["POT_FS_ROOT"] = str(volume / "pot")
+        return volume
+
     # ---- another host, joined by ext0 ----
 
     def join_outside(self):
@@ -260,7 +277,8 @@ class Machine:
 
     def mounts(self):
         lines = self.run("cat", "/proc/self/mountinfo").splitlines()
-        return [line.split()[4] for line in lines if str(self.dir) in line]
+        own = [str(path) for path in self.volumes]
+        return [path for path in (line.split()[4] for line in lines) if str(self.dir) in path and path not in own]
 
     def cgroup_dirs(self):
         found = []
@@ -333,7 +351,7 @@ class Machine:
         left = []
         try:
             self.end_children()
-            if pathlib.Path(self.conf["POT_FS_ROOT"]).exists():
+            if self.try_run("test", "-e", self.conf["POT_FS_ROOT"]).returncode == 0:
                 result = self.try_pot("de-init", "-f")
                 if result.returncode != 0:
                     left.append(f"de-init: {result.stdout}{result.stderr}")
@@ -344,7 +362,7 @@ class Machine:
                 except AssertionError:
                     pass
                 left += self.residue()
-                left += [f"file {p}" for p in [pathlib.Path(self.conf["POT_FS_ROOT"])] if p.exists() and any(p.iterdir())]
+                left += [f"file {p}" for p in self.try_run("ls", "-A", self.conf["POT_FS_ROOT"]).stdout.split()]
         finally:
             for pid in self.processes():
                 try:

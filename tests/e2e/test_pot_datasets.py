@@ -1,5 +1,20 @@
 """Datasets of pots: snapshots, the way back, clones, sizes, on each backend."""
-import pathlib
+import pytest
+
+
+@pytest.fixture(params=["overlay", "btrfs"])
+def m(request, bare):
+    """A machine after pot init, on each backend in turn."""
+    if request.param == "btrfs":
+        bare.btrfs_volume()
+    bare.init()
+    bare.make_base()
+    assert f"/.{request.param}" in bare.run("find", bare.conf["POT_FS_ROOT"], "-maxdepth", "1")
+    return bare
+
+
+def root(m):
+    return m.conf["POT_FS_ROOT"]
 
 
 def content(m, pot, path):
@@ -14,11 +29,11 @@ def write(m, pot, path, text):
 
 
 def rows(m, *options):
+    m.run("sync", "-f", root(m))  # sizes are known when things are written down
     return {row["name"]: row for row in m.pot_json("datasets", *options)}
 
 
-def test_a_pot_goes_back_to_its_newest_snapshot_with_its_configuration(machine):
-    m = machine
+def test_a_pot_goes_back_to_its_newest_snapshot_with_its_configuration(m):
     m.make_pot("web")
     write(m, "web", "/root/f", "one")
     m.pot("set-env", "-p", "web", "-E", "A=one")
@@ -34,7 +49,7 @@ def test_a_pot_goes_back_to_its_newest_snapshot_with_its_configuration(machine):
     m.pot_fails("snapshot", "-p", "web", says="running")
     m.pot_fails("revert", "-p", "web", says="running")
     m.pot("stop", "web")
-    assert '"A=two"' in (m.dir / "pot/jails/web/conf/pot.conf").read_text()
+    assert '"A=two"' in m.run("cat", f"{root(m)}/jails/web/conf/pot.conf")
     # only the newest stays, and is still the way back
     m.pot("purge-snapshots", "-p", "web")
     assert [len(row["snapshots"]) for name, row in rows(m, "web").items()] == [1, 1]
@@ -50,8 +65,7 @@ def test_a_pot_goes_back_to_its_newest_snapshot_with_its_configuration(machine):
     m.pot("revert", "web")  # nothing to go back to is said, and no failure
 
 
-def test_clones_go_their_own_way_and_outlive_their_source(machine):
-    m = machine
+def test_clones_go_their_own_way_and_outlive_their_source(m):
     m.make_pot("source")
     write(m, "source", "/root/f", "of the source")
     m.pot("snapshot", "source")
@@ -69,12 +83,12 @@ def test_clones_go_their_own_way_and_outlive_their_source(machine):
     m.pot("stop", "b")
 
 
-def test_datasets_are_shown_as_zfs_list_does(machine):
-    m = machine
+def test_datasets_are_shown_as_zfs_list_does(m):
     m.make_pot("web")
     write(m, "web", "/root/f", "x" * 500_000)
     m.pot("snapshot", "web")
     m.pot("clone", "-p", "twin", "-P", "web")
+    m.run("sync", "-f", root(m))
     lines = m.pot("datasets").splitlines()
     assert lines[0].split() == ["NAME", "USED", "AVAIL", "REFER", "MOUNTPOINT"]
     assert [line.split()[0] for line in lines[1:]] == [
@@ -91,7 +105,7 @@ def test_datasets_are_shown_as_zfs_list_does(machine):
     assert twin["origin"] == f"zroot/pot/jails/web/m@{web['snapshots'][0]}"
     assert found["zroot/pot"]["used_bytes"] >= size + 500_000
     assert found["zroot/pot/jails"]["used_bytes"] >= web["used_bytes"] + twin["used_bytes"]
-    assert web["mountpoint"] == str(m.dir / "pot/jails/web/m")
+    assert web["mountpoint"] == f"{root(m)}/jails/web/m"
     assert f"zroot/pot/jails/web/m@{web['snapshots'][0]}" in m.pot("datasets", "-sq", "web").split()
     # what a pot writes counts when it has stopped
     m.pot("set-cmd", "-p", "twin", "-c", "dd if=/dev/zero of=/root/g bs=1000 count=900")
@@ -99,3 +113,54 @@ def test_datasets_are_shown_as_zfs_list_does(machine):
     m.try_pot("start", "twin")
     assert rows(m)["zroot/pot/jails/twin/m"]["used_bytes"] >= 900_000
     m.pot_fails("datasets", "-p", "none", says="none")
+
+
+def test_a_tree_keeps_the_backend_it_was_made_with(bare):
+    volume = bare.btrfs_volume()
+    bare.conf["POT_DATASET_BACKEND"] = "overlay"
+    bare.init()
+    bare.make_base()
+    bare.make_pot("web")
+    # what was chosen is found again by itself, and another one is refused by name
+    del bare.conf["POT_DATASET_BACKEND"]
+    bare.start("web")
+    bare.pot("stop", "web")
+    bare.conf["POT_DATASET_BACKEND"] = "btrfs"
+    bare.pot_fails("ls", says="was made with overlay")
+    bare.conf["POT_DATASET_BACKEND"] = "overlay"
+    bare.pot("de-init")
+    bare.conf["POT_DATASET_BACKEND"] = "btrfs"
+    bare.init()
+    assert ".btrfs" in bare.run("ls", "-A", volume / "pot").split()
+    bare.pot("de-init")
+    bare.conf["POT_FS_ROOT"] = str(bare.dir / "elsewhere")
+    bare.pot_fails("init", says="is not on btrfs")
+    bare.conf["POT_DATASET_BACKEND"] = "floppy"
+    bare.pot_fails("init", says="floppy")
+
+
+def test_images_go_from_one_backend_to_the_other(bare):
+    """What btrfs exports overlay imports, and the other way round."""
+    volume = bare.btrfs_volume()
+    bare.init()
+    bare.make_base()
+    bare.make_pot("web")
+    write(bare, "web", "/root/f", "from btrfs")
+    bare.pot("snapshot", "web")
+    store = bare.dir / "store"
+    store.mkdir()
+    bare.pot("export", "-p", "web", "-t", "1", "-D", store)
+    bare.pot("destroy", "web")
+    bare.pot("import", "-p", "web", "-t", "1", "-U", f"file://{store}")
+    bare.start("web_1")
+    assert content(bare, "web_1", "/root/f") == "from btrfs"
+    bare.pot("stop", "web_1")
+    bare.pot("de-init")
+    bare.conf["POT_FS_ROOT"] = str(bare.dir / "pot")
+    bare.conf["POT_DATASET_BACKEND"] = "overlay"
+    bare.init()
+    bare.pot("import", "-p", "web", "-t", "1", "-U", f"file://{store}")
+    bare.start("web_1")
+    assert content(bare, "web_1", "/root/f") == "from btrfs"
+    bare.pot("stop", "web_1")
+    assert not list(volume.iterdir())

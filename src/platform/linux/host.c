@@ -1,20 +1,47 @@
 #include "platform/host.h"
 
 #include "base/str.h"
+#include "platform/btrfs/btrfs.h"
 #include "platform/isolate.h"
 #include "platform/linux/ops.h"
 #include "platform/mount.h"
 #include "platform/overlay/overlay.h"
 #include "platform/proc.h"
 
+#include <unistd.h>
+
 /* In the order in which they are tried when none is asked for. */
-static const struct dataset_ops *const datasets[] = { &dataset_overlay };
+static const struct dataset_ops *const datasets[] = { &dataset_btrfs, &dataset_overlay };
+
+/* What an existing tree was made with: that does not change, or its pots would be lost from sight.
+ */
+static const struct dataset_ops *
+made_with(const char *fs_root)
+{
+	for (size_t i = 0; i < NELEM(datasets); i++) {
+		autofree char *mark = xasprintf("%s/.%s", fs_root, datasets[i]->name);
+
+		if (access(mark, F_OK) == 0)
+			return datasets[i];
+	}
+	return NULL;
+}
 
 static int
 choose_dataset(struct host *h, struct err *e)
 {
 	const char *asked = h->roots.dataset_backend;
+	const struct dataset_ops *made = made_with(h->roots.fs_root);
 
+	if (made != NULL && asked != NULL && !str_eq(asked, made->name))
+		return err_new(e, ERR_INPUT,
+		    "the tree at %s was made with %s, not %s: 'pot de-init' removes it, or change "
+		    "POT_DATASET_BACKEND",
+		    h->roots.fs_root, made->name, asked);
+	if (made != NULL) {
+		h->dataset = made;
+		return 0;
+	}
 	for (size_t i = 0; i < NELEM(datasets); i++) {
 		if (asked != NULL && !str_eq(asked, datasets[i]->name))
 			continue;
@@ -28,7 +55,8 @@ choose_dataset(struct host *h, struct err *e)
 	}
 	if (asked != NULL)
 		return err_new(e, ERR_INPUT,
-		    "dataset backend '%s' is not known on this system; there is: overlay", asked);
+		    "dataset backend '%s' is not known on this system; there are: btrfs, overlay",
+		    asked);
 	return -1;
 }
 

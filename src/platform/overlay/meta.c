@@ -258,7 +258,7 @@ meta_parse(const char *text, size_t len, struct meta *out, struct err *e)
 				    "the description of a dataset does not start with '%s'",
 				    first_line);
 		} else if (str_eq(line, "end")) {
-			if (next[1] != '\0' || (m.kind == DATASET_LAYERED) != (m.upper != NULL))
+			if (next[1] != '\0' || (m.kind != DATASET_LAYERED && m.upper != NULL))
 				break;
 			*out = m;
 			m = (struct meta)META_INIT;

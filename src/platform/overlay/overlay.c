@@ -314,16 +314,6 @@ snapshot_plain(struct set *set, const char *name, const char *snap, struct err *
 }
 
 static int
-check_snapshot_name(const char *snap, struct err *e)
-{
-	if (dataset_check_name(snap, e) < 0)
-		return -1;
-	if (strchr(snap, '/') != NULL)
-		return err_new(e, ERR_INPUT, "snapshot name '%s' has a slash in it", snap);
-	return 0;
-}
-
-static int
 snapshot_one(struct host *h, const char *name, const char *snap, struct err *e)
 {
 	autoset struct set set = SET_INIT;
@@ -348,7 +338,7 @@ overlay_snapshot(struct host *h, const char *name, const char *snap, bool recurs
 {
 	autonames struct names all = NAMES_INIT;
 
-	if (check_snapshot_name(snap, e) < 0 || dataset_check_name(name, e) < 0)
+	if (dataset_check_snapshot(snap, e) < 0 || dataset_check_name(name, e) < 0)
 		return -1;
 	names_add(&all, name);
 	if (recursive) {
@@ -554,12 +544,8 @@ overlay_property_set(
 {
 	autoset struct set set = SET_INIT;
 
-	if (key[0] == '\0' || strpbrk(key, " \t\n") != NULL)
-		return err_new(e, ERR_INPUT, "property name '%s' is empty or has blanks", key);
-	if (value != NULL && strchr(value, '\n') != NULL)
-		return err_new(
-		    e, ERR_INPUT, "the value of property %s has a line break in it", key);
-	if (set_open(h, &set, name, STORE_CHANGE, e) < 0)
+	if (dataset_check_property(key, value, e) < 0 ||
+	    set_open(h, &set, name, STORE_CHANGE, e) < 0)
 		return -1;
 	meta_property_set(&set.m, key, value);
 	return set_save(&set, false, e);
@@ -630,29 +616,17 @@ overlay_probe(struct host *h, struct err *e)
 static int
 overlay_root_create(struct host *h, struct err *e)
 {
-	return store_create(h->roots.fs_root, e);
+	return store_create(h->roots.fs_root, &store_overlay, e);
 }
 
 static int
 overlay_root_destroy(struct host *h, struct err *e)
 {
 	autostore struct store s = STORE_INIT;
-	autonames struct names left = NAMES_INIT;
-	autofd int top = -1;
 
 	if (store_open(&s, h->roots.fs_root, STORE_ALONE, e) < 0)
 		return e->kind == ERR_ABSENT ? 0 : -1;
-	if (sets_list(&s, "", &left, e) < 0)
-		return -1;
-	if (left.n > 0)
-		return err_new(
-		    e, ERR_BUSY, "%s still holds %zu datasets (%s)", s.fs_root, left.n, left.at[0]);
-	top = openat(s.fs, ".overlay", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (top < 0 || tree_empty(top, e) < 0 || unlinkat(s.fs, ".overlay", AT_REMOVEDIR) < 0)
-		return err_sys(e, "remove %s/.overlay", s.fs_root);
-	if (rmdir(h->roots.fs_root) < 0 && errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY)
-		return err_sys(e, "remove %s", s.fs_root);
-	return 0;
+	return store_destroy(&s, e);
 }
 
 const struct dataset_ops dataset_overlay = {

@@ -36,6 +36,8 @@ set_open(struct host *h, struct set *set, const char *name, enum store_lock how,
 		return -1;
 	if (data_load(&set->s, set->id, &set->m, e) < 0)
 		return err_ctx(e, "dataset %s", name);
+	if (set->m.kind == DATASET_LAYERED && set->m.upper == NULL)
+		return err_new(e, ERR_CORRUPT, "dataset %s has no upper layer", name);
 	if (set->m.fill == NULL)
 		return 0;
 	/* Its content was being replaced when somebody stopped: that comes first. */

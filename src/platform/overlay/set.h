@@ -35,6 +35,13 @@ int set_content(struct set *set, const char *name, struct err *e);
  * it. Begun again from the start when it was interrupted. */
 int set_fill(struct set *set, const char *name, struct err *e);
 
+/* One row for each dataset that is wanted; `names` (id → name) is filled before fn is called, its
+ * values are the caller's to free. */
+typedef int survey_fn(void *ctx, const char *name, struct dataset_facts *row, struct err *e);
+struct map;
+int store_survey(struct store *s, const char *name, struct map *names, survey_fn *fn, void *ctx,
+    struct dataset_survey *out, struct err *e);
+
 /* dataset_ops.sweep, .survey */
 int overlay_sweep(struct host *h, struct err *e);
 int overlay_survey(struct host *h, const char *name, const struct dataset_watch *watch,

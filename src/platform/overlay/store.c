@@ -12,7 +12,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-static const char format_text[] = "overlay datasets 1\n";
+const struct store_kind store_overlay = { ".overlay", "overlay datasets 1\n", NULL, NULL };
 
 enum { PATH_TEXT = 1200, RENAME_MAX = 4096 };
 
@@ -63,10 +63,11 @@ replace_file(int at, const char *path, const void *data, size_t len, bool durabl
 }
 
 int
-store_create(const char *fs_root, struct err *e)
+store_create(const char *fs_root, const struct store_kind *kind, struct err *e)
 {
 	static const char *const dirs[] = { "", "/sets", "/data", "/l", "/trash" };
 	autofd int fs = -1;
+	char path[32];
 
 	if (mkdir_parents(AT_FDCWD, fs_root, e) < 0)
 		return -1;
@@ -76,15 +77,33 @@ store_create(const char *fs_root, struct err *e)
 	if (fs < 0)
 		return err_sys(e, "open %s", fs_root);
 	for (size_t i = 0; i < NELEM(dirs); i++) {
-		char path[32];
-
-		snprintf(path, sizeof(path), ".overlay%s", dirs[i]);
+		snprintf(path, sizeof(path), "%s%s", kind->top, dirs[i]);
 		if (make_dir(fs, path, 0700, e) < 0)
 			return -1;
 	}
-	if (faccessat(fs, ".overlay/format", F_OK, 0) == 0)
+	snprintf(path, sizeof(path), "%s/format", kind->top);
+	if (faccessat(fs, path, F_OK, 0) == 0)
 		return 0;
-	return replace_file(fs, ".overlay/format", format_text, sizeof(format_text) - 1, true, e);
+	return replace_file(fs, path, kind->format, strlen(kind->format), true, e);
+}
+
+int
+store_destroy(struct store *s, struct err *e)
+{
+	autonames struct names left = NAMES_INIT;
+	autofd int top = -1;
+
+	if (sets_list(s, "", &left, e) < 0)
+		return -1;
+	if (left.n > 0)
+		return err_new(e, ERR_BUSY, "%s still holds %zu datasets (%s)", s->fs_root, left.n,
+		    left.at[0]);
+	top = openat(s->fs, s->kind->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (top < 0 || tree_empty(top, e) < 0 || unlinkat(s->fs, s->kind->top, AT_REMOVEDIR) < 0)
+		return err_sys(e, "remove %s/%s", s->fs_root, s->kind->top);
+	if (rmdir(s->fs_root) < 0 && errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY)
+		return err_sys(e, "remove %s", s->fs_root);
+	return 0;
 }
 
 static int finish_rename(struct store *s, struct err *e);
@@ -97,11 +116,11 @@ take_lock(struct store *s, int how, struct err *e)
 	if (s->lock < 0)
 		s->lock = openat(s->top, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock < 0)
-		return err_sys(e, "open %s/.overlay/lock", s->fs_root);
+		return err_sys(e, "open %s/%s/lock", s->fs_root, s->kind->top);
 	do
 		got = flock(s->lock, how);
 	while (got < 0 && errno == EINTR);
-	return got < 0 ? err_sys(e, "lock %s/.overlay", s->fs_root) : 0;
+	return got < 0 ? err_sys(e, "lock %s/%s", s->fs_root, s->kind->top) : 0;
 }
 
 int
@@ -110,12 +129,12 @@ store_open(struct store *s, const char *fs_root, enum store_lock how, struct err
 	s->fs_root = fs_root;
 	s->fs = open(fs_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->fs >= 0)
-		s->top = openat(s->fs, ".overlay", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		s->top = openat(s->fs, s->kind->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->top < 0 && errno == ENOENT)
 		return err_new(
 		    e, ERR_ABSENT, "there is no dataset root at %s: run pot init", fs_root);
 	if (s->top < 0)
-		return err_sys(e, "open %s/.overlay", fs_root);
+		return err_sys(e, "open %s/%s", fs_root, s->kind->top);
 	if (faccessat(s->top, "rename", F_OK, 0) == 0 &&
 	    (take_lock(s, LOCK_EX, e) < 0 || finish_rename(s, e) < 0))
 		return -1;
@@ -141,7 +160,7 @@ store_close(struct store *s)
 	own_close(&s->lock);
 	own_close(&s->top);
 	own_close(&s->fs);
-	*s = (struct store)STORE_INIT;
+	*s = (struct store){ .kind = s->kind, .fs = -1, .top = -1, .lock = -1, .bin = "" };
 }
 
 static void
@@ -193,8 +212,8 @@ set_find(const struct store *s, const char *name, char id[RUN_ID_TEXT], struct e
 	if (n < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "read %s", path);
 	if (n != RUN_ID_TEXT - 1)
-		return err_new(
-		    e, ERR_CORRUPT, "%s/.overlay/%s does not lead to an id", s->fs_root, path);
+		return err_new(e, ERR_CORRUPT, "%s/%s/%s does not lead to an id", s->fs_root,
+		    s->kind->top, path);
 	memcpy(id, target, RUN_ID_TEXT - 1);
 	id[RUN_ID_TEXT - 1] = '\0';
 	return 1;
@@ -291,7 +310,8 @@ finish_rename(struct store *s, struct err *e)
 	to = from != NULL ? strchr(from, '\n') : NULL;
 	end = to != NULL ? strchr(to + 1, '\n') : NULL;
 	if (end == NULL)
-		return err_new(e, ERR_CORRUPT, "%s/.overlay/rename is not understood", s->fs_root);
+		return err_new(
+		    e, ERR_CORRUPT, "%s/%s/rename is not understood", s->fs_root, s->kind->top);
 	*to++ = *end = '\0';
 	if (dataset_check_name(from, e) < 0 || dataset_check_name(to, e) < 0 ||
 	    mkdir_parents(s->fs, to, e) < 0)
@@ -339,12 +359,12 @@ data_lock(const struct store *s, const char *id, struct err *e)
 	snprintf(path, sizeof(path), "data/%s", id);
 	fd = openat(s->top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return err_sys(e, "open %s/.overlay/%s", s->fs_root, path);
+		return err_sys(e, "open %s/%s/%s", s->fs_root, s->kind->top, path);
 	do
 		got = flock(fd, LOCK_EX);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
-		return err_sys(e, "lock %s/.overlay/%s", s->fs_root, path);
+		return err_sys(e, "lock %s/%s/%s", s->fs_root, s->kind->top, path);
 	return take_fd(&fd);
 }
 
@@ -355,7 +375,7 @@ data_create(const struct store *s, char id[RUN_ID_TEXT], struct err *e)
 
 	snprintf(path, sizeof(path), "data/%s", ids_run(id));
 	if (mkdirat(s->top, path, 0700) < 0)
-		return err_sys(e, "make %s/.overlay/%s", s->fs_root, path);
+		return err_sys(e, "make %s/%s/%s", s->fs_root, s->kind->top, path);
 	return 0;
 }
 
@@ -367,12 +387,18 @@ data_load(const struct store *s, const char *id, struct meta *m, struct err *e)
 	autofd int fd = -1;
 
 	snprintf(path, sizeof(path), "data/%s/meta", id);
+	if (s->kind->load != NULL) {
+		if (s->kind->load(s, id, &text, e) < 0 ||
+		    meta_parse(buf_str(&text), text.len, m, e) < 0)
+			return err_ctx(e, "read %s/%s/%s", s->fs_root, s->kind->top, path);
+		return 0;
+	}
 	fd = openat(s->top, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return err_sys(e, "open %s/.overlay/%s", s->fs_root, path);
+		return err_sys(e, "open %s/%s/%s", s->fs_root, s->kind->top, path);
 	if (buf_read_fd(&text, fd, META_MAX, e) < 0 ||
 	    meta_parse(buf_str(&text), text.len, m, e) < 0)
-		return err_ctx(e, "read %s/.overlay/%s", s->fs_root, path);
+		return err_ctx(e, "read %s/%s/%s", s->fs_root, s->kind->top, path);
 	return 0;
 }
 
@@ -385,6 +411,8 @@ data_save(const struct store *s, const char *id, const struct meta *m, bool dura
 	meta_write(m, &text);
 	if (text.len > META_MAX)
 		return err_new(e, ERR_FULL, "too much is to be remembered about one dataset");
+	if (s->kind->save != NULL)
+		return s->kind->save(s, id, &text, e);
 	snprintf(path, sizeof(path), "data/%s/meta", id);
 	return replace_file(s->top, path, text.data, text.len, durable, e);
 }
@@ -402,7 +430,7 @@ layer_ref(const struct store *s, const char *layer, const char *dataset, struct 
 	if (fd < 0 && errno == ENOENT)
 		return err_new(e, ERR_BUSY, "layer %s is just being removed", layer);
 	if (fd < 0)
-		return err_sys(e, "make %s/.overlay/%s", s->fs_root, path);
+		return err_sys(e, "make %s/%s/%s", s->fs_root, s->kind->top, path);
 	return 0;
 }
 
@@ -419,11 +447,11 @@ layer_create(const struct store *s, const char *dataset, char id[RUN_ID_TEXT], s
 	for (size_t i = 0; i < NELEM(dirs); i++) {
 		snprintf(path, sizeof(path), "l/%s%s", id, dirs[i].sub);
 		if (mkdirat(s->top, path, dirs[i].mode) < 0)
-			return err_sys(e, "make %s/.overlay/%s", s->fs_root, path);
+			return err_sys(e, "make %s/%s/%s", s->fs_root, s->kind->top, path);
 	}
 	/* the mask of the caller must not close a pot's root to its users */
 	if (fchmodat(s->top, path, 0755, 0) < 0)
-		return err_sys(e, "set the mode of %s/.overlay/%s", s->fs_root, path);
+		return err_sys(e, "set the mode of %s/%s/%s", s->fs_root, s->kind->top, path);
 	return layer_ref(s, id, dataset, e);
 }
 
@@ -435,7 +463,7 @@ layer_open(const struct store *s, const char *layer, struct err *e)
 
 	snprintf(path, sizeof(path), "l/%s/fs", layer);
 	fd = openat(s->top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? err_sys(e, "open %s/.overlay/%s", s->fs_root, path) : fd;
+	return fd < 0 ? err_sys(e, "open %s/%s/%s", s->fs_root, s->kind->top, path) : fd;
 }
 
 int
@@ -445,14 +473,14 @@ layer_unref(struct store *s, const char *layer, const char *dataset, struct err 
 
 	snprintf(path, sizeof(path), "l/%s/refs/%s", layer, dataset);
 	if (unlinkat(s->top, path, 0) < 0 && errno != ENOENT)
-		return err_sys(e, "remove %s/.overlay/%s", s->fs_root, path);
+		return err_sys(e, "remove %s/%s/%s", s->fs_root, s->kind->top, path);
 	snprintf(path, sizeof(path), "l/%s/refs", layer);
 	/* Whoever removes the directory has shown that nobody refers to the layer, and nobody can
 	 * from now on. */
 	if (unlinkat(s->top, path, AT_REMOVEDIR) < 0) {
 		if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT)
 			return 0;
-		return err_sys(e, "remove %s/.overlay/%s", s->fs_root, path);
+		return err_sys(e, "remove %s/%s/%s", s->fs_root, s->kind->top, path);
 	}
 	snprintf(path, sizeof(path), "l/%s", layer);
 	return trash_move(s, s->top, path, e);
@@ -476,13 +504,13 @@ layer_touched(const struct store *s, const char *layer, struct err *e)
 
 	snprintf(path, sizeof(path), "l/%s/open", layer);
 	autofd int fd = openat(s->top, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	return fd < 0 ? err_sys(e, "make %s/.overlay/%s", s->fs_root, path) : 0;
+	return fd < 0 ? err_sys(e, "make %s/%s/%s", s->fs_root, s->kind->top, path) : 0;
 }
 
 char *
 layer_path(const struct store *s, const char *layer, const char *sub)
 {
-	return xasprintf("%s/.overlay/l/%s/%s", s->fs_root, layer, sub);
+	return xasprintf("%s/%s/l/%s/%s", s->fs_root, s->kind->top, layer, sub);
 }
 
 /* ---- trash ---- */
@@ -495,12 +523,12 @@ trash_move(struct store *s, int dir_fd, const char *path, struct err *e)
 	if (s->bin[0] == '\0') {
 		snprintf(to, sizeof(to), "trash/%s", ids_run(id));
 		if (mkdirat(s->top, to, 0700) < 0)
-			return err_sys(e, "make %s/.overlay/%s", s->fs_root, to);
+			return err_sys(e, "make %s/%s/%s", s->fs_root, s->kind->top, to);
 		memcpy(s->bin, id, sizeof(id));
 	}
 	snprintf(to, sizeof(to), "trash/%s/%s", s->bin, ids_run(id));
 	if (renameat(dir_fd, path, s->top, to) < 0 && errno != ENOENT)
-		return err_sys(e, "move %s to %s/.overlay/trash", path, s->fs_root);
+		return err_sys(e, "move %s to %s/%s/trash", path, s->fs_root, s->kind->top);
 	return 0;
 }
 
@@ -515,11 +543,13 @@ trash_empty(struct store *s, bool all, struct err *e)
 	snprintf(path, sizeof(path), "trash/%s", all ? "." : s->bin);
 	fd = openat(s->top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, "open %s/.overlay/%s", s->fs_root, path);
+		return errno == ENOENT
+			   ? 0
+			   : err_sys(e, "open %s/%s/%s", s->fs_root, s->kind->top, path);
 	if (tree_empty(fd, e) < 0)
-		return err_ctx(e, "empty %s/.overlay/%s", s->fs_root, path);
+		return err_ctx(e, "empty %s/%s/%s", s->fs_root, s->kind->top, path);
 	if (!all && unlinkat(s->top, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		return err_sys(e, "remove %s/.overlay/%s", s->fs_root, path);
+		return err_sys(e, "remove %s/%s/%s", s->fs_root, s->kind->top, path);
 	s->bin[0] = '\0';
 	return 0;
 }

@@ -1,5 +1,6 @@
 /*
- * store.h: where datasets and layers lie below <fs_root>/.overlay, and how they change safely.
+ * store.h: where datasets and layers lie below <fs_root>/.overlay (or .btrfs), and how they change
+ *safely.
  *
  *	sets/<name, '/' written as '%'>	link to the dataset's id: that it exists
  *	data/<id>/meta			what is known about it (meta.h)
@@ -18,7 +19,19 @@
 #include "base/ids.h"
 #include "platform/overlay/meta.h"
 
+struct store;
+/* What differs between those who keep datasets in this way. */
+struct store_kind {
+	const char *top;    /* directory below fs_root */
+	const char *format; /* what its file `format` says */
+	/* How descriptions are kept; NULL: in files, synced when asked. */
+	int (*load)(const struct store *s, const char *id, struct buf *text, struct err *e);
+	int (*save)(const struct store *s, const char *id, const struct buf *text, struct err *e);
+};
+extern const struct store_kind store_overlay;
+
 struct store {
+	const struct store_kind *kind;
 	const char *fs_root;   /* borrowed */
 	int fs;		       /* fs_root */
 	int top;	       /* fs_root/.overlay */
@@ -29,7 +42,7 @@ struct store {
 
 #define STORE_INIT                                                                                 \
 	{                                                                                          \
-		.fs = -1, .top = -1, .lock = -1, .bin = ""                                         \
+		.kind = &store_overlay, .fs = -1, .top = -1, .lock = -1, .bin = ""                 \
 	}
 
 enum store_lock { STORE_READ, STORE_CHANGE, STORE_ALONE };
@@ -37,7 +50,9 @@ enum store_lock { STORE_READ, STORE_CHANGE, STORE_ALONE };
 /* ERR_ABSENT with the way out when the root was not made. A rename that was interrupted is finished
  * first. */
 int store_open(struct store *s, const char *fs_root, enum store_lock how, struct err *e);
-int store_create(const char *fs_root, struct err *e);
+int store_create(const char *fs_root, const struct store_kind *kind, struct err *e);
+/* ERR_BUSY while it holds datasets. The caller is alone. */
+int store_destroy(struct store *s, struct err *e);
 /* 1 locked alone, 0 somebody is at work. */
 int store_try_alone(struct store *s, struct err *e);
 void store_close(struct store *s);
@@ -83,6 +98,8 @@ char *layer_path(const struct store *s, const char *layer, const char *sub); /* 
 int trash_move(struct store *s, int dir_fd, const char *path, struct err *e);
 /* Removes what this call moved there, or all that lies there. */
 int trash_empty(struct store *s, bool all, struct err *e);
+/* Removes all that no dataset leads to; the caller is alone. Lets go of the lock. How many. */
+int store_sweep(struct store *s, struct err *e);
 int dir_names(int dir_fd, const char *path, struct names *out, struct err *e);
 int mkdir_parents(int dir_fd, const char *path, struct err *e);
 

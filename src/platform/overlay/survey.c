@@ -2,11 +2,10 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "platform/overlay/set.h"
+#include "platform/overlay/size.h"
 #include "platform/overlay/tree.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,62 +20,12 @@
  * writing, a size is used for a while that grows with what it costs to measure.
  */
 
-enum { SHORT_WHILE_S = 10, COST_FACTOR = 100, CHEAP_NS = 2000000 };
-
-struct size {
-	uint64_t bytes;
-	int64_t measured_ns, cost_ns;
-};
-
 struct counting {
 	struct store *s;
 	const struct dataset_watch *watch;
 	struct map names; /* id → name of the dataset */
 	struct map sizes; /* layer → struct size * */
 };
-
-static bool
-size_read(const struct store *s, const char *path, struct size *out)
-{
-	char text[80];
-	autofd int fd = openat(s->top, path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	return sscanf(text, "%" SCNu64 " %" SCNd64 " %" SCNd64, &out->bytes, &out->measured_ns,
-		   &out->cost_ns) == 3 &&
-	       text[n - 1] == '\n';
-}
-
-/* Only saves time: what cannot be written is measured again. */
-static void
-size_write(const struct store *s, const char *path, const struct size *z)
-{
-	char temporary[128], text[80];
-	struct err ignored = ERR_INIT;
-	int n = snprintf(text, sizeof(text), "%" PRIu64 " %" PRId64 " %" PRId64 "\n", z->bytes,
-	    z->measured_ns, z->cost_ns);
-
-	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
-	autofd int fd = openat(s->top, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return;
-	if (fd_write_all(fd, text, (size_t)n, &ignored) < 0 ||
-	    renameat(s->top, temporary, s->top, path) < 0)
-		(void)unlinkat(s->top, temporary, 0);
-}
-
-static bool
-still_good(const struct size *z)
-{
-	int64_t age = clock_wall_ns() - z->measured_ns, good = z->cost_ns * COST_FACTOR;
-
-	if (good < SHORT_WHILE_S * NS_PER_SEC)
-		good = SHORT_WHILE_S * NS_PER_SEC;
-	return age >= 0 && age < good;
-}
 
 static int
 measure(int fd, const struct names *skip, struct size *z, struct err *e)
@@ -85,6 +34,7 @@ measure(int fd, const struct names *skip, struct size *z, struct err *e)
 
 	if (tree_bytes(fd, skip, &z->bytes, e) < 0)
 		return -1;
+	z->refer = z->key = 0;
 	z->measured_ns = clock_wall_ns();
 	z->cost_ns = clock_mono_ns() - begun;
 	return 0;
@@ -118,7 +68,7 @@ layer_size(
 		open = false;
 		(void)unlinkat(c->s->top, path, 0);
 	}
-	if (!size_read(c->s, path, &z) || (open && !still_good(&z))) {
+	if (!size_read(c->s, path, &z) || (open && !size_still_good(&z))) {
 		autofd int fd = layer_open(c->s, layer, e);
 
 		if (fd < 0 || measure(fd, NULL, &z, e) < 0)
@@ -141,13 +91,13 @@ content_size(struct counting *c, const char *name, const char *id, uint64_t *byt
 	struct size z;
 
 	snprintf(path, sizeof(path), "data/%s/bytes", id);
-	if (!size_read(c->s, path, &z) || !still_good(&z)) {
+	if (!size_read(c->s, path, &z) || !size_still_good(&z)) {
 		autofd int fd = set_content(&set, name, e);
 
 		if (fd < 0 || sets_below(c->s, name, &below, e) < 0 ||
 		    measure(fd, &below, &z, e) < 0)
 			return -1;
-		if (z.cost_ns > CHEAP_NS)
+		if (!size_is_cheap(&z))
 			size_write(c->s, path, &z);
 	}
 	*bytes = z.bytes;
@@ -196,8 +146,9 @@ sizes_of(struct counting *c, const char *id, const struct meta *m, struct datase
 }
 
 static int
-facts_of(struct counting *c, const char *name, struct dataset_facts *row, struct err *e)
+facts_of(void *ctx, const char *name, struct dataset_facts *row, struct err *e)
 {
+	struct counting *c = ctx;
 	autometa struct meta m = META_INIT;
 	char id[RUN_ID_TEXT];
 	const char *of;
@@ -230,17 +181,17 @@ counting_fini(struct counting *c)
 }
 
 static int
-learn_names(struct counting *c, const struct names *all, struct err *e)
+learn_names(const struct store *s, const struct names *all, struct map *out, struct err *e)
 {
 	char id[RUN_ID_TEXT];
 
 	for (size_t i = 0; i < all->n; i++) {
-		int found = set_find(c->s, all->at[i], id, e);
+		int found = set_find(s, all->at[i], id, e);
 
 		if (found < 0)
 			return -1;
 		if (found > 0)
-			free(map_set(&c->names, id, xstrdup(all->at[i])));
+			free(map_set(out, id, xstrdup(all->at[i])));
 	}
 	return 0;
 }
@@ -254,37 +205,55 @@ is_wanted(const char *name, const char *below)
 	       (strncmp(name, below, n) == 0 && (name[n] == '\0' || name[n] == '/'));
 }
 
+static void
+drop_last(struct dataset_survey *rows)
+{
+	struct dataset_facts *last = &rows->at[--rows->n];
+
+	free(last->name);
+	free(last->origin);
+	names_fini(&last->snapshots);
+}
+
 int
-overlay_survey(struct host *h, const char *name, const struct dataset_watch *watch,
+store_survey(struct store *s, const char *name, struct map *names, survey_fn *fn, void *ctx,
     struct dataset_survey *out, struct err *e)
 {
-	autostore struct store s = STORE_INIT;
 	autonames struct names all = NAMES_INIT;
-	CLEANUP(counting_fini)
-	struct counting c = { .s = &s, .watch = watch, .names = MAP_INIT, .sizes = MAP_INIT };
 	autodataset_survey struct dataset_survey rows = DATASET_SURVEY_INIT;
+	char id[RUN_ID_TEXT];
 
-	if (store_open(&s, h->roots.fs_root, STORE_READ, e) < 0 || sets_list(&s, "", &all, e) < 0 ||
-	    learn_names(&c, &all, e) < 0)
+	if (sets_list(s, "", &all, e) < 0 || learn_names(s, &all, names, e) < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++) {
 		struct err gone = ERR_INIT;
 
 		if (!is_wanted(all.at[i], name) ||
-		    facts_of(&c, all.at[i], dataset_survey_add(&rows, all.at[i]), &gone) == 0)
+		    fn(ctx, all.at[i], dataset_survey_add(&rows, all.at[i]), &gone) == 0)
 			continue;
 		/* One that is removed while we look is simply no more in the list. */
-		if (set_find(&s, all.at[i], (char[RUN_ID_TEXT]){ 0 }, e) != 0) {
+		if (gone.kind != ERR_ABSENT && set_find(s, all.at[i], id, e) != 0) {
 			*e = gone;
 			return err_ctx(e, "dataset %s", all.at[i]);
 		}
-		free(rows.at[--rows.n].name);
-		free(rows.at[rows.n].origin);
-		names_fini(&rows.at[rows.n].snapshots);
+		drop_last(&rows);
 	}
 	if (name != NULL && rows.n == 0)
 		return set_absent(name, e);
 	*out = rows;
 	rows = (struct dataset_survey)DATASET_SURVEY_INIT;
 	return 0;
+}
+
+int
+overlay_survey(struct host *h, const char *name, const struct dataset_watch *watch,
+    struct dataset_survey *out, struct err *e)
+{
+	autostore struct store s = STORE_INIT;
+	CLEANUP(counting_fini)
+	struct counting c = { .s = &s, .watch = watch, .names = MAP_INIT, .sizes = MAP_INIT };
+
+	if (store_open(&s, h->roots.fs_root, STORE_READ, e) < 0)
+		return -1;
+	return store_survey(&s, name, &c.names, facts_of, &c, out, e);
 }

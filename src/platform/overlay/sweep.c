@@ -52,36 +52,42 @@ sweep_layer(struct store *s, const char *layer, const struct map *wanted, struct
 }
 
 int
-overlay_sweep(struct host *h, struct err *e)
+store_sweep(struct store *s, struct err *e)
 {
-	autostore struct store s = STORE_INIT;
 	autonames struct names data = NAMES_INIT, layers = NAMES_INIT;
 	CLEANUP(map_fini) struct map ids = MAP_INIT, refs = MAP_INIT;
-	int n = 0, alone, one;
+	int n = 0, one;
 
-	if (store_open(&s, h->roots.fs_root, STORE_READ, e) < 0)
-		return e->kind == ERR_ABSENT ? 0 : -1;
-	alone = store_try_alone(&s, e);
-	if (alone <= 0)
-		return alone;
-	if (collect(&s, &ids, &refs, e) < 0 || dir_names(s.top, "data", &data, e) < 0 ||
-	    dir_names(s.top, "l", &layers, e) < 0)
-		return err_ctx(e, "sweep %s", s.fs_root);
+	if (collect(s, &ids, &refs, e) < 0 || dir_names(s->top, "data", &data, e) < 0 ||
+	    dir_names(s->top, "l", &layers, e) < 0)
+		return err_ctx(e, "sweep %s", s->fs_root);
 	for (size_t i = 0; i < data.n; i++) {
 		autofree char *path = xasprintf("data/%s", data.at[i]);
 
 		if (map_has(&ids, data.at[i]))
 			continue;
-		if (trash_move(&s, s.top, path, e) < 0)
+		if (trash_move(s, s->top, path, e) < 0)
 			return -1;
 		n++;
 	}
 	for (size_t i = 0; i < layers.n; i++) {
-		if ((one = sweep_layer(&s, layers.at[i], &refs, e)) < 0)
-			return err_ctx(e, "sweep %s", s.fs_root);
+		if ((one = sweep_layer(s, layers.at[i], &refs, e)) < 0)
+			return err_ctx(e, "sweep %s", s->fs_root);
 		n += one;
 	}
-	own_close(&s.lock);
-	s.lock = -1; /* the rest is in nobody's way */
-	return trash_empty(&s, true, e) < 0 ? -1 : n;
+	own_close(&s->lock);
+	s->lock = -1; /* the rest is in nobody's way */
+	return trash_empty(s, true, e) < 0 ? -1 : n;
+}
+
+int
+overlay_sweep(struct host *h, struct err *e)
+{
+	autostore struct store s = STORE_INIT;
+	int alone;
+
+	if (store_open(&s, h->roots.fs_root, STORE_READ, e) < 0)
+		return e->kind == ERR_ABSENT ? 0 : -1;
+	alone = store_try_alone(&s, e);
+	return alone <= 0 ? alone : store_sweep(&s, e);
 }

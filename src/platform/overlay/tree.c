@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/ids.h"
 #include "base/map.h"
+#include "platform/btrfs/subvolume.h"
 #include "platform/overlay/meta.h"
 
 #include <dirent.h>
@@ -98,7 +99,10 @@ remove_below(int dir_fd, int top_fd, int depth, struct err *e)
 		    openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		char up[RUN_ID_TEXT];
 
-		if (sub < 0) {
+		if (sub >= 0 && subvolume_is(sub)) {
+			if (subvolume_remove(dir_fd, name, e) < 0)
+				return -1;
+		} else if (sub < 0) {
 			if (unlink_any(dir_fd, name, 0) < 0)
 				return err_sys(e, "remove %s", name);
 		} else if (depth >= REMOVE_DEPTH) {

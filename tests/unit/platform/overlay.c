@@ -167,176 +167,6 @@ clean(void **state)
 }
 
 static void
-datasets_are_made_found_and_destroyed(void **state)
-{
-	autonames struct names all = NAMES_INIT;
-
-	(void)state;
-	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
-	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
-	FAILS(ds->create(&host, "jails/web", DATASET_PLAIN, &err), ERR_EXISTS);
-	assert_int_equal(ds->exists(&host, "jails/web", &err), 1);
-	assert_int_equal(ds->exists(&host, "jails/we", &err), 0);
-	assert_true(is_there(path("pots/jails/web/m")));
-	OK(ds->list(&host, "jails/", &all, &err));
-	assert_int_equal(all.n, 2);
-	assert_string_equal(all.at[1], "jails/web/m");
-	FAILS(ds->destroy(&host, "jails/web", false, &err), ERR_BUSY);
-	OK(ds->destroy(&host, "jails/web", true, &err));
-	OK(ds->destroy(&host, "jails/web", true, &err));
-	assert_int_equal(ds->exists(&host, "jails/web", &err), 0);
-	assert_false(is_there(path("pots/jails/web")));
-}
-
-static void
-names_that_lead_elsewhere_are_refused(void **state)
-{
-	static const char *const bad[] = { "", "/jails", "jails//web", "jails/../x", "a/",
-		".overlay", "a b", "a%b" };
-
-	(void)state;
-	for (size_t i = 0; i < NELEM(bad); i++)
-		FAILS(ds->create(&host, bad[i], DATASET_PLAIN, &err), ERR_INPUT);
-}
-
-static void
-a_layered_dataset_goes_back_to_its_snapshots(void **state)
-{
-	autonames struct names snaps = NAMES_INIT;
-
-	(void)state;
-	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
-	in_dataset_put("bases/12", "f", "one");
-	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
-	FAILS(ds->snapshot(&host, "bases/12", "1000", false, &err), ERR_EXISTS);
-	in_dataset_put("bases/12", "f", "two");
-	in_dataset_put("bases/12", "g", "new");
-	OK(ds->snapshot(&host, "bases/12", "1001", false, &err));
-	in_dataset_put("bases/12", "f", "three");
-
-	in_dataset_has("bases/12", "f", "three");
-	in_dataset_has("bases/12@1001", "f", "two");
-	in_dataset_has("bases/12@1000", "f", "one");
-	in_dataset_has("bases/12@1000", "g", NULL);
-
-	OK(ds->rollback(&host, "bases/12", "1001", &err));
-	in_dataset_has("bases/12", "f", "two");
-	OK(ds->rollback(&host, "bases/12", "1000", &err));
-	in_dataset_has("bases/12", "f", "one");
-	in_dataset_has("bases/12", "g", NULL);
-	OK(ds->snapshots(&host, "bases/12", &snaps, &err));
-	assert_int_equal(snaps.n, 1);
-	FAILS(ds->rollback(&host, "bases/12", "1001", &err), ERR_ABSENT);
-}
-
-static void
-a_plain_dataset_goes_back_without_its_children(void **state)
-{
-	(void)state;
-	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
-	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
-	in_dataset_put("jails/web/m", "inside", "kept");
-	assert_int_equal(mkdir(path("pots/jails/web/conf"), 0750), 0);
-	put(path("pots/jails/web/conf/pot.conf"), "old");
-	assert_int_equal(
-	    link(path("pots/jails/web/conf/pot.conf"), path("pots/jails/web/conf/twin")), 0);
-	assert_int_equal(symlink("pot.conf", path("pots/jails/web/conf/link")), 0);
-	OK(ds->snapshot(&host, "jails/web", "1000", false, &err));
-	put(path("pots/jails/web/conf/pot.conf"), "new");
-	put(path("pots/jails/web/conf/more"), "new");
-	OK(ds->rollback(&host, "jails/web", "1000", &err));
-	has(path("pots/jails/web/conf/pot.conf"), "old");
-	has(path("pots/jails/web/conf/link"), "old");
-	assert_false(is_there(path("pots/jails/web/conf/more")));
-	struct stat st;
-
-	assert_int_equal(stat(path("pots/jails/web/conf/twin"), &st), 0);
-	assert_int_equal(st.st_nlink, 2);
-	assert_int_equal(stat(path("pots/jails/web/conf"), &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0750);
-	in_dataset_has("jails/web/m", "inside", "kept");
-}
-
-static void
-a_clone_shares_what_it_did_not_change(void **state)
-{
-	autofree char *origin = NULL, *none = NULL;
-	autodataset_survey struct dataset_survey found = DATASET_SURVEY_INIT;
-
-	(void)state;
-	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
-	in_dataset_put("bases/12", "f", "base");
-	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
-	OK(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err));
-	OK(ds->copy(&host, "bases/12", "1000", "jails/b/m", &err));
-	FAILS(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err), ERR_EXISTS);
-	FAILS(ds->clone(&host, "bases/12", "999", "jails/c/m", &err), ERR_ABSENT);
-	in_dataset_put("jails/a/m", "f", "mine");
-	in_dataset_has("jails/a/m", "f", "mine");
-	in_dataset_has("jails/b/m", "f", "base");
-	in_dataset_has("bases/12", "f", "base");
-	OK(ds->origin(&host, "jails/a/m", &origin, &err));
-	assert_string_equal(origin, "bases/12@1000");
-	OK(ds->origin(&host, "jails/b/m", &none, &err));
-	assert_null(none);
-	OK(ds->survey(&host, "jails/a/m", NULL, &found, &err));
-	assert_int_equal(found.n, 1);
-	assert_in_range(found.at[0].used_bytes, 512, 100000);
-	assert_string_equal(found.at[0].origin, "bases/12@1000");
-}
-
-static void
-clones_live_on_without_their_origin(void **state)
-{
-	autofree char *origin = NULL;
-
-	(void)state;
-	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
-	in_dataset_put("bases/12", "f", "base");
-	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
-	OK(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err));
-	OK(ds->rename(&host, "bases/12", "bases/13", &err));
-	OK(ds->origin(&host, "jails/a/m", &origin, &err));
-	assert_string_equal(origin, "bases/13@1000");
-	OK(ds->destroy(&host, "bases/13", true, &err));
-	in_dataset_has("jails/a/m", "f", "base");
-}
-
-static void
-clones_of_plain_datasets_are_copies(void **state)
-{
-	(void)state;
-	OK(ds->create(&host, "fscomp/www", DATASET_PLAIN, &err));
-	put(path("pots/fscomp/www/f"), "one");
-	OK(ds->snapshot(&host, "fscomp/www", "1000", false, &err));
-	put(path("pots/fscomp/www/f"), "two");
-	OK(ds->clone(&host, "fscomp/www", "1000", "fscomp/copy", &err));
-	has(path("pots/fscomp/copy/f"), "one");
-	OK(ds->snapshot_destroy(&host, "fscomp/www", "1000", &err));
-	OK(ds->snapshot_destroy(&host, "fscomp/www", "1000", &err));
-	has(path("pots/fscomp/copy/f"), "one");
-}
-
-static void
-a_rename_takes_everything_below_along(void **state)
-{
-	(void)state;
-	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
-	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
-	OK(ds->create(&host, "jails/other", DATASET_PLAIN, &err));
-	put(path("pots/jails/web/f"), "mine");
-	in_dataset_put("jails/web/m", "f", "inside");
-	FAILS(ds->rename(&host, "jails/web", "jails/other", &err), ERR_EXISTS);
-	FAILS(ds->rename(&host, "jails/web", "jails/web/x", &err), ERR_INPUT);
-	FAILS(ds->rename(&host, "jails/none", "jails/x", &err), ERR_ABSENT);
-	OK(ds->rename(&host, "jails/web", "jails/shop", &err));
-	has(path("pots/jails/shop/f"), "mine");
-	in_dataset_has("jails/shop/m", "f", "inside");
-	assert_int_equal(ds->exists(&host, "jails/web", &err), 0);
-	assert_int_equal(ds->exists(&host, "jails/web/m", &err), 0);
-}
-
-static void
 an_interrupted_rename_is_finished_by_the_next_call(void **state)
 {
 	(void)state;
@@ -398,23 +228,6 @@ a_sweep_removes_what_nothing_leads_to(void **state)
 }
 
 static void
-properties_are_kept_until_unset(void **state)
-{
-	autofree char *value = NULL, *none = NULL;
-
-	(void)state;
-	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
-	OK(ds->property_set(&host, "jails/web", ":pot.tag", "1.0 final", &err));
-	OK(ds->property_get(&host, "jails/web", ":pot.tag", &value, &err));
-	assert_string_equal(value, "1.0 final");
-	OK(ds->property_set(&host, "jails/web", ":pot.tag", NULL, &err));
-	OK(ds->property_get(&host, "jails/web", ":pot.tag", &none, &err));
-	assert_null(none);
-	FAILS(ds->property_set(&host, "jails/web", "a b", "x", &err), ERR_INPUT);
-	FAILS(ds->property_set(&host, "jails/web", "a", "x\ny", &err), ERR_INPUT);
-}
-
-static void
 a_damaged_description_is_told_and_can_be_destroyed(void **state)
 {
 	autonames struct names snaps = NAMES_INIT;
@@ -433,20 +246,6 @@ a_damaged_description_is_told_and_can_be_destroyed(void **state)
 	FAILS(ds->sweep(&host, &err), ERR_CORRUPT);
 	OK(ds->destroy(&host, "jails/web/m", true, &err));
 	assert_int_equal(ds->sweep(&host, &err), 1);
-}
-
-static void
-the_root_goes_only_when_it_is_empty(void **state)
-{
-	(void)state;
-	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
-	FAILS(ds->root_destroy(&host, &err), ERR_BUSY);
-	OK(ds->destroy(&host, "jails/web", false, &err));
-	OK(ds->root_destroy(&host, &err));
-	OK(ds->root_destroy(&host, &err));
-	FAILS(ds->create(&host, "jails/web", DATASET_PLAIN, &err), ERR_ABSENT);
-	assert_non_null(strstr(err.text, "pot init"));
-	OK(ds->root_create(&host, &err));
 }
 
 static void
@@ -483,65 +282,16 @@ a_long_history_still_fits_into_one_mount(void **state)
 	in_dataset_has("bases/12", "f21", NULL);
 }
 
-static void
-many_at_once_do_not_disturb_each_other(void **state)
-{
-	enum { WORKERS = 8, ROUNDS = 10 };
-	pid_t pids[WORKERS];
-
-	(void)state;
-	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
-	in_dataset_put("bases/12", "f", "base");
-	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
-	for (int w = 0; w < WORKERS; w++) {
-		pids[w] = fork();
-		if (pids[w] != 0)
-			continue;
-		for (int i = 0; i < ROUNDS; i++) {
-			char name[32];
-
-			snprintf(name, sizeof(name), "jails/p%d-%d", w, i);
-			if (ds->create(&host, name, DATASET_PLAIN, &err) < 0 ||
-			    ds->destroy(&host, name, true, &err) < 0 ||
-			    ds->clone(&host, "bases/12", "1000", name, &err) < 0 ||
-			    ds->snapshot(&host, name, "1", false, &err) < 0 ||
-			    (i % 3 == 0 && ds->sweep(&host, &err) < 0) ||
-			    (i % 2 == 0 && ds->destroy(&host, name, true, &err) < 0)) {
-				fprintf(stderr, "%s\n", err.text);
-				_exit(1);
-			}
-		}
-		_exit(0);
-	}
-	for (int w = 0; w < WORKERS; w++) {
-		int status;
-
-		waitpid(pids[w], &status, 0);
-		assert_int_equal(status, 0);
-	}
-}
-
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, clean)
 	const struct CMUnitTest tests[] = {
-		T(datasets_are_made_found_and_destroyed),
-		T(names_that_lead_elsewhere_are_refused),
-		T(a_layered_dataset_goes_back_to_its_snapshots),
-		T(a_plain_dataset_goes_back_without_its_children),
-		T(a_clone_shares_what_it_did_not_change),
-		T(clones_live_on_without_their_origin),
-		T(clones_of_plain_datasets_are_copies),
-		T(a_rename_takes_everything_below_along),
 		T(an_interrupted_rename_is_finished_by_the_next_call),
 		T(an_interrupted_rollback_is_finished_by_the_next_call),
 		T(a_sweep_removes_what_nothing_leads_to),
-		T(properties_are_kept_until_unset),
 		T(a_damaged_description_is_told_and_can_be_destroyed),
-		T(the_root_goes_only_when_it_is_empty),
 		T(a_long_history_still_fits_into_one_mount),
-		T(many_at_once_do_not_disturb_each_other),
 	};
 	char root[64];
 	int failed;

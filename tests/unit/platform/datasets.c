@@ -1,0 +1,628 @@
+/*
+ * What every dataset backend promises (platform/dataset.h), asked of each of them alike.
+ */
+#include "platform/dataset.h"
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "platform/btrfs/btrfs.h"
+#include "platform/fake/fake.h"
+#include "platform/mount.h"
+#include "platform/overlay/overlay.h"
+#include "platform/overlay/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "loop.h"
+#include "own_net.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+static const struct dataset_ops *ds;
+static struct host host;
+static struct err err;
+static char dir[] = "/tmp/potter-datasets-XXXXXX";
+static char root[64];
+
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		if ((call) < 0)                                                                    \
+			fail_msg("%s: %s", #call, err.text);                                       \
+	} while (0)
+#define FAILS(call, why)                                                                           \
+	do {                                                                                       \
+		assert_int_equal(call, -1);                                                        \
+		if (err.kind != (why))                                                             \
+			fail_msg("%s: %s: %s", #call, err_kind_name(err.kind), err.text);          \
+	} while (0)
+
+static char *
+path(const char *fmt, ...)
+{
+	static char out[4][1024];
+	static int turn;
+	char *p = out[turn++ % 4];
+	int n = snprintf(p, 1024, "%s/", root);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(p + n, 1024 - (size_t)n, fmt, ap);
+	va_end(ap);
+	return p;
+}
+
+static void
+put(const char *file, const char *text)
+{
+	autofd int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0 || fd_write_all(fd, text, strlen(text), &err) < 0)
+		fail_msg("%s: %s", file, strerror(errno));
+}
+
+static void
+has(const char *file, const char *text)
+{
+	autobuf struct buf b = BUF_INIT;
+
+	OK(buf_read_file(&b, file, 4096, &err));
+	assert_string_equal(buf_str(&b), text);
+}
+
+static bool
+is_there(const char *file)
+{
+	return access(file, F_OK) == 0;
+}
+
+static const char *
+mounted(const char *name)
+{
+	static char where[1100];
+	autodataset_root struct dataset_root r = DATASET_ROOT_INIT;
+	autobuf struct buf lower = BUF_INIT;
+	autofree char *options = NULL;
+
+	OK(ds->root(&host, name, &r, &err));
+	snprintf(where, sizeof(where), "%s/mnt", dir);
+	if (mkdir(where, 0755) < 0)
+		assert_int_equal(errno, EEXIST);
+	if (r.plain != NULL) {
+		assert_int_equal(mount(r.plain, where, NULL, MS_BIND, NULL), 0);
+		return where;
+	}
+	for (size_t i = 0; i < r.lower.n; i++)
+		buf_addf(&lower, "%s%s", i ? ":" : "", r.lower.at[i]);
+	options = r.upper != NULL ? xasprintf("lowerdir=%s,upperdir=%s,workdir=%s", buf_str(&lower),
+					r.upper, r.work)
+				  : xasprintf("lowerdir=%s", buf_str(&lower));
+	if (mount("overlay", where, "overlay", 0, options) < 0)
+		fail_msg("mount %s: %s", options, strerror(errno));
+	return where;
+}
+
+static void
+unmount(void)
+{
+	char where[64];
+
+	snprintf(where, sizeof(where), "%s/mnt", dir);
+	assert_int_equal(umount2(where, 0), 0);
+}
+
+static void
+in_dataset_put(const char *name, const char *file, const char *text)
+{
+	char full[1200];
+
+	snprintf(full, sizeof(full), "%s/%s", mounted(name), file);
+	put(full, text);
+	unmount();
+}
+
+static void
+in_dataset_has(const char *name, const char *file, const char *text)
+{
+	char full[1200];
+
+	snprintf(full, sizeof(full), "%s/%s", mounted(name), file);
+	if (text == NULL)
+		assert_false(is_there(full));
+	else
+		has(full, text);
+	unmount();
+}
+
+/* File systems tell sizes when they have written things down. */
+static void
+settle(void)
+{
+	autofd int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(fd >= 0 && syncfs(fd) == 0);
+}
+
+/* Files and directories that people would see. */
+static size_t
+entries(const char *where)
+{
+	autonames struct names all = NAMES_INIT;
+	size_t n = 0;
+
+	OK(dir_names(AT_FDCWD, where, &all, &err));
+	for (size_t i = 0; i < all.n; i++)
+		n += all.at[i][0] != '.';
+	return n;
+}
+
+static int
+fresh(void **state)
+{
+	(void)state;
+	OK(ds->root_create(&host, &err));
+	OK(ds->create(&host, "jails", DATASET_PLAIN, &err));
+	OK(ds->create(&host, "bases", DATASET_PLAIN, &err));
+	OK(ds->create(&host, "fscomp", DATASET_PLAIN, &err));
+	return 0;
+}
+
+/* Whatever a test made is destroyed, and then nothing at all may be left. */
+static int
+clean(void **state)
+{
+	autonames struct names all = NAMES_INIT;
+
+	(void)state;
+	OK(ds->list(&host, "", &all, &err));
+	for (size_t i = all.n; i-- > 0;)
+		OK(ds->destroy(&host, all.at[i], true, &err));
+	assert_int_equal(ds->sweep(&host, &err), 0);
+	assert_int_equal(entries(root), 0);
+	return 0;
+}
+
+static void
+datasets_are_made_found_and_destroyed(void **state)
+{
+	autonames struct names all = NAMES_INIT;
+
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
+	FAILS(ds->create(&host, "jails/web", DATASET_PLAIN, &err), ERR_EXISTS);
+	assert_int_equal(ds->exists(&host, "jails/web", &err), 1);
+	assert_int_equal(ds->exists(&host, "jails/we", &err), 0);
+	assert_true(is_there(path("jails/web/m")));
+	OK(ds->list(&host, "jails/", &all, &err));
+	assert_int_equal(all.n, 2);
+	assert_string_equal(all.at[1], "jails/web/m");
+	FAILS(ds->destroy(&host, "jails/web", false, &err), ERR_BUSY);
+	OK(ds->destroy(&host, "jails/web", true, &err));
+	OK(ds->destroy(&host, "jails/web", true, &err));
+	assert_int_equal(ds->exists(&host, "jails/web", &err), 0);
+	assert_false(is_there(path("jails/web")));
+}
+
+static void
+names_that_lead_elsewhere_are_refused(void **state)
+{
+	static const char *const bad[] = { "", "/jails", "jails//web", "jails/../x", "a/",
+		".overlay", "a b", "a%b" };
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(bad); i++)
+		FAILS(ds->create(&host, bad[i], DATASET_PLAIN, &err), ERR_INPUT);
+}
+
+static void
+a_layered_dataset_goes_back_to_its_snapshots(void **state)
+{
+	autonames struct names snaps = NAMES_INIT;
+
+	(void)state;
+	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
+	in_dataset_put("bases/12", "f", "one");
+	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
+	FAILS(ds->snapshot(&host, "bases/12", "1000", false, &err), ERR_EXISTS);
+	in_dataset_put("bases/12", "f", "two");
+	in_dataset_put("bases/12", "g", "new");
+	OK(ds->snapshot(&host, "bases/12", "1001", false, &err));
+	in_dataset_put("bases/12", "f", "three");
+
+	in_dataset_has("bases/12", "f", "three");
+	in_dataset_has("bases/12@1001", "f", "two");
+	in_dataset_has("bases/12@1000", "f", "one");
+	in_dataset_has("bases/12@1000", "g", NULL);
+
+	OK(ds->rollback(&host, "bases/12", "1001", &err));
+	in_dataset_has("bases/12", "f", "two");
+	OK(ds->rollback(&host, "bases/12", "1000", &err));
+	in_dataset_has("bases/12", "f", "one");
+	in_dataset_has("bases/12", "g", NULL);
+	OK(ds->snapshots(&host, "bases/12", &snaps, &err));
+	assert_int_equal(snaps.n, 1);
+	FAILS(ds->rollback(&host, "bases/12", "1001", &err), ERR_ABSENT);
+}
+
+static void
+a_plain_dataset_goes_back_without_its_children(void **state)
+{
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
+	in_dataset_put("jails/web/m", "inside", "kept");
+	assert_int_equal(mkdir(path("jails/web/conf"), 0750), 0);
+	put(path("jails/web/conf/pot.conf"), "old");
+	assert_int_equal(link(path("jails/web/conf/pot.conf"), path("jails/web/conf/twin")), 0);
+	assert_int_equal(symlink("pot.conf", path("jails/web/conf/link")), 0);
+	OK(ds->snapshot(&host, "jails/web", "1000", false, &err));
+	put(path("jails/web/conf/pot.conf"), "new");
+	put(path("jails/web/conf/more"), "new");
+	OK(ds->rollback(&host, "jails/web", "1000", &err));
+	has(path("jails/web/conf/pot.conf"), "old");
+	has(path("jails/web/conf/link"), "old");
+	assert_false(is_there(path("jails/web/conf/more")));
+	struct stat st;
+
+	assert_int_equal(stat(path("jails/web/conf/twin"), &st), 0);
+	assert_int_equal(st.st_nlink, 2);
+	assert_int_equal(stat(path("jails/web/conf"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0750);
+	in_dataset_has("jails/web/m", "inside", "kept");
+}
+
+static void
+a_clone_shares_what_it_did_not_change(void **state)
+{
+	autofree char *origin = NULL, *none = NULL;
+	autodataset_survey struct dataset_survey found = DATASET_SURVEY_INIT;
+
+	(void)state;
+	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
+	in_dataset_put("bases/12", "f", "base");
+	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
+	OK(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err));
+	OK(ds->copy(&host, "bases/12", "1000", "jails/b/m", &err));
+	FAILS(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err), ERR_EXISTS);
+	FAILS(ds->clone(&host, "bases/12", "999", "jails/c/m", &err), ERR_ABSENT);
+	in_dataset_put("jails/a/m", "f", "mine");
+	in_dataset_has("jails/a/m", "f", "mine");
+	in_dataset_has("jails/b/m", "f", "base");
+	in_dataset_has("bases/12", "f", "base");
+	OK(ds->origin(&host, "jails/a/m", &origin, &err));
+	assert_string_equal(origin, "bases/12@1000");
+	OK(ds->origin(&host, "jails/b/m", &none, &err));
+	assert_null(none);
+	settle();
+	OK(ds->survey(&host, "jails/a/m", NULL, &found, &err));
+	assert_int_equal(found.n, 1);
+	assert_in_range(found.at[0].used_bytes, 1, 100000);
+	assert_string_equal(found.at[0].origin, "bases/12@1000");
+}
+
+static void
+clones_live_on_without_their_origin(void **state)
+{
+	autofree char *origin = NULL;
+
+	(void)state;
+	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
+	in_dataset_put("bases/12", "f", "base");
+	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
+	OK(ds->clone(&host, "bases/12", "1000", "jails/a/m", &err));
+	OK(ds->rename(&host, "bases/12", "bases/13", &err));
+	OK(ds->origin(&host, "jails/a/m", &origin, &err));
+	assert_string_equal(origin, "bases/13@1000");
+	OK(ds->destroy(&host, "bases/13", true, &err));
+	in_dataset_has("jails/a/m", "f", "base");
+}
+
+static void
+clones_of_plain_datasets_are_copies(void **state)
+{
+	(void)state;
+	OK(ds->create(&host, "fscomp/www", DATASET_PLAIN, &err));
+	put(path("fscomp/www/f"), "one");
+	OK(ds->snapshot(&host, "fscomp/www", "1000", false, &err));
+	put(path("fscomp/www/f"), "two");
+	OK(ds->clone(&host, "fscomp/www", "1000", "fscomp/copy", &err));
+	has(path("fscomp/copy/f"), "one");
+	OK(ds->snapshot_destroy(&host, "fscomp/www", "1000", &err));
+	OK(ds->snapshot_destroy(&host, "fscomp/www", "1000", &err));
+	has(path("fscomp/copy/f"), "one");
+}
+
+static void
+a_rename_takes_everything_below_along(void **state)
+{
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
+	OK(ds->create(&host, "jails/other", DATASET_PLAIN, &err));
+	put(path("jails/web/f"), "mine");
+	in_dataset_put("jails/web/m", "f", "inside");
+	FAILS(ds->rename(&host, "jails/web", "jails/other", &err), ERR_EXISTS);
+	FAILS(ds->rename(&host, "jails/web", "jails/web/x", &err), ERR_INPUT);
+	FAILS(ds->rename(&host, "jails/none", "jails/x", &err), ERR_ABSENT);
+	OK(ds->rename(&host, "jails/web", "jails/shop", &err));
+	has(path("jails/shop/f"), "mine");
+	in_dataset_has("jails/shop/m", "f", "inside");
+	assert_int_equal(ds->exists(&host, "jails/web", &err), 0);
+	assert_int_equal(ds->exists(&host, "jails/web/m", &err), 0);
+}
+
+static void
+properties_are_kept_until_unset(void **state)
+{
+	autofree char *value = NULL, *none = NULL;
+
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	OK(ds->property_set(&host, "jails/web", ":pot.tag", "1.0 final", &err));
+	OK(ds->property_get(&host, "jails/web", ":pot.tag", &value, &err));
+	assert_string_equal(value, "1.0 final");
+	OK(ds->property_set(&host, "jails/web", ":pot.tag", NULL, &err));
+	OK(ds->property_get(&host, "jails/web", ":pot.tag", &none, &err));
+	assert_null(none);
+	FAILS(ds->property_set(&host, "jails/web", "a b", "x", &err), ERR_INPUT);
+	FAILS(ds->property_set(&host, "jails/web", "a", "x\ny", &err), ERR_INPUT);
+}
+
+static void
+the_root_goes_only_when_it_is_empty(void **state)
+{
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	FAILS(ds->root_destroy(&host, &err), ERR_BUSY);
+	OK(clean(state));
+	OK(ds->root_destroy(&host, &err));
+	OK(ds->root_destroy(&host, &err));
+	FAILS(ds->create(&host, "jails/web", DATASET_PLAIN, &err), ERR_ABSENT);
+	assert_non_null(strstr(err.text, "pot init"));
+	OK(fresh(state));
+}
+
+static void
+many_at_once_do_not_disturb_each_other(void **state)
+{
+	enum { WORKERS = 8, ROUNDS = 10 };
+	pid_t pids[WORKERS];
+
+	(void)state;
+	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
+	in_dataset_put("bases/12", "f", "base");
+	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
+	for (int w = 0; w < WORKERS; w++) {
+		pids[w] = fork();
+		if (pids[w] != 0)
+			continue;
+		for (int i = 0; i < ROUNDS; i++) {
+			char name[32];
+
+			snprintf(name, sizeof(name), "jails/p%d-%d", w, i);
+			if (ds->create(&host, name, DATASET_PLAIN, &err) < 0 ||
+			    ds->destroy(&host, name, true, &err) < 0 ||
+			    ds->clone(&host, "bases/12", "1000", name, &err) < 0 ||
+			    ds->snapshot(&host, name, "1", false, &err) < 0 ||
+			    (i % 3 == 0 && ds->sweep(&host, &err) < 0) ||
+			    (i % 2 == 0 && ds->destroy(&host, name, true, &err) < 0)) {
+				fprintf(stderr, "%s\n", err.text);
+				_exit(1);
+			}
+		}
+		_exit(0);
+	}
+	for (int w = 0; w < WORKERS; w++) {
+		int status;
+
+		waitpid(pids[w], &status, 0);
+		assert_int_equal(status, 0);
+	}
+}
+
+static void
+a_snapshot_of_a_tree_is_of_all_or_none(void **state)
+{
+	autonames struct names a = NAMES_INIT, b = NAMES_INIT, none = NAMES_INIT;
+
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
+	OK(ds->create(&host, "jails/web2", DATASET_PLAIN, &err));
+	OK(ds->snapshot(&host, "jails/web", "1000", true, &err));
+	OK(ds->snapshots(&host, "jails/web", &a, &err));
+	OK(ds->snapshots(&host, "jails/web/m", &b, &err));
+	OK(ds->snapshots(&host, "jails/web2", &none, &err));
+	assert_int_equal(a.n, 1);
+	assert_int_equal(b.n, 1);
+	assert_int_equal(none.n, 0);
+	OK(ds->snapshot(&host, "jails/web/m", "1001", false, &err));
+	FAILS(ds->snapshot(&host, "jails/web", "1001", true, &err), ERR_EXISTS);
+	names_fini(&a);
+	OK(ds->snapshots(&host, "jails/web", &a, &err));
+	assert_int_equal(a.n, 1);
+	FAILS(ds->snapshot(&host, "jails/none", "1", true, &err), ERR_ABSENT);
+	FAILS(ds->snapshots(&host, "jails/none", &a, &err), ERR_ABSENT);
+}
+
+static void
+snapshots_go_one_by_one(void **state)
+{
+	autonames struct names left = NAMES_INIT;
+
+	(void)state;
+	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
+	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
+	for (int i = 0; i < 3; i++) {
+		char text[8];
+
+		snprintf(text, sizeof(text), "%d", 1000 + i);
+		in_dataset_put("jails/web/m", "f", text);
+		OK(ds->snapshot(&host, "jails/web/m", text, false, &err));
+	}
+	OK(ds->clone(&host, "jails/web/m", "1001", "jails/twin", &err));
+	OK(ds->snapshot_destroy(&host, "jails/web/m", "1001", &err));
+	OK(ds->snapshot_destroy(&host, "jails/web/m", "1001", &err));
+	OK(ds->snapshots(&host, "jails/web/m", &left, &err));
+	assert_int_equal(left.n, 2);
+	assert_string_equal(left.at[0], "1000");
+	assert_string_equal(left.at[1], "1002");
+	in_dataset_has("jails/twin", "f", "1001");
+	in_dataset_has("jails/web/m@1000", "f", "1000");
+	OK(ds->rollback(&host, "jails/web/m", "1000", &err));
+	in_dataset_has("jails/web/m", "f", "1000");
+	in_dataset_has("jails/twin", "f", "1001");
+}
+
+static const struct dataset_facts *
+facts_of(const struct dataset_survey *s, const char *name)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (str_eq(s->at[i].name, name))
+			return &s->at[i];
+	fail_msg("%s is not in the survey", name);
+	return NULL;
+}
+
+static bool
+never(void *ctx, const char *dataset)
+{
+	(void)ctx, (void)dataset;
+	return false;
+}
+
+static void
+a_survey_knows_all_and_their_sizes(void **state)
+{
+	static const struct dataset_watch idle = { .busy = never };
+	autodataset_survey struct dataset_survey all = DATASET_SURVEY_INIT, part = all, later = all;
+	autofree char *big = xcalloc(1, 600001);
+	const struct dataset_facts *base, *clone;
+
+	(void)state;
+	for (size_t i = 0; i < 600000; i++)
+		big[i] = (char)('a' + i * i % 23);
+	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
+	in_dataset_put("bases/12", "f", big);
+	OK(ds->snapshot(&host, "bases/12", "1000", false, &err));
+	OK(ds->clone(&host, "bases/12", "1000", "jails/a", &err));
+	settle();
+	OK(ds->survey(&host, NULL, &idle, &all, &err));
+	assert_int_equal(all.n, 5);
+	base = facts_of(&all, "bases/12");
+	clone = facts_of(&all, "jails/a");
+	assert_in_range(base->used_bytes, 600000, 800000);
+	assert_in_range(base->refer_bytes, 600000, 800000);
+	assert_in_range(clone->used_bytes, 0, 100000);
+	assert_in_range(clone->refer_bytes, 600000, 800000);
+	assert_string_equal(clone->origin, "bases/12@1000");
+	assert_null(base->origin);
+	assert_int_equal(base->snapshots.n, 1);
+	/* what is written later is seen, also when it was measured before */
+	in_dataset_put("jails/a", "g", big);
+	OK(ds->snapshot(&host, "jails/a", "1001", false, &err));
+	in_dataset_put("jails/a", "h", big);
+	settle();
+	OK(ds->survey(&host, "jails/a", &idle, &part, &err));
+	assert_int_equal(part.n, 1);
+	assert_in_range(part.at[0].used_bytes, 1200000, 1500000);
+	assert_in_range(part.at[0].refer_bytes, 1800000, 2200000);
+	OK(ds->survey(&host, NULL, &idle, &later, &err));
+	assert_in_range(facts_of(&later, "bases/12")->used_bytes, 600000, 800000);
+	FAILS(ds->survey(&host, "jails/none", &idle, &part, &err), ERR_ABSENT);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, fresh, clean)
+static const struct CMUnitTest tests[] = {
+	T(datasets_are_made_found_and_destroyed),
+	T(names_that_lead_elsewhere_are_refused),
+	T(a_layered_dataset_goes_back_to_its_snapshots),
+	T(a_plain_dataset_goes_back_without_its_children),
+	T(a_snapshot_of_a_tree_is_of_all_or_none),
+	T(snapshots_go_one_by_one),
+	T(a_clone_shares_what_it_did_not_change),
+	T(clones_live_on_without_their_origin),
+	T(clones_of_plain_datasets_are_copies),
+	T(a_rename_takes_everything_below_along),
+	T(a_survey_knows_all_and_their_sizes),
+	T(properties_are_kept_until_unset),
+	T(the_root_goes_only_when_it_is_empty),
+	T(many_at_once_do_not_disturb_each_other),
+};
+
+static int
+run(const char *name, const struct dataset_ops *ops)
+{
+	ds = ops;
+	return cmocka_run_group_tests_name(name, tests, NULL, NULL);
+}
+
+static int
+on_overlay(void)
+{
+	/* in memory: syncing a busy disk a hundred times would take longer than all the rest */
+	snprintf(root, sizeof(root), "%s/overlay", dir);
+	return run("overlay", &dataset_overlay);
+}
+
+static int
+on_btrfs(void)
+{
+	char device[64], where[64];
+	int failed;
+
+	snprintf(where, sizeof(where), "%s/btrfs", dir);
+	if (loop_btrfs(dir, device) < 0 || mkdir(where, 0755) < 0 ||
+	    mount(device, where, "btrfs", 0, NULL) < 0) {
+		fprintf(stderr, "SKIP btrfs: no loop device with it here (%s)\n", strerror(errno));
+		return 0;
+	}
+	loop_close();
+	snprintf(root, sizeof(root), "%s/pots", where);
+	failed = run("btrfs", &dataset_btrfs);
+	return umount2(where, 0) < 0 ? 1 : failed;
+}
+
+static int
+on_fake(void)
+{
+	char where[64];
+	int failed;
+
+	snprintf(where, sizeof(where), "%s/fake", dir);
+	struct fake_host *fake = mkdir(where, 0755) < 0 ? NULL : fake_new(where);
+	struct host keep = host;
+	if (fake == NULL)
+		return 1;
+	host = host_fake(fake);
+	host.mount = keep.mount; /* what is real here */
+	snprintf(root, sizeof(root), "%s", fake->fs_root);
+	failed = run("fake", host.dataset);
+	host_fini(&host);
+	fake_free(fake);
+	host = keep;
+	return failed;
+}
+
+int
+main(void)
+{
+	int failed;
+
+	own_net_enter();
+	if (mkdtemp(dir) == NULL || mount("tmpfs", dir, "tmpfs", 0, "mode=755") < 0)
+		return 1;
+	host.roots.fs_root = root;
+	host.mount = &mount_native;
+	failed = on_overlay() + on_btrfs() + on_fake();
+	if (umount2(dir, 0) < 0 || rmdir(dir) < 0)
+		return 1;
+	return failed != 0;
+}
