@@ -144,7 +144,7 @@ int pot_cli_main(int argc, char **argv);
 /* Rows, one file per group. */
 extern const struct pot_command pot_cmd_help, pot_cmd_version, pot_cmd_completion;
 extern const struct pot_command pot_cmd_init, pot_cmd_deinit, pot_cmd_vnet_start, pot_cmd_vnet_stop,
-    pot_cmd_config, pot_cmd_doctor;
+    pot_cmd_create_bridge, pot_cmd_config, pot_cmd_doctor;
 extern const struct pot_command pot_cmd_create_base, pot_cmd_import, pot_cmd_export,
     pot_cmd_prepare;
 extern const struct pot_command pot_cmd_create, pot_cmd_clone, pot_cmd_rename, pot_cmd_destroy,

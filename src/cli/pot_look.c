@@ -1,5 +1,6 @@
 /* Looking: ps, list, show, info, last-run-stats, get-rss. */
 #include "cli/pot_look.h"
+#include "cli/potnet.h"
 #include "cli/table.h"
 
 #include "base/clock.h"
@@ -509,15 +510,28 @@ info_snapshots(struct pot_call *c, const struct pot_info *info)
 }
 
 static int
+info_bridge(struct pot_call *c, const char *name)
+{
+	struct pot_bridge b;
+	struct err e;
+
+	if (given_pot(c) != NULL)
+		return fail_usage(c, "-p and -B exclude each other");
+	if (pot_bridge_info(c->env, name, &c->mem, &b, &e) < 0)
+		return given(c, 'q') ? 1 : fail(c, &e);
+	if (given(c, 'q'))
+		return 0;
+	return potnet_show(c->env, name, c->json, &e) < 0 ? fail(c, &e) : 0;
+}
+
+static int
 run_info(struct pot_call *c)
 {
 	struct pot_info info;
 	struct err e;
 
-	if (given(c, 'B')) {
-		err_new(&e, ERR_UNSUPPORTED, "-B: private bridges: not available yet");
-		return fail(c, &e);
-	}
+	if (given(c, 'B'))
+		return info_bridge(c, given_one(c, 'B'));
 	if (given_pot(c) == NULL)
 		return fail_usage(c, "option -p is mandatory");
 	if (given(c, 'q') && c->verbosity > 1)
@@ -548,7 +562,7 @@ run_info(struct pot_call *c)
 
 static const struct pot_option info_options[] = {
 	{ 'p', "pot", COMPLETE_POT, 0, "the pot" },
-	{ 'B', "bridge", COMPLETE_BRIDGE, 0, "a private bridge: not available yet" },
+	{ 'B', "bridge", COMPLETE_BRIDGE, 0, "a private bridge" },
 	{ 'q', NULL, 0, 0, "say nothing; the exit code tells whether it exists" },
 	{ 'r', NULL, 0, 0, "say nothing; the exit code tells whether it runs" },
 	{ 's', NULL, 0, 0, "its snapshots" },

@@ -130,6 +130,22 @@ const struct pot_command pot_cmd_show = { "show", NULL,
 
 /* ---- net ---- */
 
+static void
+json_pairs(struct jsonw *w, const char *key, const struct pot_pairs *pairs)
+{
+	jsonw_key(w, key);
+	jsonw_array(w);
+	for (size_t i = 0; i < pairs->n; i++) {
+		jsonw_object(w);
+		jsonw_kstr(w, "interface", pairs->at[i].link);
+		jsonw_kstr(w, "pot", pairs->at[i].pot);
+		jsonw_kstr(w, "ip", pairs->at[i].ip);
+		jsonw_kstr(w, "ip6", pairs->at[i].ip6);
+		jsonw_end_object(w);
+	}
+	jsonw_end_array(w);
+}
+
 static int
 net_json(struct pot_call *c, const struct pot_net_view *v)
 {
@@ -142,14 +158,18 @@ net_json(struct pot_call *c, const struct pot_net_view *v)
 	jsonw_kstr(&w, "network", v->network);
 	jsonw_kstr(&w, "gateway6", v->gateway6);
 	jsonw_kstr(&w, "network6", v->network6);
-	jsonw_key(&w, "pairs");
+	json_pairs(&w, "pairs", &v->pairs);
+	json_pairs(&w, "aliases", &v->aliases);
+	jsonw_key(&w, "private_bridges");
 	jsonw_array(&w);
-	for (size_t i = 0; i < v->n_pairs; i++) {
+	for (size_t i = 0; i < v->n_private; i++) {
 		jsonw_object(&w);
-		jsonw_kstr(&w, "interface", v->pairs[i].link);
-		jsonw_kstr(&w, "pot", v->pairs[i].pot);
-		jsonw_kstr(&w, "ip", v->pairs[i].ip);
-		jsonw_kstr(&w, "ip6", v->pairs[i].ip6);
+		jsonw_kstr(&w, "name", v->private[i].bridge.name);
+		jsonw_kstr(&w, "bridge", v->private[i].bridge.link);
+		jsonw_kbool(&w, "up", v->private[i].bridge.up);
+		jsonw_kstr(&w, "gateway", v->private[i].bridge.gateway);
+		jsonw_kstr(&w, "network", v->private[i].bridge.network);
+		json_pairs(&w, "pairs", &v->private[i].pairs);
 		jsonw_end_object(&w);
 	}
 	jsonw_end_array(&w);
@@ -175,10 +195,19 @@ or_dash(const char *s)
 	return s != NULL && s[0] != '\0' ? s : "-";
 }
 
+static void
+net_rows(struct table *t, const char *bridge, const struct pot_pairs *pairs)
+{
+	for (size_t i = 0; i < pairs->n; i++)
+		table_row(t, or_dash(pairs->at[i].link), bridge, or_dash(pairs->at[i].pot),
+		    or_dash(pairs->at[i].ip), or_dash(pairs->at[i].ip6), NULL);
+}
+
 static int
 run_net(struct pot_call *c)
 {
-	autotable struct table t = TABLE_INIT(4);
+	autotable struct table t = TABLE_INIT(5);
+	size_t pots;
 	struct pot_net_view v;
 	struct err e;
 
@@ -190,19 +219,28 @@ run_net(struct pot_call *c)
 	    or_dash(v.gateway), or_dash(v.network));
 	if (v.gateway6 != NULL && v.gateway6[0] != '\0')
 		printf("\tinet6 %s (network %s)\n", v.gateway6, or_dash(v.network6));
-	if (v.n_pairs == 0)
+	table_row(&t, "Interface", "Bridge", "Pot", "IPv4", "IPv6", NULL);
+	net_rows(&t, v.bridge, &v.pairs);
+	pots = v.pairs.n + v.aliases.n;
+	for (size_t i = 0; i < v.n_private; i++) {
+		const struct pot_bridge *b = &v.private[i].bridge;
+
+		printf("private bridge %s (%s): %s\n\tinet %s (network %s)\n", b->name, b->link,
+		    b->up ? "up" : "down", b->gateway, b->network);
+		net_rows(&t, b->name, &v.private[i].pairs);
+		pots += v.private[i].pairs.n;
+	}
+	net_rows(&t, "-", &v.aliases);
+	if (pots == 0)
 		return 0;
 	putchar('\n');
-	table_row(&t, "Interface", "Pot", "IPv4", "IPv6", NULL);
-	for (size_t i = 0; i < v.n_pairs; i++)
-		table_row(&t, or_dash(v.pairs[i].link), or_dash(v.pairs[i].pot),
-		    or_dash(v.pairs[i].ip), or_dash(v.pairs[i].ip6), NULL);
 	table_print(&t);
 	return 0;
 }
 
 const struct pot_command pot_cmd_net = { "net", NULL,
-	"the bridge and the pairs that join pots to it", COMMAND_JSON, NULL, NULL, run_net, GROUP };
+	"the bridges and the pairs that join pots to them", COMMAND_JSON, NULL, NULL, run_net,
+	GROUP };
 
 static int
 run_ports(struct pot_call *c)
@@ -214,7 +252,7 @@ run_ports(struct pot_call *c)
 	if (pot_net_view(c->env, &c->mem, &v, &e) < 0)
 		return fail(c, &e);
 	if (c->json) {
-		v.n_pairs = 0;
+		v.pairs.n = v.aliases.n = v.n_private = 0;
 		return net_json(c, &v);
 	}
 	table_row(&t, "Proto", "Host port", "Pot", "Address", "Pot port", NULL);

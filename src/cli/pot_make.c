@@ -12,7 +12,8 @@
 #define NET_ROWS(inherit)                                                                          \
 	{ 'N', "network", COMPLETE_NETWORK, 0,                                                     \
 		"inherit, public-bridge, alias or private-bridge; default: " inherit },            \
-	    { 'i', "address", 0, OPTION_MANY, "an address, or auto" },                             \
+	    { 'i', "address", 0, OPTION_MANY, "an address, or auto; alias: [interface|]address" }, \
+	    { 'm', "MAC", 0, 0, "the MAC address of its interface" },                              \
 	    { 'B', "bridge", COMPLETE_BRIDGE, 0, "the private bridge" },                           \
 	    { 'S', "stack", COMPLETE_STACK, 0, "ipv4, ipv6 or dual" },                             \
 	{                                                                                          \
@@ -27,6 +28,7 @@ net_options(const struct pot_call *c)
 		.stack = given_one(c, 'S'),
 		.ip = given_all(c, 'i'),
 		.bridge = given_one(c, 'B'),
+		.mac = given_one(c, 'm'),
 		.dns = given_one(c, 'd'),
 	};
 }
@@ -139,7 +141,7 @@ run_destroy(struct pot_call *c)
 	else if (given(c, 'f'))
 		rc = pot_fscomp_destroy(c->env, given_one(c, 'f'), opt.force, &e);
 	else if (given(c, 'B'))
-		rc = err_new(&e, ERR_UNSUPPORTED, "-B: private bridges: not available yet");
+		rc = pot_bridge_destroy(c->env, given_one(c, 'B'), false, &e);
 	else
 		rc = pot_destroy(c->env, name, &opt, &e);
 	return rc < 0 ? fail(c, &e) : 0;

@@ -53,11 +53,9 @@ run_vnet_start(struct pot_call *c)
 {
 	struct err e;
 
-	if (given(c, 'B')) {
-		err_new(&e, ERR_UNSUPPORTED, "private bridges: not available yet");
-		return fail(c, &e);
-	}
-	return pot_vnet_start(c->env, &e) < 0 ? fail(c, &e) : 0;
+	int rc = given(c, 'B') ? pot_vnet_start_private(c->env, given_one(c, 'B'), &e)
+			       : pot_vnet_start(c->env, &e);
+	return rc < 0 ? fail(c, &e) : 0;
 }
 
 static const struct pot_option vnet_start_options[] = {
@@ -79,6 +77,44 @@ run_vnet_stop(struct pot_call *c)
 const struct pot_command pot_cmd_vnet_stop = { "vnet-stop", NULL,
 	"stop the pots' virtual network, when no pot uses it", COMMAND_ROOT, NULL, NULL,
 	run_vnet_stop, GROUP };
+
+/* ---- private bridges ---- */
+
+static int
+run_create_bridge(struct pot_call *c)
+{
+	const char *name = given_one(c, 'B');
+	uint64_t hosts;
+	struct pot_bridge b;
+	struct err e;
+
+	if (!str_u64(given_one(c, 'S'), 1U << 30, &hosts))
+		return fail_usage(c, "-S %s: is no number of pots", given_one(c, 'S'));
+	if (pot_bridge_create(c->env, name, (unsigned)hosts, &e) < 0 ||
+	    pot_bridge_info(c->env, name, &c->mem, &b, &e) < 0)
+		return fail(c, &e);
+	if (c->json) {
+		struct jsonw w = json_begin(c);
+
+		jsonw_object(&w);
+		jsonw_kstr(&w, "name", b.name);
+		jsonw_kstr(&w, "network", b.network);
+		jsonw_kstr(&w, "gateway", b.gateway);
+		jsonw_end_object(&w);
+		return json_done(c);
+	}
+	say_info(c, "private bridge %s has the network %s", b.name, b.network);
+	return 0;
+}
+
+static const struct pot_option create_bridge_options[] = {
+	{ 'B', "bridge", 0, OPTION_MUST, "its name" },
+	{ 'S', "pots", 0, OPTION_MUST, "for how many pots there is to be room" },
+	END,
+};
+const struct pot_command pot_cmd_create_bridge = { "create-private-bridge", NULL,
+	"make a network of their own for some pots", COMMAND_ROOT | COMMAND_JSON,
+	create_bridge_options, NULL, run_create_bridge, GROUP };
 
 /* ---- config ---- */
 

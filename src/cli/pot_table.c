@@ -7,7 +7,6 @@
 		.flags = COMMAND_NO_ENV | COMMAND_ARGS | COMMAND_LATER,                            \
 		.group = "Later" }
 
-LATER(later_create_bridge, "create-private-bridge", "make a private bridge");
 LATER(later_promote, "promote", "make a clone independent");
 
 const struct pot_command *const pot_commands[] = {
@@ -31,6 +30,7 @@ const struct pot_command *const pot_commands[] = {
 	&pot_cmd_deinit,
 	&pot_cmd_vnet_start,
 	&pot_cmd_vnet_stop,
+	&pot_cmd_create_bridge,
 	&pot_cmd_doctor,
 
 	&pot_cmd_create_base,
@@ -73,7 +73,6 @@ const struct pot_command *const pot_commands[] = {
 	&pot_cmd_export,
 	&pot_cmd_prepare,
 
-	&later_create_bridge,
 	&later_promote,
 	NULL,
 };

@@ -4,7 +4,8 @@
  * One table of our own (host.roots.table); rules of others are neither read nor changed.
  * A connection to any of the host's own addresses and an exported port reaches the pot: from
  * outside, from the host itself (127.0.0.1 included; ::1 is refused at once, since Linux takes no
- * answer for it from a wire), from other pots and from the pot itself.
+ * answer for it from a wire), from other pots and from the pot itself. Pots of different bridges
+ * reach each other by exported ports alone.
  */
 #ifndef PLATFORM_FILTER_H
 #define PLATFORM_FILTER_H
@@ -13,10 +14,31 @@
 #include "base/ip.h"
 #include "platform/host.h"
 
+#include <stdbool.h>
+
+/* A way out for connections of pots: their address is changed when they leave by it. */
+struct filter_way {
+	const char *external; /* interface */
+	struct ipnet to;      /* only what goes there; family 0: all */
+	struct ip source;     /* what it is changed to; family 0: the interface's own */
+};
+
+/* Where connections to exported ports may come in from outside. */
+struct filter_entry_way {
+	const char *external;
+	struct ip address; /* only to this one; family 0: to any address of this host */
+};
+
 struct filter_net {
-	const char *bridge;	 /* interface name */
-	struct ipnet net4, net6; /* what is masqueraded; family 0: that family is not used */
-	const char *external;	 /* masquerade only what leaves here; NULL: any but the bridge */
+	const char *const *bridges; /* interface names, ended by NULL; the public one first */
+	struct ipnet net4, net6;    /* what is masqueraded; family 0: that family is not used */
+	/* none: what leaves by any other interface is masqueraded, and exported ports are reached
+	 * by any interface */
+	const struct filter_way *ways;
+	size_t n_ways;
+	const struct filter_entry_way *entries;
+	size_t n_entries;
+	bool isolated; /* nobody on a bridge reaches a neighbour by way of the host */
 };
 
 struct filter_port {

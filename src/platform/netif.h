@@ -19,7 +19,7 @@ enum { NETIF_NAME = 16, NETIF_ALIAS = 256 }; /* with the terminating NUL */
 struct netif_pair {
 	const char *name;   /* host side */
 	const char *alias;  /* the pot's name; NULL: none */
-	const char *bridge; /* joined by the host side */
+	const char *bridge; /* joined by the host side; NULL: none (alias_up) */
 	pid_t pid;	    /* the inside is put into this process's network namespace … */
 	int netns;	    /* … or into this one when >= 0 */
 	bool isolated;	    /* other isolated members of the bridge cannot talk to it */
@@ -34,6 +34,12 @@ struct netif_inside {
 	struct ip gateway6;
 	bool mac_set; /* else one that depends on the address alone */
 	uint8_t mac[6];
+};
+
+/* An address of the outside that a pot has as its own. */
+struct netif_alias {
+	char nic[NETIF_NAME]; /* the interface that answers for it on its network */
+	struct ip ip;
 };
 
 struct netif_link {
@@ -96,11 +102,23 @@ struct netif_ops {
 	 * is left. */
 	int (*pair_up)(
 	    struct host *, const struct netif_pair *, const struct netif_inside *, struct err *);
+	/* Makes a pair without a bridge: packets for these addresses are routed to the pot,
+	 * whatever it sends goes by the host's own routes with these addresses in it, and their
+	 * interfaces answer for them. On failure nothing of it is left. ERR_EXISTS: this machine
+	 * has such an address already, or leads it elsewhere. */
+	int (*alias_up)(struct host *, const struct netif_pair *, const struct netif_alias *,
+	    size_t n, struct err *);
+	/* The interfaces answer for them no longer; the pair goes as others do. */
+	int (*alias_down)(struct host *, const struct netif_alias *, size_t n, struct err *);
 	/* Loopback alone, for a pot with its own network but no interface. */
 	int (*loopback_up)(struct host *, pid_t pid, int netns, struct err *);
 	int (*link_remove)(struct host *, const char *name, struct err *);
 	/* Links whose name starts with `prefix`. */
 	int (*links)(struct host *, const char *prefix, struct netif_links *out, struct err *);
+
+	/* Addresses of an interface, without link-local ones; the caller frees them. */
+	int (*addresses)(
+	    struct host *, const char *name, struct ipnet **out, size_t *n, struct err *);
 
 	/* Lets the machine pass packets between interfaces, both families. */
 	int (*forwarding_enable)(struct host *, struct err *);

@@ -83,8 +83,8 @@ static int
 clone_conf(struct making *m, struct cloning *c, struct conf *conf, struct err *e)
 {
 	const struct pot_clone_options *o = c->o;
-	static const char *const dropped[] = { "host.hostname", "bridge", "ip", "ip6", "vnet",
-		"network_type", "pot.stack", "pot.attr.to-be-pruned" };
+	static const char *const dropped[] = { "host.hostname", "bridge", "ip", "ip6", "mac",
+		"vnet", "network_type", "pot.stack", "pot.attr.to-be-pruned" };
 
 	if (conf_load(conf, m->env, o->source, e) < 0)
 		return -1;

@@ -41,6 +41,13 @@ static const struct row {
 	{ { "POT_EXTRA_EXTIF", "", "more of them, separated by blanks" }, V_TEXT, AT(extra_extif) },
 	{ { "POT_EXTIF_ADDR", "", "source address for translated connections" }, V_TEXT,
 	    AT(extif_addr) },
+	{ { "POT_VPN_EXTIF", "", "interface of a tunnel" }, V_TEXT, AT(vpn_extif) },
+	{ { "POT_VPN_NETWORKS", "",
+	      "networks reached through it with a translated address, separated by blanks" },
+	    V_TEXT, AT(vpn_networks) },
+	{ { "POT_EXPORT_PORTS_PF_RULES_HOOK", "",
+	      "accepted, without effect: its output is for another packet filter" },
+	    V_NONE, 0 },
 	{ { "POT_NETWORK_STACK", "ipv4", "ipv4, ipv6 or dual" }, V_TEXT, AT(network_stack) },
 	{ { "POT_DNS_NAME", "dns", "pot that answers DNS for -d pot" }, V_TEXT, AT(dns_name) },
 	{ { "POT_DNS_IP", "10.192.0.2", "its address; never given to another pot" }, V_TEXT,
@@ -232,6 +239,15 @@ parse_line(struct pot_config *c, struct arena *mem, const char *where, const cha
 	if (p < end && *p != '#')
 		return err_new(e, ERR_INPUT, "text after the value: put quotes around it");
 	const struct row *row = row_of(key, len);
+	if (row == NULL && len > 12 && memcmp(key, "POT_NETWORK_", 12) == 0) {
+		/* one key for each interface of POT_EXTRA_EXTIF */
+		struct strs_builder b = {
+			.out = &c->extra_networks, .cap = c->extra_networks.n, .mem = mem
+		};
+		list_add(
+		    &b, arena_printf(mem, "%.*s=%s", (int)len - 12, key + 12, buf_str(&value)));
+		return 0;
+	}
 	if (row == NULL) {
 		list_add(unknown, arena_printf(mem, "%s: %.*s", where, (int)len, key));
 		return 0;

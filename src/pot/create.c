@@ -73,9 +73,12 @@ making_announce(struct making *m, struct err *e)
 	struct pot_env *env = m->env;
 	autofd int alloc = lock_named(env, LOCK_ALLOC, LOCK_WAIT, e);
 
-	if (alloc < 0 || net_choose(env, m->name, m->net, m->stack, m->ip, &m->choice, e) < 0)
+	const struct net_want want = {
+		.net = m->net, .stack = m->stack, .ip = m->ip, .bridge = m->bridge, .mac = m->mac
+	};
+	if (alloc < 0 || net_choose(env, m->name, &want, &m->choice, e) < 0)
 		return -1;
-	return intent_begin(env, m->name, INTENT_POT, m->choice.ip, m->choice.ip6, e);
+	return intent_begin(env, m->name, INTENT_POT, &m->choice, e);
 }
 
 static void
@@ -133,6 +136,8 @@ net_options(struct pot_env *env, const struct pot_net_options *o, enum pot_net n
 	if (stack == POT_STACK_UNSET)
 		m->stack_stored = m->stack;
 	m->ip = o->ip;
+	m->bridge = o->bridge;
+	m->mac = o->mac;
 	return 0;
 }
 

@@ -12,7 +12,7 @@
  * is there the pot does not count; whoever holds the pot's lock and finds one removes what it
  * announces. It also keeps the addresses of a pot that has no pot.conf yet.
  *
- * <fs_root>/.intents/<name> or base:<name>, text: "ip=…\nip6=…\n".
+ * <fs_root>/.intents/<name> or base:<name>, text: "ip=…\nip6=…\nmac=…\nbridge=…\n".
  * snapshot:<name>, text: "snap=…\n": of some datasets, not yet of all; undone by removing them.
  * revert:<name>: some datasets are back, not yet all; undone by doing it again.
  * rename:<new name>, text: "from=…\n": brought to an end when the datasets have the new name.
@@ -62,15 +62,18 @@ intent_note(
 }
 
 int
-intent_begin(struct pot_env *env, const char *name, enum intent_kind kind, const char *ip,
-    const char *ip6, struct err *e)
+intent_begin(struct pot_env *env, const char *name, enum intent_kind kind,
+    const struct net_choice *choice, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
 
-	if (ip != NULL && *ip != '\0')
-		buf_addf(&text, "ip=%s\n", ip);
-	if (ip6 != NULL && *ip6 != '\0')
-		buf_addf(&text, "ip6=%s\n", ip6);
+	const char *const lines[][2] = { { "ip", choice != NULL ? choice->ip : "" },
+		{ "ip6", choice != NULL ? choice->ip6 : "" },
+		{ "mac", choice != NULL ? choice->mac : "" },
+		{ "bridge", choice != NULL ? choice->bridge : "" } };
+	for (size_t i = 0; i < NELEM(lines); i++)
+		if (*lines[i][1] != '\0')
+			buf_addf(&text, "%s=%s\n", lines[i][0], lines[i][1]);
 	/* that it is there must be on disk, what it says need not: a pot that a power cut left half
 	 * made has no address to keep */
 	return intent_note(env, name, kind, buf_str(&text), e);

@@ -31,7 +31,6 @@ environment(struct start *s, struct err *e)
 
 	if (pot_self_env(s->env, s->spec, &not_yet, s->mem, &self, e) < 0)
 		return -1;
-
 	for (size_t i = 0; i < s->spec->env.n; i++)
 		env_put(&b, s->spec->env.at[i]);
 	for (size_t i = 0; i < self.n; i++)
@@ -145,13 +144,16 @@ hosts(struct start *s)
 {
 	autobuf struct buf text = BUF_INIT;
 	struct err e = ERR_INIT;
+	struct pot_strs others = { 0 };
 
 	buf_addf(&text, "::1 localhost %s\n127.0.0.1 localhost %s\n", s->spec->hostname,
 	    s->spec->hostname);
-	if (s->spec->net == POT_NET_PUBLIC && !pot_spec_yes(s->spec, "no-etc-hosts") &&
-	    hosts_of_pots(s->env, &text, &e) < 0)
+	if (!pot_spec_yes(s->spec, "no-etc-hosts") &&
+	    hosts_of_pots(s->env, s->spec, s->mem, &others, &e) < 0)
 		pot_say(s->env, POT_SAY_INFO, "the other pots are missing in /etc/hosts of %s: %s",
 		    s->spec->name, e.text);
+	for (size_t i = 0; i < others.n; i++)
+		buf_addf(&text, "%s\n", others.at[i]);
 	for (size_t i = 0; i < s->spec->hosts.n; i++)
 		buf_addf(&text, "%s\n", s->spec->hosts.at[i]);
 	for (size_t i = 0; s->o->hosts != NULL && s->o->hosts[i] != NULL; i++)

@@ -2,6 +2,7 @@
 #include "platform/limits.h"
 #include "platform/netif.h"
 #include "platform/filter.h"
+#include "pot/net.h"
 #include "pot/start.h"
 #include "pot/tree.h"
 
@@ -323,8 +324,8 @@ pot_last_run(struct pot_env *env, const char *name, struct arena *mem, char **js
 /* ---- who else is on the bridge ---- */
 
 struct host_lines {
-	struct buf *out;
-	VEC(char *) lines;
+	const struct pot_spec *of;
+	struct strs_builder lines;
 };
 
 /* The value of the last line with this key, or NULL; borrowed, not terminated. */
@@ -353,53 +354,71 @@ host_line(void *ctx, const char *name, const char *text, size_t len)
 	size_t n = 0;
 	const char *net = quick_value(text, len, "network_type=", &n);
 
-	if (net == NULL || n != 13 || memcmp(net, "public-bridge", 13) != 0)
+	const char *wanted = pot_net_text(h->of->net);
+
+	if (net == NULL || n != strlen(wanted) || memcmp(net, wanted, n) != 0)
 		return;
+	if (h->of->net == POT_NET_PRIVATE) {
+		const char *bridge = quick_value(text, len, "bridge=", &n);
+		if (bridge == NULL || n != strlen(h->of->bridge) ||
+		    memcmp(bridge, h->of->bridge, n) != 0)
+			return;
+	}
 	static const char *const keys[] = { "ip=", "ip6=" };
 	for (size_t i = 0; i < NELEM(keys); i++) {
 		const char *ip = quick_value(text, len, keys[i], &n);
 		if (ip != NULL && n > 0 && n < IP_TEXT)
-			VEC_PUSH(&h->lines, xasprintf("%.*s %s\n", (int)n, ip, name));
+			list_add(
+			    &h->lines, arena_printf(h->lines.mem, "%.*s %s", (int)n, ip, name));
 	}
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 int
-hosts_of_pots(struct pot_env *env, struct buf *out, struct err *e)
+hosts_of_pots(struct pot_env *env, const struct pot_spec *spec, struct arena *mem,
+    struct pot_strs *out, struct err *e)
 {
-	struct host_lines h = { .out = out, .lines = VEC_INIT };
+	struct host_lines h = { .of = spec, .lines = STRS_BUILDER(out, mem) };
 	char path[PATH_SIZE];
-	int rc = each_file(
-	    path_at(path, "%s/jails", env->conf.fs_root), "/conf/pot.conf", host_line, &h, e);
 
-	if (h.lines.n > 1)
-		qsort(h.lines.at, h.lines.n, sizeof(*h.lines.at), compare);
-	for (size_t i = 0; i < h.lines.n; i++) {
-		if (rc == 0)
-			buf_adds(out, h.lines.at[i]);
-		free(h.lines.at[i]);
-	}
-	VEC_FINI(&h.lines);
-	return rc;
+	*out = (struct pot_strs){ 0 };
+	if (spec->net != POT_NET_PUBLIC && spec->net != POT_NET_PRIVATE)
+		return 0;
+	if (each_file(path_at(path, "%s/jails", env->conf.fs_root), "/conf/pot.conf", host_line, &h,
+		e) < 0)
+		return -1;
+	list_sort(out);
+	return 0;
+}
+
+int
+pot_etc_hosts(
+    struct pot_env *env, const char *bridge, struct arena *mem, struct pot_strs *out, struct err *e)
+{
+	struct pot_spec any = { .net = bridge != NULL ? POT_NET_PRIVATE : POT_NET_PUBLIC };
+	struct bridge b;
+
+	if (bridge != NULL && bridge_load(env, bridge, &b, e) < 0)
+		return -1;
+	any.bridge = arena_strdup(mem, bridge != NULL ? bridge : "");
+	return hosts_of_pots(env, &any, mem, out, e);
 }
 
 /* ---- the network as a whole ---- */
 
 static void
-view_pairs(struct pot_env *env, struct arena *mem, const struct netif_links *members,
-    struct pot_net_view *out)
+view_pairs(struct pot_env *env, struct arena *mem, const struct netif_links *links,
+    const char *master, struct pot_pairs *out)
 {
-	out->pairs = arena_array(mem, members->n + 1, struct pot_pair);
-	for (size_t i = 0; i < members->n; i++) {
-		const struct netif_link *l = &members->at[i];
-		struct pot_pair *p = &out->pairs[out->n_pairs++];
+	out->at = arena_array(mem, links->n + 1, struct pot_pair);
+	for (size_t i = 0; i < links->n; i++) {
+		const struct netif_link *l = &links->at[i];
+		struct pot_pair *p = &out->at[out->n];
 		struct err ignored = ERR_INIT;
 		struct pot_spec *spec;
+		if (strcmp(l->master, master) != 0 || l->alias[0] == '\0' ||
+		    strlen(l->name) != RUN_ID_TEXT)
+			continue;
+		out->n++;
 		*p = (struct pot_pair){ .link = arena_strdup(mem, l->name),
 			.pot = arena_strdup(mem, l->alias),
 			.ip = arena_strdup(mem, ""),
@@ -441,10 +460,29 @@ view_maps(struct pot_env *env, struct arena *mem, struct pot_net_view *out, stru
 	return 0;
 }
 
+static int
+view_private(struct pot_env *env, struct arena *mem, const struct netif_links *links,
+    struct pot_net_view *out, struct err *e)
+{
+	autobridges struct bridges all = BRIDGES_INIT;
+
+	if (bridges_load(env, &all, e) < 0)
+		return -1;
+	out->private = arena_alloc(mem, (all.all.n + 1) * sizeof(*out->private));
+	for (size_t i = 0; i < all.all.n; i++) {
+		if (pot_bridge_info(env, all.all.at[i].name, mem, &out->private[i].bridge, e) < 0)
+			return -1;
+		view_pairs(env, mem, links, all.all.at[i].link, &out->private[i].pairs);
+	}
+	out->n_private = all.all.n;
+	return 0;
+}
+
 int
 pot_net_view(struct pot_env *env, struct arena *mem, struct pot_net_view *out, struct err *e)
 {
 	autonetif_bridge struct netif_bridge b = NETIF_BRIDGE_INIT;
+	autonetif_links struct netif_links links = NETIF_LINKS_INIT;
 	const struct pot_config *c = &env->conf;
 
 	*out = (struct pot_net_view){ .bridge = c->bridge,
@@ -452,10 +490,14 @@ pot_net_view(struct pot_env *env, struct arena *mem, struct pot_net_view *out, s
 		.network = c->network,
 		.gateway6 = c->gateway6,
 		.network6 = c->network6 };
-	if (env->host->netif->bridge_info(env->host, c->bridge, &b, e) < 0)
-		return e->kind == ERR_ABSENT ? 0 : -1;
+	if (env->host->netif->bridge_info(env->host, c->bridge, &b, e) < 0 && e->kind != ERR_ABSENT)
+		return -1;
 	out->up = b.up;
-	view_pairs(env, mem, &b.members, out);
+	if (env->host->netif->links(env->host, "p", &links, e) < 0 ||
+	    view_private(env, mem, &links, out, e) < 0)
+		return -1;
+	view_pairs(env, mem, &links, c->bridge, &out->pairs);
+	view_pairs(env, mem, &links, "", &out->aliases);
 	struct err rights = ERR_INIT;
 	if (view_maps(env, mem, out, &rights) < 0 && geteuid() == 0) {
 		*e = rights;

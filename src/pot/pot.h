@@ -26,7 +26,7 @@ struct host; /* platform/host.h */
 
 #define POT_VERSION_COMPAT "0.16.0" /* the pot whose files and verbs these are */
 
-enum { POT_NAME_MAX = 128 };
+enum { POT_NAME_MAX = 128, POT_BRIDGE_NAME_MAX = 64 };
 
 struct pot_strs {
 	char **at; /* at[n] is NULL */
@@ -40,6 +40,8 @@ struct pot_config {
 	char *extif;	   /* "": the interface of the default route */
 	char *extra_extif; /* blank-separated */
 	char *extif_addr;
+	struct pot_strs extra_networks;	   /* "em1=10.0.0.0/8": POT_NETWORK_em1 */
+	char *vpn_extif, *vpn_networks;	   /* blank-separated */
 	char *network, *netmask, *gateway; /* "10.192.0.0/10", "255.192.0.0", "10.192.0.1" */
 	char *network6, *gateway6;	   /* own keys: "fdf1:192::/64", "fdf1:192::1" */
 	char *network_stack;		   /* "ipv4", "ipv6" or "dual" */
@@ -175,7 +177,8 @@ struct pot_spec {
 	enum pot_stack stack; /* as stored; UNSET: the framework's */
 	enum pot_dns dns;
 	bool vnet;
-	char *ip, *ip6, *bridge; /* "" when none */
+	char *ip;		  /* "" when none; of alias pots a list: "em0|10.0.0.1 10.0.0.2" */
+	char *ip6, *mac, *bridge; /* "" when none; mac: the default */
 	struct pot_strs depend, env /* VAR=value */, hosts /* "ip name" */;
 	struct pot_port *ports;
 	size_t n_ports;
@@ -263,16 +266,39 @@ int pot_init(struct pot_env *, const struct pot_init_options *, struct err *);
 int pot_deinit(struct pot_env *, bool force, struct err *);
 int pot_vnet_start(
     struct pot_env *, struct err *); /* bridge, addresses, forwarding, NAT; twice is harmless */
-int pot_vnet_stop(struct pot_env *, struct err *); /* refused while a bridge pot runs */
+/* The same for one private bridge. */
+int pot_vnet_start_private(struct pot_env *, const char *bridge, struct err *);
+/* All bridges and the rules; refused while a bridge pot runs. */
+int pot_vnet_stop(struct pot_env *, struct err *);
 bool pot_vnet_up(struct pot_env *);
+
+/* ---- private bridges ---- */
+
+struct pot_bridge {
+	char *name, *network, *gateway;
+	char *link; /* its interface */
+	bool up;
+};
+int pot_bridge_name_check(const char *name, struct err *);
+/* A part of POT_NETWORK with room for that many pots, and for its gateway. No interface is made
+ * before a pot needs it. ERR_FULL: no block of that size is free. */
+int pot_bridge_create(struct pot_env *, const char *name, unsigned hosts, struct err *);
+/* With its interface. ERR_BUSY: pots belong to it. */
+int pot_bridge_destroy(struct pot_env *, const char *name, bool dry_run, struct err *);
+int pot_bridge_info(
+    struct pot_env *, const char *name, struct arena *, struct pot_bridge *, struct err *);
+/* What pot_bridge_create() would take: "10.192.0.16/29", "10.192.0.17". */
+int pot_new_net(struct pot_env *, unsigned hosts, char net[52], char gateway[48], struct err *);
 
 /* ---- coming and going ---- */
 
 struct pot_net_options {
-	const char *net;       /* NULL: inherit (create), the source's (clone) */
-	const char *stack;     /* NULL: framework's (create), the source's (clone) */
-	const char *const *ip; /* NULL or "auto": chosen; IPv4 and/or IPv6 */
-	const char *bridge;
+	const char *net;   /* NULL: inherit (create), the source's (clone) */
+	const char *stack; /* NULL: framework's (create), the source's (clone) */
+	const char *const
+	    *ip;	    /* NULL or "auto": chosen; IPv4 and/or IPv6; alias: "[nic|]address" */
+	const char *bridge; /* of private-bridge; never inherited */
+	const char *mac;    /* NULL: made from the address */
 	const char
 	    *dns; /* "inherit", "pot", "off", "custom:<file>"; NULL: inherit or the source's */
 };
@@ -613,11 +639,20 @@ int pot_last_run(struct pot_env *, const char *name, struct arena *, char **json
 struct pot_pair {
 	char *link, *pot, *ip, *ip6;
 };
+struct pot_pairs {
+	struct pot_pair *at;
+	size_t n;
+};
 struct pot_net_view {
 	char *bridge, *gateway, *network, *gateway6, *network6;
 	bool up;
-	struct pot_pair *pairs;
-	size_t n_pairs;
+	struct pot_pairs pairs;	  /* on the public bridge */
+	struct pot_pairs aliases; /* on none: ip is a list */
+	struct {
+		struct pot_bridge bridge;
+		struct pot_pairs pairs;
+	} * private;
+	size_t n_private;
 	struct {
 		char *pot, *ip;
 		bool udp;
@@ -627,11 +662,26 @@ struct pot_net_view {
 };
 int pot_net_view(struct pot_env *, struct arena *, struct pot_net_view *, struct err *);
 
-/* The lowest free address of the pots' network (family 4 or 6); taken ones are what pot.confs say.
- */
-int pot_address_next(struct pot_env *, int family, char *out, size_t size, struct err *);
+/* The lowest free address (family 4 or 6) of the public bridge (NULL) or a private one; taken ones
+ * are what pot.confs say. */
+int pot_address_next(
+    struct pot_env *, const char *bridge, int family, char *out, size_t size, struct err *);
 /* Free, inside the network, well written; family of it in *family. */
-int pot_address_check(struct pot_env *, const char *ip, int *family, struct err *);
+int pot_address_check(
+    struct pot_env *, const char *bridge, const char *ip, int *family, struct err *);
+
+/* POT_NETWORK, POT_NETMASK, POT_GATEWAY and the same of IPv6 agree. */
+int pot_network_check(struct pot_env *, struct err *);
+
+struct pot_address {
+	char *ip, *by; /* "10.192.0.3", "web" */
+};
+/* What is taken of the public bridge's network (NULL) or a private one's, in order. */
+int pot_addresses(struct pot_env *, const char *bridge, struct arena *, struct pot_address **,
+    size_t *n, struct err *);
+/* "ip name" of the pots of one bridge, running or not. */
+int pot_etc_hosts(
+    struct pot_env *, const char *bridge, struct arena *, struct pot_strs *, struct err *);
 
 /* ---- putting right ---- */
 

@@ -133,23 +133,34 @@ char *words_join(
 void words_quote(const char *word, struct buf *out); /* 'single quotes' */
 
 /* ---- addresses and ports (net.c) ---- */
+struct net_want {
+	enum pot_net net;
+	enum pot_stack stack; /* effective */
+	const char *const *ip;
+	const char *bridge, *mac; /* NULL when none */
+};
 struct net_choice {
 	enum pot_net net;
 	enum pot_stack stack; /* effective */
-	char ip[48], ip6[48]; /* "" when none */
+	char ip[1024];	      /* "" when none; of an alias pot a list "em0|10.0.0.1 10.0.0.2" */
+	char ip6[48], mac[18], bridge[POT_BRIDGE_NAME_MAX + 1];
 };
 /* Checks what was asked and chooses what was not. The caller holds LOCK_ALLOC. */
-int net_choose(struct pot_env *, const char *for_pot, enum pot_net, enum pot_stack,
-    const char *const *ip, struct net_choice *, struct err *e);
-/* Writes network_type, vnet, ip, ip6 into conf. */
+int net_choose(struct pot_env *, const char *for_pot, const struct net_want *, struct net_choice *,
+    struct err *e);
+/* A public pot of another machine, or of an earlier pot, may lack the IPv6 address that its stack
+ * wants: it is chosen and written down. The caller holds the pot's lock. */
+int net_complete(struct pot_env *, struct pot_spec *, struct arena *, struct err *e);
+/* Writes network_type, vnet, ip, ip6, mac, bridge into conf. */
 void net_store(struct conf *, const struct net_choice *, enum pot_stack stored);
 char *hostname_for(struct pot_env *, const char *pot, struct arena *);
 int dns_check(const char *dns, enum pot_dns *kind, const char **file, struct err *e);
 
 /* ---- intents: what is being made or removed (intent.c) ---- */
 enum intent_kind { INTENT_POT, INTENT_BASE, INTENT_SNAPSHOT, INTENT_REVERT, INTENT_RENAME };
-int intent_begin(struct pot_env *, const char *name, enum intent_kind, const char *ip,
-    const char *ip6, struct err *e);
+/* choice: what it will take of the network; NULL: nothing. */
+int intent_begin(struct pot_env *, const char *name, enum intent_kind,
+    const struct net_choice *choice, struct err *e);
 int intent_note(
     struct pot_env *, const char *name, enum intent_kind, const char *text, struct err *e);
 int intent_done(struct pot_env *, const char *name, enum intent_kind, struct err *e);
@@ -172,6 +183,7 @@ struct making {
 	enum pot_net net;
 	enum pot_stack stack_stored, stack;
 	const char *const *ip;
+	const char *bridge, *mac;
 	struct net_choice choice; /* when make() is called */
 	const void *options;
 	void *ctx;

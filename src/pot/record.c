@@ -124,6 +124,17 @@ run_port(struct pot_env *env, struct run *r, const struct pot_map *m, struct err
 }
 
 int
+run_alias(struct pot_env *env, struct run *r, const struct netif_alias *a, struct err *e)
+{
+	char ip[IP_TEXT];
+
+	if (r->n_aliases == RUN_ALIASES_MAX)
+		return err_new(e, ERR_INPUT, "more than %d addresses", RUN_ALIASES_MAX);
+	r->aliases[r->n_aliases++] = *a;
+	return append(env, r, 0, e, "alias %s %s\n", a->nic, ip_text(&a->ip, ip));
+}
+
+int
 run_running(struct pot_env *env, struct run *r, struct err *e)
 {
 	r->running_ns = clock_wall_ns();
@@ -181,6 +192,20 @@ read_port(const char *p, struct run *r)
 	m.host_port = (uint16_t)host;
 	m.pot_port = (uint16_t)inside;
 	r->ports[r->n_ports++] = m;
+	return true;
+}
+
+static bool
+read_alias(const char *p, struct run *r)
+{
+	struct netif_alias a = { .nic = "" };
+	size_t n = strcspn(p, " ");
+
+	if (n == 0 || n >= sizeof(a.nic) || p[n] != ' ' || !ip_parse(p + n + 1, &a.ip) ||
+	    r->n_aliases == RUN_ALIASES_MAX)
+		return false;
+	memcpy(a.nic, p, n);
+	r->aliases[r->n_aliases++] = a;
 	return true;
 }
 
@@ -251,6 +276,8 @@ read_line(const char *line, struct run *r)
 		return process(rest, &r->init, &r->init_start);
 	if (str_starts(line, "port "))
 		return read_port(rest, r);
+	if (str_starts(line, "alias "))
+		return read_alias(rest, r);
 	if (str_starts(line, "running ") && number(&rest, INT64_MAX, &ns) && *rest == '\0') {
 		r->running_ns = (int64_t)ns;
 		return true;

@@ -97,6 +97,9 @@ network_down(struct pot_env *env, const struct run *r, struct err *e)
 	char link[16];
 	struct err gone = ERR_INIT;
 
+	if (r->n_aliases > 0 &&
+	    env->host->netif->alias_down(env->host, r->aliases, r->n_aliases, e) < 0)
+		return -1;
 	/* Where the end of the pot takes its pair along, only a pair without a pot is removed by
 	 * hand. */
 	if (env->host->netif->pair_ends_with_pot && r->init != 0 &&

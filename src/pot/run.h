@@ -15,13 +15,14 @@
 #include "base/arena.h"
 #include "base/ids.h"
 #include "platform/isolate.h"
+#include "platform/netif.h"
 #include "platform/proc.h"
 #include "pot/pot.h"
 #include "supervise/keeper.h"
 
 #define RUN_RAW_PREFIX "_raw-"
 
-enum { RUN_PORTS_MAX = 256 };
+enum { RUN_PORTS_MAX = 256, RUN_ALIASES_MAX = 32 };
 
 enum run_phase { RUN_LIMITS, RUN_ISOLATE, RUN_NETWORK, RUN_PORTS, RUN_PROCESS, RUN_PHASES };
 const char *run_phase_name(enum run_phase);
@@ -43,6 +44,8 @@ struct run {
 	int64_t stop_timeout_ms;
 	struct pot_map ports[RUN_PORTS_MAX];
 	size_t n_ports;
+	struct netif_alias aliases[RUN_ALIASES_MAX];
+	size_t n_aliases;
 };
 
 /* ---- the record (record.c) ---- */
@@ -52,6 +55,8 @@ int run_create(struct pot_env *, struct run *r, struct err *e);
 int run_begun(struct pot_env *, struct run *r, enum run_phase, struct err *e);
 int run_keeper(struct pot_env *, struct run *r, const struct keeper *, struct err *e);
 int run_port(struct pot_env *, struct run *r, const struct pot_map *, struct err *e);
+/* An address that an interface is going to answer for. */
+int run_alias(struct pot_env *, struct run *r, const struct netif_alias *, struct err *e);
 int run_running(struct pot_env *, struct run *r, struct err *e);
 int run_stopping(struct pot_env *, struct run *r, struct err *e);
 /* ERR_ABSENT: no run is recorded. ERR_CORRUPT: it cannot be read. */

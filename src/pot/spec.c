@@ -227,6 +227,7 @@ TEXT_READER(hostname)
 TEXT_READER(osrelease)
 TEXT_READER(bridge)
 TEXT_READER(ip6)
+TEXT_READER(mac)
 
 static int
 read_ip(struct reader *r, const char *key, const char *value)
@@ -446,6 +447,7 @@ static const struct {
 	{ "vnet", read_vnet },
 	{ "ip", read_ip },
 	{ "ip6", read_ip6 },
+	{ "mac", read_mac },
 	{ "bridge", read_bridge },
 	{ "pot.depend", read_depend },
 	{ "pot.env", read_env },
@@ -595,6 +597,7 @@ pot_spec_parse(const char *name, const char *text, size_t len, struct arena *mem
 		.osrelease = none,
 		.ip = none,
 		.ip6 = none,
+		.mac = none,
 		.bridge = none,
 		.rss_pin = none };
 	s->attr = arena_array(mem, n_attrs, char *);

@@ -55,23 +55,41 @@ isolate_up(struct start *s, struct err *e)
 	return run_keeper(s->env, &s->run, &s->keeper, e);
 }
 
+/* link: the bridge's interface. */
 static int
-inside_of(struct start *s, struct netif_inside *in, struct err *e)
+inside_of(struct start *s, struct netif_inside *in, char link[NETIF_NAME], struct err *e)
 {
+	enum pot_stack stack = pot_spec_stack(s->env, s->spec);
 	struct nets nets;
+	struct bridge own;
 
 	*in = (struct netif_inside){ .name = NULL };
 	if (nets_read(s->env, &nets, e) < 0)
 		return -1;
-	if (*s->spec->ip != '\0') {
+	str_copy(link, NETIF_NAME, s->env->conf.bridge);
+	if (s->spec->net == POT_NET_PRIVATE) {
+		if (bridge_load(s->env, s->spec->bridge, &own, e) < 0)
+			return -1;
+		str_copy(link, NETIF_NAME, own.link);
+		nets.net4 = own.net;
+		nets.gateway4 = own.gateway;
+		stack = POT_STACK_IPV4;
+	}
+	if (*s->spec->mac != '\0') {
+		if (mac_parse(s->spec->mac, in->mac, e) < 0)
+			return -1;
+		in->mac_set = true;
+	}
+	if (*s->spec->ip != '\0' && stack != POT_STACK_IPV6) {
+		char range[IPNET_TEXT];
 		if (!ip_parse(s->spec->ip, &in->addr4.addr) ||
 		    !ipnet_contains(&nets.net4, &in->addr4.addr))
-			return err_new(e, ERR_INPUT, "address '%s' is not one of POT_NETWORK=%s",
-			    s->spec->ip, s->env->conf.network);
+			return err_new(e, ERR_INPUT, "address '%s' is not one of the bridge's, %s",
+			    s->spec->ip, ipnet_text(&nets.net4, range));
 		in->addr4.prefix = nets.net4.prefix;
 		in->gateway4 = nets.gateway4;
 	}
-	if (*s->spec->ip6 != '\0') {
+	if (*s->spec->ip6 != '\0' && stack != POT_STACK_IPV4) {
 		if (!ip_parse(s->spec->ip6, &in->addr6.addr) ||
 		    !ipnet_contains(&nets.net6, &in->addr6.addr))
 			return err_new(e, ERR_INPUT, "address '%s' is not one of POT_NETWORK6=%s",
@@ -91,26 +109,83 @@ init_has_gone(const struct start *s)
 	return s->env->host->proc->alive(s->keeper.init_pid, s->keeper.init_start, &e) == 0;
 }
 
+/* Brings up what the pot's bridge needs; the table may be missing although the bridge is there. */
+static int
+vnet_of(struct start *s, struct err *e)
+{
+	return s->spec->net == POT_NET_PRIVATE ? pot_vnet_start_private(s->env, s->spec->bridge, e)
+					       : pot_vnet_start(s->env, e);
+}
+
+/* Nobody else may have the address, nor take it meanwhile: the caller holds LOCK_NET. */
+static int
+refuse_alias_in_use(struct start *s, const struct netif_alias *a, struct err *e)
+{
+	struct pot_strs names;
+	char text[IP_TEXT];
+
+	if (run_names(s->env, s->mem, &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		struct err ignored = ERR_INIT;
+		struct run r;
+		if (strcmp(names.at[i], s->run.name) == 0 ||
+		    run_read(s->env, names.at[i], &r, &ignored) < 0)
+			continue;
+		for (size_t k = 0; k < r.n_aliases; k++)
+			if (ip_eq(&r.aliases[k].ip, &a->ip) && run_alive(s->env, &r, &ignored) != 0)
+				return err_new(e, ERR_EXISTS, "address %s is in use by pot %s",
+				    ip_text(&a->ip, text), r.name);
+	}
+	return 0;
+}
+
+static int
+alias_network_up(struct start *s, struct err *e)
+{
+	autoaliases struct aliases at = ALIASES_INIT;
+	struct host *host = s->env->host;
+	char link[16];
+	struct netif_pair pair = { .name = run_link(&s->run, link),
+		.alias = s->spec->name,
+		.pid = s->keeper.init_pid,
+		.netns = -1 };
+
+	if (aliases_of(s->env, s->spec->ip, pot_spec_stack(s->env, s->spec), &at, e) < 0)
+		return -1;
+	autofd int lock = lock_named(s->env, LOCK_NET, LOCK_WAIT, e);
+	if (lock < 0)
+		return -1;
+	for (size_t i = 0; i < at.all.n; i++)
+		if (refuse_alias_in_use(s, &at.all.at[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < at.all.n; i++)
+		if (run_alias(s->env, &s->run, &at.all.at[i], e) < 0)
+			return -1;
+	if (host->netif->forwarding_enable(host, e) < 0)
+		return err_ctx(e, "let packets pass");
+	return host->netif->alias_up(host, &pair, at.all.at, at.all.n, e);
+}
+
 static int
 network_up(struct start *s, struct err *e)
 {
 	struct host *host = s->env->host;
 	struct netif_inside inside;
-	char link[16];
+	char link[16], bridge[NETIF_NAME];
 	struct netif_pair pair = { .name = run_link(&s->run, link),
 		.alias = s->spec->name,
-		.bridge = s->env->conf.bridge,
+		.bridge = bridge,
 		.pid = s->keeper.init_pid,
 		.netns = -1,
 		.isolated = s->env->conf.isolate_vnet_pots };
 
-	if (s->spec->net == POT_NET_INHERIT)
-		return 0;
-	if (inside_of(s, &inside, e) < 0)
+	if (s->spec->net == POT_NET_ALIAS)
+		return alias_network_up(s, e);
+	if (inside_of(s, &inside, bridge, e) < 0)
 		return -1;
-	/* address translation may be missing although the bridge is there */
 	int ready = host->filter->ready(host, e);
-	if (ready < 0 || (ready == 0 && pot_vnet_start(s->env, e) < 0))
+	if (ready < 0 || (ready == 0 && vnet_of(s, e) < 0))
 		return -1;
 	if (host->netif->pair_up(host, &pair, &inside, e) == 0)
 		return 0;
@@ -118,7 +193,7 @@ network_up(struct start *s, struct err *e)
 		return -1;
 	if (init_has_gone(s))
 		return s->env->keep->start->go(&s->keeper, e);
-	if (pot_vnet_start(s->env, e) < 0)
+	if (vnet_of(s, e) < 0)
 		return -1;
 	return host->netif->pair_up(host, &pair, &inside, e);
 }
@@ -147,9 +222,9 @@ static const struct {
 static bool
 has_phase(const struct start *s, enum run_phase phase)
 {
-	bool bridged = s->spec->net != POT_NET_INHERIT;
+	bool bridged = s->spec->net == POT_NET_PUBLIC || s->spec->net == POT_NET_PRIVATE;
 
-	return phase == RUN_NETWORK ? bridged
+	return phase == RUN_NETWORK ? s->spec->net != POT_NET_INHERIT
 	       : phase == RUN_PORTS ? bridged && s->spec->n_ports > 0
 				    : true;
 }
@@ -176,17 +251,21 @@ phases_up(struct start *s, struct err *e)
 static int
 check_startable(struct pot_env *env, const struct pot_spec *spec, struct err *e)
 {
-	(void)env;
+	enum pot_stack stack = pot_spec_stack(env, spec);
+
 	if (spec->outdated)
 		return err_new(e, ERR_UNSUPPORTED,
 		    "its pot.conf is of an old version (ip4, pot.export.static.ports): 'pot "
 		    "update-config -p %s' brings it up to date",
 		    spec->name);
-	if (spec->net == POT_NET_ALIAS || spec->net == POT_NET_PRIVATE)
+	if (spec->net == POT_NET_PRIVATE && stack == POT_STACK_IPV6)
 		return err_new(e, ERR_UNSUPPORTED,
-		    "network type %s comes later; inherit and public-bridge are there",
-		    pot_net_text(spec->net));
-	if (spec->net == POT_NET_PUBLIC && *spec->ip == '\0' && *spec->ip6 == '\0')
+		    "private bridges have IPv4 only: not with the network stack ipv6");
+	if (spec->net == POT_NET_PRIVATE && stack == POT_STACK_DUAL)
+		pot_say(env, POT_SAY_INFO, "private bridges have IPv4 only: %s gets no IPv6",
+		    spec->name);
+	if (spec->net != POT_NET_INHERIT && *spec->ip == '\0' &&
+	    (spec->net != POT_NET_PUBLIC || stack != POT_STACK_IPV6))
 		return err_new(e, ERR_CORRUPT, "its pot.conf gives no address");
 	return 0;
 }
@@ -221,7 +300,8 @@ start_locked(struct start *s, const char *name, int *lock, struct err *e)
 	if (live > 0)
 		return run_read(env, name, &s->run, e) < 0 ? -1 : 1;
 	if (check_startable(env, s->spec, e) < 0 ||
-	    (s->spec->type == POT_MULTI && multi_may_start(env, s->spec, s->mem, e) < 0))
+	    (s->spec->type == POT_MULTI && multi_may_start(env, s->spec, s->mem, e) < 0) ||
+	    net_complete(env, s->spec, s->mem, e) < 0)
 		return -1;
 	if (s->o->snapshot && snapshot_all(env, name, snap, sizeof(snap), e) < 0)
 		return -1;

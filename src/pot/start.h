@@ -30,8 +30,9 @@ struct start {
 /* launch.c; needs run, spec, options */
 int launch_fill(struct start *, struct err *e);
 int64_t stop_timeout_of(const struct pot_spec *, const struct pot_start_options *);
-/* "ip name" lines of all pots of the bridge (list.c) */
-int hosts_of_pots(struct pot_env *, struct buf *out, struct err *e);
+/* "ip name" lines of all pots of the spec's bridge (list.c) */
+int hosts_of_pots(
+    struct pot_env *, const struct pot_spec *, struct arena *, struct pot_strs *out, struct err *e);
 /* ports.c: chooses, notes and opens the ports of the spec */
 int ports_up(struct start *, struct err *e);
 /* ready.c: waits as pot_start_options.ready_ms says. 1: the pot has ended meanwhile (x says how);

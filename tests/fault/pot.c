@@ -505,6 +505,31 @@ do_vnet(void)
 }
 
 static int
+do_bridge(void)
+{
+	return pot_bridge_create(env, "br", 5, &e) < 0 ||
+		       pot_vnet_start_private(env, "br", &e) < 0 ||
+		       pot_bridge_destroy(env, "br", false, &e) < 0
+		   ? -1
+		   : 0;
+}
+
+static int
+do_start_private(void)
+{
+	return start("private", true);
+}
+
+static int
+do_start_alias(void)
+{
+	return start("alias", true) < 0 || pot_stop(env, "alias", NULL, &e) < 0 ||
+		       start("alias", true) < 0
+		   ? -1
+		   : 0;
+}
+
+static int
 do_init(void)
 {
 	return pot_init(env, NULL, &e);
@@ -518,6 +543,28 @@ do_doctor(void)
 	size_t n;
 
 	return pot_doctor(env, true, &mem, &f, &n, &e);
+}
+
+static void
+has_private_pot(void)
+{
+	struct pot_create_options o = {
+		.name = "private", .base = "b", .net = { .net = "private-bridge", .bridge = "br" }
+	};
+
+	MUST(pot_bridge_create(env, "br", 5, &e));
+	MUST(pot_create(env, &o, &e));
+}
+
+static void
+has_alias_pot(void)
+{
+	static const char *const ip[] = { "192.0.2.9", "ext0|2001:db8::9", NULL };
+	struct pot_create_options o = {
+		.name = "alias", .base = "b", .net = { .net = "alias", .stack = "dual", .ip = ip }
+	};
+
+	MUST(pot_create(env, &o, &e));
 }
 
 static void
@@ -559,6 +606,9 @@ static const struct deed {
 	{ "start and wait", do_run, NULL, 0 },
 	{ "start, stop, start", do_start_stop, NULL, 0 },
 	{ "start what has died", do_start, has_died, 0 },
+	{ "start on a private bridge", do_start_private, has_private_pot, WHOLE },
+	{ "start, stop, start an alias", do_start_alias, has_alias_pot, 0 },
+	{ "private bridge", do_bridge, NULL, 0 },
 	{ "stop", do_stop, is_running, 0 },
 	{ "destroy", do_destroy, NULL, 0 },
 	{ "destroy while it runs", do_destroy, is_running, 0 },

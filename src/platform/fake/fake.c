@@ -150,6 +150,7 @@ fake_power_cut(struct fake_host *f)
 	struct err e;
 
 	f->processes_n = f->pairs_n = f->bridges_n = f->ports_n = f->groups_n = 0;
+	f->aliases_n = 0;
 	f->table = f->forwarding = false;
 	ids_uuid(f->boot);
 	if (run < 0 || tree_empty(run, &e) < 0)
@@ -160,7 +161,7 @@ size_t
 fake_leftovers(struct fake_host *f, struct buf *out)
 {
 	struct host h = { .roots = { .fs_root = f->fs_root } };
-	size_t n = f->pairs_n + f->ports_n + f->groups_n + f->processes_n;
+	size_t n = f->pairs_n + f->ports_n + f->groups_n + f->processes_n + f->aliases_n;
 	struct err e;
 	int swept = dataset_overlay.sweep(&h, &e);
 
@@ -168,6 +169,8 @@ fake_leftovers(struct fake_host *f, struct buf *out)
 		buf_addf(out, "pair %s\n", f->pairs[i].name);
 	for (size_t i = 0; out != NULL && i < f->ports_n; i++)
 		buf_addf(out, "port %d of run %s\n", f->ports[i].port.host_port, f->ports[i].run);
+	for (size_t i = 0; out != NULL && i < f->aliases_n; i++)
+		buf_addf(out, "%s answers for a pot\n", f->aliases[i].at.nic);
 	for (size_t i = 0; out != NULL && i < f->groups_n; i++)
 		buf_addf(out, "group %s\n", f->groups[i].run);
 	for (size_t i = 0; out != NULL && i < f->processes_n; i++)

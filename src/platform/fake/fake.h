@@ -54,6 +54,10 @@ struct fake_pair {
 	struct netif_inside inside;
 };
 
+struct fake_alias { /* an interface answers for a pot */
+	struct netif_alias at;
+};
+
 struct fake_bridge {
 	char name[NETIF_NAME];
 	struct ipnet addrs[8];
@@ -84,6 +88,8 @@ struct fake_host {
 	uint64_t next_pid, next_start;
 	struct fake_pair pairs[FAKE_ROWS];
 	size_t pairs_n;
+	struct fake_alias aliases[64];
+	size_t aliases_n;
 	struct fake_bridge bridges[16];
 	size_t bridges_n;
 	struct filter_entry ports[FAKE_ROWS];

@@ -75,6 +75,10 @@ do_links(struct fake_host *f, const char *prefix, const char *master, struct net
 {
 	out->at = xcalloc(f->pairs_n + 1, sizeof(*out->at));
 	out->n = 0;
+	if (master == NULL && str_eq(prefix, "ext0")) {
+		(void)str_copy(out->at[0].name, sizeof(out->at[0].name), "ext0");
+		out->at[out->n++].up = true;
+	}
 	for (size_t i = 0; i < f->pairs_n; i++) {
 		struct netif_link *l = &out->at[out->n];
 
@@ -115,7 +119,7 @@ do_pair_up(
 {
 	struct fake_pair *row;
 
-	if (find_bridge(f, p->bridge) == NULL)
+	if (p->bridge != NULL && find_bridge(f, p->bridge) == NULL)
 		return err_new(
 		    e, ERR_ABSENT, "bridge %s does not exist: run pot vnet-start", p->bridge);
 	if (p->netns < 0 && p->pid >= FAKE_PID_FIRST && !fake_process_lives(f, p->pid))
@@ -129,7 +133,7 @@ do_pair_up(
 	*row = (struct fake_pair){ .pid = p->pid, .inside = *in };
 	row->inside.name = NULL;
 	(void)str_copy(row->name, sizeof(row->name), p->name);
-	(void)str_copy(row->bridge, sizeof(row->bridge), p->bridge);
+	(void)str_copy(row->bridge, sizeof(row->bridge), p->bridge != NULL ? p->bridge : "");
 	(void)str_copy(row->alias, sizeof(row->alias), p->alias != NULL ? p->alias : "");
 	return 0;
 }
@@ -138,6 +142,58 @@ static int
 pair_up(struct host *h, const struct netif_pair *p, const struct netif_inside *in, struct err *e)
 {
 	FAKE_OP(h->self, "netif.pair_up", do_pair_up(h->self, p, in, e));
+}
+
+static struct fake_alias *
+find_alias(struct fake_host *f, const struct netif_alias *a)
+{
+	for (size_t i = 0; i < f->aliases_n; i++)
+		if (str_eq(f->aliases[i].at.nic, a->nic) && ip_eq(&f->aliases[i].at.ip, &a->ip))
+			return &f->aliases[i];
+	return NULL;
+}
+
+static int
+do_alias_down(struct fake_host *f, const struct netif_alias *at, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct fake_alias *a = find_alias(f, &at[i]);
+
+		if (a != NULL)
+			*a = f->aliases[--f->aliases_n];
+	}
+	return 0;
+}
+
+static int
+do_alias_up(struct fake_host *f, const struct netif_pair *p, const struct netif_alias *at, size_t n,
+    struct err *e)
+{
+	struct netif_inside none = { .name = NULL };
+	struct netif_pair own = *p;
+
+	for (size_t i = 0; i < n; i++)
+		if (find_alias(f, &at[i]) != NULL || f->aliases_n + n > NELEM(f->aliases))
+			return err_new(e, ERR_EXISTS, "an address leads elsewhere already");
+	own.bridge = NULL;
+	if (do_pair_up(f, &own, &none, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		f->aliases[f->aliases_n++] = (struct fake_alias){ .at = at[i] };
+	return 0;
+}
+
+static int
+alias_up(struct host *h, const struct netif_pair *p, const struct netif_alias *at, size_t n,
+    struct err *e)
+{
+	FAKE_OP(h->self, "netif.alias_up", do_alias_up(h->self, p, at, n, e));
+}
+
+static int
+alias_down(struct host *h, const struct netif_alias *at, size_t n, struct err *e)
+{
+	FAKE_OP(h->self, "netif.alias_down", do_alias_down(h->self, at, n));
 }
 
 static int
@@ -171,6 +227,13 @@ links(struct host *h, const char *prefix, struct netif_links *out, struct err *e
 }
 
 static int
+addresses(struct host *h, const char *name, struct ipnet **out, size_t *n, struct err *e)
+{
+	(void)name;
+	FAKE_OP(h->self, "netif.addresses", (*out = NULL, *n = 0, 0));
+}
+
+static int
 do_forwarding(struct fake_host *f)
 {
 	f->forwarding = true;
@@ -197,9 +260,12 @@ const struct netif_ops fake_netif = {
 	.bridge_remove = bridge_remove,
 	.bridge_info = bridge_info,
 	.pair_up = pair_up,
+	.alias_up = alias_up,
+	.alias_down = alias_down,
 	.loopback_up = loopback_up,
 	.link_remove = link_remove,
 	.links = links,
+	.addresses = addresses,
 	.forwarding_enable = forwarding_enable,
 	.external = external,
 };

@@ -67,8 +67,13 @@ NOT_YET("epair interfaces", net_name, const char *name, struct err *e)
 NOT_YET("epair interfaces", net_info, const char *name, struct netif_bridge *out, struct err *e)
 NOT_YET("epair interfaces", net_pair, const struct netif_pair *p, const struct netif_inside *in,
     struct err *e)
+NOT_YET("epair interfaces", net_alias_up, const struct netif_pair *p, const struct netif_alias *at,
+    size_t n, struct err *e)
+NOT_YET("epair interfaces", net_alias_down, const struct netif_alias *at, size_t n, struct err *e)
 NOT_YET("epair interfaces", net_loopback, pid_t pid, int netns, struct err *e)
 NOT_YET("epair interfaces", net_links, const char *prefix, struct netif_links *out, struct err *e)
+NOT_YET("epair interfaces", net_addresses, const char *name, struct ipnet **out, size_t *n,
+    struct err *e)
 NOT_YET("epair interfaces", net_external, int family, char out[NETIF_NAME], struct err *e)
 
 static const struct netif_ops netif_freebsd = {
@@ -78,9 +83,12 @@ static const struct netif_ops netif_freebsd = {
 	.bridge_remove = net_name,
 	.bridge_info = net_info,
 	.pair_up = net_pair,
+	.alias_up = net_alias_up,
+	.alias_down = net_alias_down,
 	.loopback_up = net_loopback,
 	.link_remove = net_name,
 	.links = net_links,
+	.addresses = net_addresses,
 	.forwarding_enable = net_do,
 	.external = net_external,
 };

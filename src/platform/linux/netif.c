@@ -372,6 +372,27 @@ linux_bridge_info(struct host *h, const char *name, struct netif_bridge *out, st
 	return 0;
 }
 
+static int
+linux_addresses(struct host *h, const char *name, struct ipnet **out, size_t *n, struct err *e)
+{
+	struct netif_link l = { .index = 0 };
+	struct addresses_read addrs = { .index = 0 };
+	autofd int fd = nl_open(NETLINK_ROUTE, e);
+	int there = fd < 0 ? -1 : link_find(fd, name, 0, &l, e);
+
+	(void)h;
+	if (there <= 0)
+		return there < 0 ? -1 : err_new(e, ERR_ABSENT, "there is no interface %s", name);
+	addrs.index = l.index;
+	if (read_addresses(fd, &addrs, e) < 0) {
+		VEC_FINI(&addrs.all);
+		return -1;
+	}
+	*out = addrs.all.at;
+	*n = addrs.all.n;
+	return 0;
+}
+
 /* ---- links ---- */
 
 int
@@ -480,9 +501,12 @@ const struct netif_ops netif_linux = {
 	.bridge_remove = linux_bridge_remove,
 	.bridge_info = linux_bridge_info,
 	.pair_up = pair_up,
+	.alias_up = alias_up,
+	.alias_down = alias_down,
 	.loopback_up = loopback_up,
 	.link_remove = linux_link_remove,
 	.links = linux_links,
+	.addresses = linux_addresses,
 	.forwarding_enable = linux_forwarding_enable,
 	.external = linux_external,
 };

@@ -257,6 +257,28 @@ nft_masquerade(struct nft_rule *r)
 	end(r, begin(r, "masq"));
 }
 
+static void
+load(struct nft_rule *r, unsigned reg, const void *data, size_t len)
+{
+	struct expr x = begin(r, "immediate");
+
+	nl_put_be32(r->b, NFTA_IMMEDIATE_DREG, reg);
+	value(r, NFTA_IMMEDIATE_DATA, data, len);
+	end(r, x);
+}
+
+void
+nft_snat(struct nft_rule *r, const struct ip *to)
+{
+	load(r, NFT_REG_1, to->bytes, ip_size(to));
+	struct expr x = begin(r, "nat");
+
+	nl_put_be32(r->b, NFTA_NAT_TYPE, NFT_NAT_SNAT);
+	nl_put_be32(r->b, NFTA_NAT_FAMILY, to->family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
+	nl_put_be32(r->b, NFTA_NAT_REG_ADDR_MIN, NFT_REG_1);
+	end(r, x);
+}
+
 void
 nft_drop(struct nft_rule *r)
 {
@@ -291,6 +313,18 @@ nft_match_interface(struct nft_rule *r, unsigned key, bool equal, const char *na
 	memcpy(padded, name, strnlen(name, sizeof(padded) - 1));
 	nft_meta(r, key, NFT_REG_1);
 	nft_cmp(r, NFT_REG_1, equal, padded, sizeof(padded));
+}
+
+void
+nft_match_in_set(struct nft_rule *r, unsigned key, const char *set, unsigned id)
+{
+	nft_meta(r, key, NFT_REG_1);
+	struct expr x = begin(r, "lookup");
+
+	nl_put_str(r->b, NFTA_LOOKUP_SET, set);
+	nl_put_be32(r->b, NFTA_LOOKUP_SET_ID, id);
+	nl_put_be32(r->b, NFTA_LOOKUP_SREG, NFT_REG_1);
+	end(r, x);
 }
 
 void

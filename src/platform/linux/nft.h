@@ -45,11 +45,14 @@ void nft_cmp(struct nft_rule *r, unsigned reg, bool equal, const void *data, siz
 void nft_lookup(struct nft_rule *r, const char *set, unsigned from, unsigned to);
 void nft_dnat(struct nft_rule *r, int family, unsigned addr_reg, unsigned port_reg);
 void nft_masquerade(struct nft_rule *r);
+void nft_snat(struct nft_rule *r, const struct ip *to);
 void nft_drop(struct nft_rule *r);
 
 /* ---- whole matches ---- */
 void nft_match_family(struct nft_rule *r, int family); /* AF_INET or AF_INET6 */
 void nft_match_interface(struct nft_rule *r, unsigned key, bool equal, const char *name);
+/* What `key` tells is in a set that was made in this transaction, with this id. */
+void nft_match_in_set(struct nft_rule *r, unsigned key, const char *set, unsigned id);
 /* The source (or destination) address lies inside the network, or not. The family was matched. */
 void nft_match_net(struct nft_rule *r, bool source, bool inside, const struct ipnet *net);
 

@@ -21,7 +21,7 @@
 
 enum { LOOPBACK_INDEX = 1, INSIDE_INDEX = 2, RUNNING_MS = 1500 };
 
-static void
+void
 default_route_message(
     struct nl_batch *b, unsigned index, const struct ip *gateway, const struct ipnet *own)
 {
@@ -39,8 +39,8 @@ default_route_message(
 	nl_put_u32(b, RTA_OIF, index);
 }
 
-static int
-open_netns(pid_t pid, int netns, struct err *e)
+int
+netns_open(pid_t pid, int netns, struct err *e)
 {
 	char path[32];
 	int fd;
@@ -54,9 +54,8 @@ open_netns(pid_t pid, int netns, struct err *e)
 	return fd < 0 ? err_sys(e, "open %s", path) : fd;
 }
 
-/* A netlink socket that belongs to another network namespace: this thread goes there and back. */
-static int
-open_inside(int netns, struct err *e)
+int
+netns_socket(int netns, struct err *e)
 {
 	autofd int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	int fd;
@@ -79,13 +78,14 @@ open_inside(int netns, struct err *e)
 /* What both ends know from the start: no packet waits for a neighbour to be found, and none is sent
  * to where the address was before. The kernel checks it while it is used, and forgets it otherwise.
  */
-static void
-neighbour_message(struct nl_batch *b, unsigned index, const struct ip *a, const uint8_t mac[6])
+void
+neighbour_message(
+    struct nl_batch *b, unsigned index, const struct ip *a, const uint8_t mac[6], uint16_t state)
 {
 	struct ndmsg m = {
 		.ndm_family = (uint8_t)a->family,
 		.ndm_ifindex = (int)index,
-		.ndm_state = NUD_STALE,
+		.ndm_state = state,
 	};
 
 	if (a->family == 0)
@@ -155,16 +155,16 @@ pair_make(int fd, const struct netif_pair *p, const struct netif_inside *in, uns
 		nl_put_u8(&b, IFLA_BRPORT_ISOLATED, 1);
 	nl_nest_end(&b, data);
 	nl_nest_end(&b, info);
-	neighbour_message(&b, bridge, &in->addr4.addr, in->mac);
-	neighbour_message(&b, bridge, &in->addr6.addr, in->mac);
+	neighbour_message(&b, bridge, &in->addr4.addr, in->mac, NUD_STALE);
+	neighbour_message(&b, bridge, &in->addr6.addr, in->mac, NUD_STALE);
 	return nl_talk(fd, &b, NULL, e);
 }
 
 /* A link that was just connected passes packets only when the kernel has noted so, by itself and a
  * little later; what is sent before is lost, and a lost first packet of a connection costs a
  * second. Waits for that as long as is reasonable. */
-static int
-wait_running(int fd, const char *name, struct err *e)
+int
+link_wait_running(int fd, const char *name, struct err *e)
 {
 	int64_t until = clock_mono_ns() + RUNNING_MS * NS_PER_MS;
 	int group = RTNLGRP_LINK;
@@ -203,7 +203,7 @@ inside_up(int netns, const struct netif_inside *in, unsigned index, const uint8_
 {
 	autonl struct nl_batch b = NL_BATCH_INIT;
 	struct netif_link l = { .index = 0 };
-	autofd int fd = open_inside(netns, e);
+	autofd int fd = netns_socket(netns, e);
 	const char *name = in->name != NULL ? in->name : "eth0";
 
 	if (fd < 0)
@@ -225,8 +225,8 @@ inside_up(int netns, const struct netif_inside *in, unsigned index, const uint8_
 		default_route_message(&b, index, &in->gateway4, &in->addr4);
 	if (in->gateway6.family != 0)
 		default_route_message(&b, index, &in->gateway6, &in->addr6);
-	neighbour_message(&b, index, &in->gateway4, bridge_mac);
-	neighbour_message(&b, index, &in->gateway6, bridge_mac);
+	neighbour_message(&b, index, &in->gateway4, bridge_mac, NUD_STALE);
+	neighbour_message(&b, index, &in->gateway6, bridge_mac, NUD_STALE);
 	return nl_talk(fd, &b, NULL, e);
 }
 
@@ -247,7 +247,7 @@ pair_up(struct host *h, const struct netif_pair *p, const struct netif_inside *g
 	if (there == 0)
 		return err_new(
 		    e, ERR_ABSENT, "bridge %s does not exist: run pot vnet-start", p->bridge);
-	netns = open_netns(p->pid, p->netns, e);
+	netns = netns_open(p->pid, p->netns, e);
 	if (netns < 0)
 		return err_ctx(e, "make interface %s", p->name);
 	choose_mac(given, in.mac);
@@ -260,8 +260,9 @@ pair_up(struct host *h, const struct netif_pair *p, const struct netif_inside *g
 			goto fail;
 	}
 	/* Both ends are noted at once: when the host's runs, so does the one inside. */
-	if (inside_up(netns, &in, index, bridge.mac, e) == 0 && wait_running(fd, p->name, e) == 0 &&
-	    (bridge.running || wait_running(fd, p->bridge, e) == 0))
+	if (inside_up(netns, &in, index, bridge.mac, e) == 0 &&
+	    link_wait_running(fd, p->name, e) == 0 &&
+	    (bridge.running || link_wait_running(fd, p->bridge, e) == 0))
 		return 0;
 fail:
 	if (e->kind != ERR_EXISTS)
@@ -273,10 +274,10 @@ int
 loopback_up(struct host *h, pid_t pid, int netns_given, struct err *e)
 {
 	autonl struct nl_batch b = NL_BATCH_INIT;
-	autofd int netns = open_netns(pid, netns_given, e), fd = -1;
+	autofd int netns = netns_open(pid, netns_given, e), fd = -1;
 
 	(void)h;
-	if (netns < 0 || (fd = open_inside(netns, e)) < 0)
+	if (netns < 0 || (fd = netns_socket(netns, e)) < 0)
 		return err_ctx(e, "set up the loopback interface");
 	link_message(&b, RTM_NEWLINK, 0, LOOPBACK_INDEX, true);
 	if (nl_talk(fd, &b, NULL, e) < 0)

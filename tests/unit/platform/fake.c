@@ -27,7 +27,8 @@ static struct err err;
 static int
 begin(struct host *h)
 {
-	struct filter_net net = { .bridge = "br0" };
+	static const char *const bridges[] = { "br0", NULL };
+	struct filter_net net = { .bridges = bridges };
 	struct filter_port port = { .proto = 6, .host_port = 8080, .pot_port = 80 };
 	struct netif_inside in = { .name = NULL };
 	struct limits l = { .pids = 10 };

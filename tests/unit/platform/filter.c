@@ -201,11 +201,17 @@ build(void **state)
 {
 	struct ipnet inside_addrs[] = { ipnet("10.99.0.1/24"), ipnet("fd99::1/64") };
 	struct ipnet outside_addrs[] = { ipnet("192.0.2.1/24"), ipnet("2001:db8::1/64") };
+	static const char *const bridges[] = { "br0", NULL };
+	static const struct filter_way way = { .external = "ext0" };
+	static const struct filter_entry_way entry = { .external = "ext0" };
 	struct filter_net n = {
-		.bridge = "br0",
+		.bridges = bridges,
 		.net4 = ipnet("10.99.0.0/24"),
 		.net6 = ipnet("fd99::/64"),
-		.external = "ext0",
+		.ways = &way,
+		.n_ways = 1,
+		.entries = &entry,
+		.n_entries = 1,
 	};
 	struct filter_port ports[] = {
 		{ IPPROTO_TCP, 8080, ipnet("10.99.0.2").addr, 80 },

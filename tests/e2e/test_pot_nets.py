@@ -1,0 +1,268 @@
+"""Networks of pots: private bridges, alias addresses, exported ports, isolation, names; real packets.
+
+What is reached is a server of the test's own: in a pot, on the machine, or on the other host.
+"""
+import ipaddress
+import json
+import re
+import subprocess
+import sys
+
+import machine as machines
+import pytest
+from machine import wait_until
+
+HTTP = "httpd -f -p 80 -h /root"
+OUT4, OUT6 = "203.0.113.2", "2001:db8::2"
+
+
+def web(m, name, *options, port=80):
+    """A pot with a web server that says the pot's name."""
+    m.make_pot(name, *options, cmd=f"sh -c 'echo {name} > /root/index.html; exec httpd -f -p {port} -h /root'")
+    m.start(name)
+    pid = next(row["pid"] for row in m.pot_json("ps") if row["name"] == name)
+
+    def listens():
+        lines = [line.split() for f in ("tcp", "tcp6") for line in open(f"/proc/{pid}/net/{f}")]
+        return any(len(line) > 3 and line[1].endswith(f":{port:04X}") and line[3] == "0A" for line in lines)
+    wait_until(listens, what=f"the server in {name}")
+    return name
+
+
+def get(m, address, port=80, **where):
+    host = f"[{address}]" if ":" in address else address
+    text = m.http(f"http://{host}:{port}/index.html", **where)
+    return text.strip() if text else None
+
+
+def server_outside(m):
+    """A web server on the other host that says "out"."""
+    root = m.dir / "out"
+    root.mkdir()
+    (root / "index.html").write_text("out\n")
+    m.children.append(subprocess.Popen([*m.neighbour.enter, machines.BUSYBOX, "httpd", "-f", "-p", "80", "-h", str(root)]))
+    wait_until(lambda: get(m, "127.0.0.1", outside=True) == "out", what="the server outside")
+
+
+def info(m, pot):
+    return m.pot_json("info", "-p", pot)
+
+
+# ---- private bridges ----
+
+def test_a_private_bridge_comes_and_goes(bare):
+    m = bare
+    m.init()
+    m.make_base()
+    m.pot_fails("create-private-bridge", "-B", "br", "-S", "1")
+    m.pot_fails("create-private-bridge", "-B", "../x", "-S", "5")
+    m.pot_fails("create-private-bridge", "-B", "big", "-S", "9999999", says="free")
+    m.pot("create-private-bridge", "-B", "br", "-S", "5")
+    m.pot_fails("create-private-bridge", "-B", "br", "-S", "5", says="exists")
+    text = (m.dir / "pot/bridges/br").read_text()
+    assert text == "net=10.192.0.8/29\ngateway=10.192.0.9\nname=br\n"
+    assert m.pot("ls", "-qB") == "br\n"
+    assert m.pot("info", "-B", "br", "-q") == ""
+    m.pot_fails("info", "-qB", "none")
+    assert "10.192.0.8/29" in m.pot("info", "-B", "br")
+    m.pot("create-private-bridge", "-B", "another-one-with-a-long-name", "-S", "6")
+    assert json.loads(m.pot("info", "-B", "another-one-with-a-long-name", "--json"))["network"] == "10.192.0.16/28"
+    m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "private-bridge", says="-B")
+    m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "private-bridge", "-B", "none", says="none")
+    m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "private-bridge", "-B", "br", "-S", "ipv6", says="IPv4 only")
+    m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "private-bridge", "-B", "br", "-i", "10.192.0.20", says="outside")
+    assert m.pot("ls", "-q") == ""
+    web(m, "a", "-N", "private-bridge", "-B", "br")
+    web(m, "b", "-N", "private-bridge", "-B", "br", "-i", "10.192.0.14")
+    assert info(m, "a")["ip"] == "10.192.0.10" and info(m, "a")["bridge"] == "br"
+    # the public one is not needed for that, nor made
+    assert "pot0" not in m.links() and "pot-br" in m.links()
+    assert get(m, "10.192.0.14", pot="a") == "b" and get(m, "10.192.0.10") == "a"
+    assert get(m, "10.192.0.10", pot="a") == "a"
+    m.pot("create", "-p", "c", "-b", "bb", "-N", "private-bridge", "-B", "br", "-S", "dual")
+    assert info(m, "c")["ip"] == "10.192.0.11" and info(m, "c")["ip6"] == ""
+    m.pot_fails("destroy", "-B", "br", says="belongs to it")
+    m.pot_fails("vnet-stop", says="in use")
+    assert m.pot("info", "-E", "-p", "a").splitlines()[2] == "export _POT_BRIDGE=br"
+    for name in "abc":
+        m.pot("destroy", "-p", name, "-F")
+    m.pot("destroy", "-B", "br")
+    m.pot_fails("destroy", "-B", "br", says="no private bridge")
+    assert m.pot("ls", "-qB") == "another-one-with-a-long-name\n"
+    m.pot("vnet-start", "-B", "another-one-with-a-long-name")
+    m.pot_fails("vnet-start", "-B", "none")
+    assert any(name.startswith("pot-") for name in m.links())
+    m.pot("vnet-stop")
+    assert m.links() == []
+
+
+def test_a_private_bridge_fills_up(machine):
+    m = machine
+    m.pot("create-private-bridge", "-B", "small", "-S", "2")
+    for name in ("a", "b", "c", "d", "e"):
+        m.pot("create", "-p", name, "-b", "bb", "-N", "private-bridge", "-B", "small")
+    m.pot_fails("create", "-p", "f", "-b", "bb", "-N", "private-bridge", "-B", "small", says="free")
+    # its addresses are not the public network's
+    m.pot("create", "-p", "g", "-b", "bb", "-N", "public-bridge")
+    assert info(m, "g")["ip"] == "10.192.0.3"
+    m.pot_fails("create", "-p", "h", "-b", "bb", "-N", "public-bridge", "-i", "10.192.0.11", says="private")
+    # the bridge is not inherited by a clone: it is said again
+    m.pot("snapshot", "-p", "a")
+    m.pot_fails("clone", "-p", "aa", "-P", "a", says="-B")
+    m.pot("destroy", "-p", "e")
+    m.pot("clone", "-p", "aa", "-P", "a", "-B", "small")
+    assert info(m, "aa")["network_type"] == "private-bridge"
+
+
+def test_bridges_reach_each_other_by_exported_ports_alone(networked):
+    m = networked
+    for bridge in ("one", "two"):
+        m.pot("create-private-bridge", "-B", bridge, "-S", "5")
+    m.make_pot("x", "-N", "private-bridge", "-B", "two", cmd=None)
+    m.pot("export-ports", "-p", "x", "-e", "80:30080", "-e", "udp:7:30007")
+    m.pot("destroy", "-p", "x")
+    web(m, "pub", "-N", "public-bridge")
+    web(m, "a", "-N", "private-bridge", "-B", "one")
+    m.make_pot("b", "-N", "private-bridge", "-B", "two", cmd="sh -c 'echo b > /root/index.html; exec httpd -f -p 80 -h /root'")
+    m.pot("export-ports", "-p", "b", "-e", "80:30080")
+    m.start("b")
+    ip = {name: info(m, name)["ip"] for name in ("pub", "a", "b")}
+    wait_until(lambda: get(m, ip["b"]) == "b", what="the server in b")
+    for source in ip:
+        for to in ip:
+            expected = to if source == to else None
+            assert get(m, ip[to], pot=source, timeout=0.3) == expected, f"{source} to {to}"
+    # by the port of the machine, under any of its addresses: from everybody, itself included
+    for source in ip:
+        assert get(m, "203.0.113.1", 30080, pot=source) == "b"
+        assert get(m, "10.192.0.1", 30080, pot=source) == "b"
+    assert get(m, "203.0.113.1", 30080, outside=True) == "b"
+    assert get(m, "127.0.0.1", 30080) == "b" and get(m, "203.0.113.1", 30080) == "b"
+    # and all of them get out
+    server_outside(m)
+    for source in ip:
+        assert get(m, OUT4, pot=source) == "out"
+
+
+# ---- alias ----
+
+def test_an_alias_pot_has_addresses_of_the_outside(bare):
+    m = bare
+    m.init()
+    m.make_base()
+    m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "alias", says="-i")
+    m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "alias", "-i", "auto", says="auto")
+    m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "alias", "-i", "no0|203.0.113.9", says="no0")
+    m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "alias", "-i", "203.0.113.9/24")
+    m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "alias", "-S", "ipv6", "-i", "203.0.113.9", says="family")
+    web(m, "a", "-N", "alias", "-S", "dual", "-i", "203.0.113.9", "-i", "ext0|203.0.113.10", "-i", "2001:db8::9")
+    conf = (m.dir / "pot/jails/a/conf/pot.conf").read_text()
+    assert "\nip=203.0.113.9 ext0|203.0.113.10 2001:db8::9\n" in conf and "\nvnet=false\n" in conf
+    for address in ("203.0.113.9", "203.0.113.10", "2001:db8::9"):
+        assert get(m, address, outside=True) == "a", address
+        assert get(m, address) == "a", f"{address} from the machine"
+    # a server outside sees the pot's own address
+    program = ("import socket as s; l=s.create_server(('::', 99), family=s.AF_INET6, dualstack_ipv6=True); print('up', flush=True)\n"
+               "for i in range(2): c,a=l.accept(); print(a[0], flush=True); c.close()")
+    server = subprocess.Popen([*m.neighbour.enter, sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "up\n"
+    m.pot("exec", "-p", "a", "sh", "-c", f"echo | nc -w 2 {OUT4} 99; echo | nc -w 2 {OUT6} 99")
+    assert server.stdout.readline() == "::ffff:203.0.113.9\n" and server.stdout.readline() == "2001:db8::9\n"
+    server.wait()
+    server.stdout.close()
+    # bridge pots and alias pots reach each other
+    web(m, "b", "-N", "public-bridge")
+    assert get(m, "203.0.113.9", pot="b") == "a" and get(m, info(m, "b")["ip"], pot="a") == "b"
+    env = m.pot("info", "-E", "-p", "a").splitlines()
+    assert env[:4] == ["export _POT_NAME=a", "export _POT_IP=203.0.113.9", "export _POT_NIC_0=ext0",
+                       "export _POT_IP_0=203.0.113.9"]
+    assert r"export _POT_IP_LIST=_POT_IP_0\ _POT_IP_1\ _POT_IP_2" in env
+    # one address, one pot at a time
+    m.make_pot("c", "-N", "alias", "-i", "203.0.113.9")
+    m.pot_fails("start", "-d", "c", says="in use by pot a")
+    assert get(m, "203.0.113.9", outside=True) == "a"
+    m.pot("stop", "a")
+    assert "proxy" not in m.run("ip", "neigh", "show", "proxy") and m.pot("ps", "-q") == "b\n"
+    m.start("c")
+    m.pot("stop", "c")
+    m.make_pot("d", "-N", "alias", "-i", "203.0.113.1")
+    m.pot_fails("start", "-d", "d", says="this machine itself")
+    assert m.run("ip", "neigh", "show", "proxy") + m.run("ip", "-6", "neigh", "show", "proxy") == ""
+
+
+def test_an_alias_goes_with_a_killed_keeper(machine):
+    m = machine
+    m.make_pot("a", "-N", "alias", "-i", "203.0.113.9")
+    m.start("a")
+    keeper = info(m, "a")["keeper_pid"]
+    subprocess.run(["kill", "-9", str(keeper)], check=True)
+    wait_until(lambda: m.running() == [], what="the end of a")
+    m.pot("doctor")
+    assert m.run("ip", "neigh", "show", "proxy") == ""
+
+
+# ---- addresses ----
+
+def test_addresses_are_chosen_or_given(networked):
+    m = networked
+    m.make_pot("auto", "-N", "public-bridge", "-S", "dual")
+    m.make_pot("fixed", "-N", "public-bridge", "-S", "dual", "-i", "10.200.1.2", "-i", "fdf1:9c2e:7a35::77",
+               "-m", "02:AA:bb:00:00:01")
+    m.make_pot("six", "-N", "public-bridge", "-S", "ipv6")
+    m.pot_fails("create", "-p", "x", "-b", "bb", "-N", "public-bridge", "-m", "02:aa:bb:00:00:01", says="taken by fixed")
+    m.pot_fails("create", "-p", "x", "-b", "bb", "-N", "public-bridge", "-m", "03:aa:bb:00:00:01")
+    m.pot_fails("create", "-p", "x", "-b", "bb", "-N", "public-bridge", "-i", "10.200.1.2", says="taken by fixed")
+    m.pot_fails("create", "-p", "x", "-b", "bb", "-N", "public-bridge", "-i", "10.192.0.2", says="taken by dns")
+    m.pot("create", "-p", "dns", "-b", "bb", "-N", "public-bridge", "-i", "10.192.0.2")
+    m.start("auto", "fixed", "six")
+    shown = m.pot("exec", "-p", "fixed", "ip", "addr", "show", "eth0")
+    assert "02:aa:bb:00:00:01" in shown and "10.200.1.2/10" in shown and "fdf1:9c2e:7a35::77/64" in shown
+    assert "inet 10." not in m.pot("exec", "-p", "six", "ip", "addr", "show", "eth0")
+    six = info(m, "six")["ip6"]
+    for ip in ("10.200.1.2", "10.192.0.1"):
+        m.pot("exec", "-p", "auto", "ping", "-c1", "-W2", ip)
+    for name in ("auto", "six"):
+        m.pot("exec", "-p", name, "ping6", "-c1", "-W2", "fdf1:9c2e:7a35::77")
+    m.run("ping", "-c1", "-W2", six)
+    m.pot("exec", "-p", "auto", "ping", "-c1", "-W2", OUT4)
+    m.pot("exec", "-p", "auto", "ping6", "-c1", "-W2", OUT6)
+    # a configuration that another pot wrote has no IPv6 address yet
+    path = m.dir / "pot/jails/six/conf/pot.conf"
+    m.pot("stop", "six")
+    path.write_text(re.sub("ip6=.*\n", "ip=10.192.0.40\n", path.read_text()))
+    m.start("six")
+    assert info(m, "six")["ip6"] == six and "inet 10." not in m.pot("exec", "-p", "six", "ip", "addr", "show", "eth0")
+
+
+def test_potnet_answers(networked):
+    m = networked
+    potnet = machines.BIN / "potnet"
+
+    def ask(*argv):
+        result = m.try_run(potnet, *argv)
+        assert "Sanitizer" not in result.stderr
+        return result.returncode, result.stdout
+
+    m.pot("create-private-bridge", "-B", "br", "-S", "5")
+    m.make_pot("a", "-N", "public-bridge")
+    m.make_pot("b", "-N", "private-bridge", "-B", "br")
+    assert ask("next") == (0, "10.192.0.4\n")
+    assert ask("next", "-b", "br") == (0, "10.192.0.11\n")
+    assert ask("next", "-b", "none")[0] == 1
+    assert ask("validate", "-H", "10.192.0.3")[0] == 1 and ask("validate", "-H", "10.192.0.4") == (0, "")
+    assert ask("validate", "-H", "10.192.0.4", "-b", "br")[0] == 1
+    assert ask("validate", "-H", "10.192.0.12", "-b", "br")[0] == 0
+    assert ask("ipcheck", "-H", "::1")[0] == 0 and ask("ip4check", "-H", "::1")[0] == 1
+    assert ask("ip6check", "-H", "::1")[0] == 0 and ask("ipcheck", "-H", "1.2.3")[0] == 1
+    assert ask("config-check") == (0, "")
+    assert ask("new-net", "-s", "5") == (0, "net=10.192.0.16/29\ngateway=10.192.0.17\n")
+    assert ask("new-net", "-s", "1")[0] == 1
+    assert ask("etc-hosts") == (0, "10.192.0.3 a\n") and ask("etc-hosts", "-b", "br") == (0, "10.192.0.10 b\n")
+    code, text = ask("show")
+    assert code == 0 and "10.192.0.3\ta" in text and "10.192.0.8/29" in text
+    assert "10.192.0.10\tb" in ask("show", "-b", "br")[1]
+    assert ask("show", "--json")[1].startswith("{")
+    assert ask("nothing")[0] == 1 and ask()[0] == 1 and ask("-h")[0] == 0
+    m.conf["POT_NETMASK"] = "255.255.0.0"
+    assert ask("config-check")[0] == 1
+    m.conf["POT_NETMASK"] = "255.192.0.0"
