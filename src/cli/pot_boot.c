@@ -91,5 +91,4 @@ static const struct pot_option boot_options[] = {
 };
 const struct pot_command pot_cmd_boot = { "boot", NULL,
 	"start the pots that are marked for it in the order of their dependencies, or stop them",
-	COMMAND_JSON | COMMAND_ARGS, boot_options, "start|stop|status", run_boot,
-	"Running" };
+	COMMAND_JSON | COMMAND_ARGS, boot_options, "start|stop|status", run_boot, "Running" };

@@ -1,9 +1,8 @@
-/* Looking: ps, list, show, info, last-run-stats, get-rss. */
+/* Looking: ps, list, info. */
 #include "cli/pot_look.h"
 #include "cli/potnet.h"
 #include "cli/table.h"
 
-#include "base/clock.h"
 #include "base/str.h"
 
 #include <inttypes.h>
@@ -54,6 +53,17 @@ json_attributes(struct jsonw *w, const struct pot_spec *spec)
 	for (size_t i = 0; i < n; i++)
 		jsonw_kstr(w, attrs[i].name, spec->attr[i] != NULL ? spec->attr[i] : attrs[i].def);
 	jsonw_end_object(w);
+}
+
+/* Attributes that are set to something, and that this system keeps without doing anything. */
+static bool
+idle(const struct pot_env *env, const struct pot_spec *spec, size_t i)
+{
+	size_t n;
+	const struct pot_attr *a = &pot_attrs(&n)[i];
+
+	return spec->attr[i] != NULL && !str_eq(spec->attr[i], a->def) &&
+	       !pot_attr_has_effect(env, a);
 }
 
 static void
@@ -370,6 +380,50 @@ info_attributes(const struct pot_spec *spec, bool jail)
 }
 
 static void
+info_idle(struct pot_call *c, const struct pot_spec *spec)
+{
+	bool first = true;
+	size_t n;
+	const struct pot_attr *attrs = pot_attrs(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!idle(c->env, spec, i))
+			continue;
+		if (first)
+			puts("\tkept, without effect on this system:");
+		first = false;
+		printf("\t\t%s: %s\n", attrs[i].name, attrs[i].meaning);
+	}
+}
+
+static void
+info_limits(const struct pot_spec *spec)
+{
+	char text[SIZE_TEXT];
+
+	if (spec->rss_cpus + spec->rss_memory_bytes + spec->rss_processes + spec->rss_files +
+		    spec->rss_io_weight + spec->rss_cpu_weight ==
+		0 &&
+	    *spec->rss_pin == '\0')
+		return;
+	puts("\tresource limits:");
+	if (spec->rss_cpus > 0)
+		printf("\t\tmax amount cpus: %u\n", spec->rss_cpus);
+	if (spec->rss_memory_bytes > 0)
+		printf("\t\tmax amount memory: %s\n", size_text(spec->rss_memory_bytes, text));
+	if (*spec->rss_pin != '\0')
+		printf("\t\tbound to cpus: %s\n", spec->rss_pin);
+	if (spec->rss_processes > 0)
+		printf("\t\tmax amount processes: %" PRIu64 "\n", spec->rss_processes);
+	if (spec->rss_files > 0)
+		printf("\t\tmax amount open files: %" PRIu64 "\n", spec->rss_files);
+	if (spec->rss_io_weight > 0)
+		printf("\t\tio weight: %u\n", spec->rss_io_weight);
+	if (spec->rss_cpu_weight > 0)
+		printf("\t\tcpu weight: %u\n", spec->rss_cpu_weight);
+}
+
+static void
 info_network(struct pot_call *c, const struct pot_info *info)
 {
 	const struct pot_spec *spec = info->spec;
@@ -424,15 +478,9 @@ info_text(struct pot_call *c, const struct pot_info *info)
 	info_attributes(spec, false);
 	puts("\tjail attributes:");
 	info_attributes(spec, true);
-	if (c->verbosity > 1 && (spec->rss_cpus > 0 || spec->rss_memory_bytes > 0)) {
-		char text[SIZE_TEXT];
-
-		puts("\tresource limits:");
-		if (spec->rss_cpus > 0)
-			printf("\t\tmax amount cpus: %u\n", spec->rss_cpus);
-		if (spec->rss_memory_bytes > 0)
-			printf(
-			    "\t\tmax amount memory: %s\n", size_text(spec->rss_memory_bytes, text));
+	if (c->verbosity > 1) {
+		info_idle(c, spec);
+		info_limits(spec);
 	}
 	putchar('\n');
 }
@@ -446,6 +494,14 @@ info_json(struct pot_call *c, const struct pot_info *info)
 	jsonw_kstr(&w, "name", info->spec->name);
 	jsonw_kstr(&w, "path", info->path);
 	json_spec(&w, info->spec, &c->mem);
+	jsonw_key(&w, "without_effect");
+	jsonw_array(&w);
+	size_t n;
+	const struct pot_attr *attrs = pot_attrs(&n);
+	for (size_t i = 0; i < n; i++)
+		if (idle(c->env, info->spec, i))
+			jsonw_str(&w, attrs[i].name);
+	jsonw_end_array(&w);
 	json_state(&w, &info->state);
 	json_strs(&w, "datasets", &info->datasets);
 	json_strs(&w, "snapshots", &info->snapshots);
@@ -571,78 +627,3 @@ static const struct pot_option info_options[] = {
 };
 const struct pot_command pot_cmd_info = { "info", NULL, "all about one pot",
 	COMMAND_JSON | COMMAND_NAME, info_options, NULL, run_info, GROUP };
-
-/* ---- last-run-stats, get-rss ---- */
-
-static int
-run_last_run(struct pot_call *c)
-{
-	struct err e;
-	char *json;
-
-	if (pot_last_run(c->env, given_pot(c), &c->mem, &json, &e) < 0)
-		return fail(c, &e);
-	puts(json);
-	return 0;
-}
-
-static const struct pot_option one_pot_options[] = {
-	{ 'p', "pot", COMPLETE_POT, OPTION_MUST, "the pot" },
-	END,
-};
-const struct pot_command pot_cmd_last_run = { "last-run-stats", NULL,
-	"how the last run of a pot ended, as JSON", COMMAND_JSON | COMMAND_NAME, one_pot_options,
-	NULL, run_last_run, GROUP };
-
-static double
-mean_percent(struct pot_call *c, const char *name, uint64_t cpu_ns)
-{
-	struct pot_state s;
-	struct err ignored;
-
-	if (pot_state(c->env, name, &c->mem, &s, &ignored) < 0 || s.started_ns == 0)
-		return 0;
-	int64_t elapsed = clock_wall_ns() - s.started_ns;
-	return elapsed > 0 ? (double)cpu_ns * 100 / (double)elapsed : 0;
-}
-
-static int
-run_get_rss(struct pot_call *c)
-{
-	struct pot_usage u;
-	struct err e;
-
-	if (pot_usage(c->env, given_pot(c), false, &c->mem, &u, &e) < 0)
-		return fail(c, &e);
-	if (!u.running) {
-		err_new(&e, ERR_ABSENT, "pot %s does not run", given_pot(c));
-		return fail(c, &e);
-	}
-	/* Processor use is the mean since the start; "ticks" are MHz in use. */
-	double percent = mean_percent(c, given_pot(c), u.cpu_ns);
-	double mhz = (double)pot_clock_mhz() * percent / 100;
-	if (given(c, 'J') || c->json) {
-		/* the keys, their order and the blanks are what nomad-pot-driver reads */
-		printf("{ \"ResourceUsage\": { \"MemoryStats\": { \"RSS\" : %" PRIu64
-		       ", \"Swap\" : %" PRIu64
-		       " }, \"CpuStats\": { \"TotalTicks\": %.3f, \"Percent\": %d } } }\n",
-		    u.rss_bytes, u.swap_bytes, mhz, (int)(percent + 0.5));
-		return 0;
-	}
-	char rss[SIZE_TEXT], swap[SIZE_TEXT], all[SIZE_TEXT];
-	printf("\tcpu time (ticks spent)  : %.3f\n\tcpu time (MHz)          : %.3f\n"
-	       "\tpcpu (%%)                : %.1f\n\tvirtual memory          : %s\n"
-	       "\tphysical memory         : %s\n\tswap memory             : %s\n"
-	       "\tprocesses               : %u\n",
-	    (double)u.cpu_ns / 1e9, mhz, percent, size_text(u.virtual_bytes, all),
-	    size_text(u.rss_bytes, rss), size_text(u.swap_bytes, swap), u.pids);
-	return 0;
-}
-
-static const struct pot_option get_rss_options[] = {
-	{ 'p', "pot", COMPLETE_RUNNING, OPTION_MUST, "the pot" },
-	{ 'J', NULL, 0, 0, "as JSON" },
-	END,
-};
-const struct pot_command pot_cmd_get_rss = { "get-rss", NULL, "what a running pot uses",
-	COMMAND_ROOT | COMMAND_JSON | COMMAND_NAME, get_rss_options, NULL, run_get_rss, GROUP };

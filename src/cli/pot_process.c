@@ -1,10 +1,11 @@
-/* The processes of a running pot: signal, top. */
+/* The processes of a running pot and what they use: signal, top, get-rss, last-run-stats. */
 #include "cli/pot_cli.h"
 #include "cli/table.h"
 
 #include "base/clock.h"
 #include "base/str.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <termios.h>
@@ -293,3 +294,79 @@ static const struct pot_option top_options[] = {
 const struct pot_command pot_cmd_top = { "top", NULL,
 	"the processes of a running pot; on a terminal until q is pressed",
 	COMMAND_JSON | COMMAND_NAME, top_options, NULL, run_top, "Information" };
+
+/* ---- last-run-stats, get-rss ---- */
+
+static int
+run_last_run(struct pot_call *c)
+{
+	struct err e;
+	char *json;
+
+	if (pot_last_run(c->env, given_pot(c), &c->mem, &json, &e) < 0)
+		return fail(c, &e);
+	puts(json);
+	return 0;
+}
+
+static const struct pot_option one_pot_options[] = {
+	{ 'p', "pot", COMPLETE_POT, OPTION_MUST, "the pot" },
+	END,
+};
+const struct pot_command pot_cmd_last_run = { "last-run-stats", NULL,
+	"how the last run of a pot ended, as JSON", COMMAND_JSON | COMMAND_NAME, one_pot_options,
+	NULL, run_last_run, "Information" };
+
+static double
+mean_percent(struct pot_call *c, const char *name, uint64_t cpu_ns)
+{
+	struct pot_state s;
+	struct err ignored;
+
+	if (pot_state(c->env, name, &c->mem, &s, &ignored) < 0 || s.started_ns == 0)
+		return 0;
+	int64_t elapsed = clock_wall_ns() - s.started_ns;
+	return elapsed > 0 ? (double)cpu_ns * 100 / (double)elapsed : 0;
+}
+
+static int
+run_get_rss(struct pot_call *c)
+{
+	struct pot_usage u;
+	struct err e;
+
+	if (pot_usage(c->env, given_pot(c), false, &c->mem, &u, &e) < 0)
+		return fail(c, &e);
+	if (!u.running) {
+		err_new(&e, ERR_ABSENT, "pot %s does not run", given_pot(c));
+		return fail(c, &e);
+	}
+	/* Processor use is the mean since the start; "ticks" are MHz in use. */
+	double percent = mean_percent(c, given_pot(c), u.cpu_ns);
+	double mhz = (double)pot_clock_mhz() * percent / 100;
+	if (given(c, 'J') || c->json) {
+		/* the keys, their order and the blanks are what nomad-pot-driver reads */
+		printf("{ \"ResourceUsage\": { \"MemoryStats\": { \"RSS\" : %" PRIu64
+		       ", \"Swap\" : %" PRIu64
+		       " }, \"CpuStats\": { \"TotalTicks\": %.3f, \"Percent\": %d } } }\n",
+		    u.rss_bytes, u.swap_bytes, mhz, (int)(percent + 0.5));
+		return 0;
+	}
+	char rss[SIZE_TEXT], swap[SIZE_TEXT], all[SIZE_TEXT];
+	printf("\tcpu time (ticks spent)  : %.3f\n\tcpu time (MHz)          : %.3f\n"
+	       "\tpcpu (%%)                : %.1f\n\tvirtual memory          : %s\n"
+	       "\tphysical memory         : %s\n\tswap memory             : %s\n"
+	       "\tprocesses               : %u\n",
+	    (double)u.cpu_ns / 1e9, mhz, percent, size_text(u.virtual_bytes, all),
+	    size_text(u.rss_bytes, rss), size_text(u.swap_bytes, swap), u.pids);
+	return 0;
+}
+
+static const struct pot_option get_rss_options[] = {
+	{ 'p', "pot", COMPLETE_RUNNING, OPTION_MUST, "the pot" },
+	{ 'J', NULL, 0, 0, "as JSON" },
+	END,
+};
+const struct pot_command pot_cmd_get_rss = { "get-rss", NULL, "what a running pot uses",
+	COMMAND_ROOT | COMMAND_JSON | COMMAND_NAME, get_rss_options, NULL, run_get_rss,
+	"Information" };

@@ -32,13 +32,17 @@ enum {
 	ISOLATE_ALL = 63
 };
 
+enum { ISOLATE_NO_SHM = 1, ISOLATE_NO_SEM = 2, ISOLATE_NO_MSG = 4, ISOLATE_NO_IPC = 7 };
+
 /* The other half of enter(), for the main of pot-keeper: argv as enter() made it. */
 #define ISOLATE_ENTER_ARG "--enter"
 int isolate_enter_main(int argc, char **argv);
 
 /* What a command may do: bits 1 << CAP_…; ISOLATE_CAPS_DEFAULT is the set usual for containers. */
 #define ISOLATE_CAPS_DEFAULT 0x00000000a80425fbULL
-#define ISOLATE_CAPS_KEEP    UINT64_MAX /* leave all as they are (ISOLATE_NONE as root) */
+#define ISOLATE_CAP_NET_RAW  (1ULL << 13) /* raw sockets; of the default set */
+#define ISOLATE_CAP_IPC_LOCK (1ULL << 14) /* locked memory */
+#define ISOLATE_CAPS_KEEP    UINT64_MAX	  /* leave all as they are (ISOLATE_NONE as root) */
 
 struct isolate_process {
 	const char *const *argv; /* without '/' in the first: searched in the PATH of env. A file
@@ -73,6 +77,7 @@ struct isolate_spec {
 	const struct isolate_file *files; /* after the mounts */
 	size_t n_files;
 	const char *const *cgroups; /* directories to join, v1 or v2, as the limits made them */
+	unsigned no_ipc; /* ISOLATE_NO_…: System V IPC that it may not use; with ISOLATE_IPC */
 	struct isolate_process process;
 	bool persist; /* init stays when the command has ended; without argv it stays with no
 			 command */

@@ -51,7 +51,7 @@ pot_enter(struct pot_env *env, const char *name, const struct pot_exec_options *
 		.user = o->user,
 		.login = o->workdir == NULL,
 		.max_files = spec->rss_files,
-		.caps = ISOLATE_CAPS_DEFAULT | (pot_spec_yes(spec, "mlock") ? 1ULL << 14 : 0) };
+		.caps = attr_caps(spec) };
 	bool own = o->fds[0] == 0 && o->fds[1] == 0 && o->fds[2] == 0;
 	for (int i = 0; i < 3; i++)
 		in.stdio[i] = own ? i : o->fds[i];

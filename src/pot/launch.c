@@ -305,10 +305,10 @@ launch_fill(struct start *s, struct err *e)
 	l->pot = s->spec->name;
 	i->what = s->spec->net == POT_NET_INHERIT ? (unsigned)ISOLATE_ALL & ~(unsigned)ISOLATE_NET
 						  : (unsigned)ISOLATE_ALL;
+	i->what = attr_what(s->env, s->spec, i->what, &i->no_ipc);
 	i->hostname = *s->spec->hostname != '\0' ? s->spec->hostname : s->spec->name;
 	i->persist = pot_spec_yes(s->spec, "persistent");
-	i->process.caps =
-	    ISOLATE_CAPS_DEFAULT | (pot_spec_yes(s->spec, "mlock") ? CAP_BIT_IPC_LOCK : 0);
+	i->process.caps = attr_caps(s->spec);
 	i->process.max_files = s->spec->rss_files;
 	i->process.user = s->o->user;
 	i->process.cwd = s->o->workdir;

@@ -47,6 +47,11 @@ bool list_has(const struct pot_strs *, const char *);
 int64_t file_age_seconds(const char *path);
 int64_t now_seconds(void);
 
+/* ---- what attributes mean to the machine (effect.c) ---- */
+uint64_t attr_caps(const struct pot_spec *); /* ISOLATE_CAP… of its commands */
+/* ISOLATE_IPC as it is to be shared or not, and what is switched off of it. */
+unsigned attr_what(struct pot_env *, const struct pot_spec *, unsigned what, unsigned *no_ipc);
+
 /* ---- locks (lock.c) ---- */
 enum { LOCK_WAIT, LOCK_TRY };
 /* A descriptor that holds the pot's lock until closed; LOCK_TRY: ERR_BUSY when it is held. What an

@@ -11,8 +11,6 @@
 
 enum { START_FILES = 4, START_DEPTH = 32 };
 
-#define CAP_BIT_IPC_LOCK (1ULL << 14)
-
 struct start {
 	struct pot_env *env;
 	struct arena *mem;

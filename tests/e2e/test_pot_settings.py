@@ -235,3 +235,116 @@ def test_last_run_and_usage(machine):
 def test_a_misspelt_pot_gets_a_suggestion(machine, argv):
     machine.make_pot("frontend", cmd=None)
     machine.pot_fails(argv[0], "-p", "frontent", *argv[1:], says='did you mean "frontend"?')
+
+
+PROBE = r"""
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <sys/mman.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+static char page[64 << 20];
+int main(void)
+{
+	printf("shm=%d ", shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600) >= 0);
+	printf("sem=%d ", semget(IPC_PRIVATE, 1, IPC_CREAT | 0600) >= 0);
+	printf("msg=%d ", msgget(IPC_PRIVATE, IPC_CREAT | 0600) >= 0);
+	printf("raw=%d ", socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) >= 0);
+	printf("ping=%d ", socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) >= 0);
+	printf("packet=%d ", socket(AF_PACKET, SOCK_RAW, 0) >= 0);
+	printf("mlock=%d\n", mlock(page, sizeof(page)) == 0);
+	return 0;
+}
+"""
+
+
+@pytest.fixture
+def probed(networked, tmp_path):
+    """A pot on the bridge with a program that tells what it may do."""
+    m = networked
+    source = tmp_path / "probe.c"
+    source.write_text(PROBE)
+    subprocess.run(["cc", "-static", "-o", tmp_path / "probe", source], check=True)
+    m.make_pot("web", "-N", "public-bridge", "-i", "auto")
+    m.pot("copy-in", "-p", "web", "-s", tmp_path / "probe", "-d", "/bin/probe")
+    return m
+
+
+def probe(m, *attributes):
+    for attribute, value in attributes:
+        m.pot("set-attr", "-p", "web", "-A", attribute, "-V", value)
+    m.pot("stop", "web")
+    m.start("web")
+    main = m.pot("exec", "-p", "web", "probe").split()
+    return dict(word.split("=") for word in main)
+
+
+def test_attributes_do_what_they_say(probed):
+    m = probed
+    assert probe(m) == dict(shm="1", sem="1", msg="1", raw="1", ping="1", packet="1", mlock="0")
+    m.pot("exec", "-p", "web", "ping", "-c", "1", "10.192.0.1")
+    seen = probe(m, ("raw_sockets", "NO"))
+    assert (seen["raw"], seen["packet"], seen["ping"]) == ("0", "0", "1")
+    assert probe(m, ("mlock", "yes"))["mlock"] == "1"
+    seen = probe(m, ("sysvshm", "disable"), ("sysvsem", "disable"))
+    assert (seen["shm"], seen["sem"], seen["msg"]) == ("0", "0", "1")
+    seen = probe(m, ("sysvshm", "new"), ("sysvsem", "new"), ("sysvmsg", "disable"))
+    assert (seen["shm"], seen["sem"], seen["msg"]) == ("1", "1", "0")
+    own = lambda: m.pot("exec", "-p", "web", "readlink", "/proc/self/ns/ipc").strip()
+    assert own() != m.run("readlink", "/proc/self/ns/ipc").strip()
+    m.pot("stop", "web")
+    for kind in ("sysvshm", "sysvsem", "sysvmsg"):
+        m.pot("set-attr", "-p", "web", "-A", kind, "-V", "inherit")
+    m.start("web")
+    assert own() == m.run("readlink", "/proc/self/ns/ipc").strip()
+    m.pot("set-attr", "-p", "web", "-A", "sysvsem", "--unset")
+    m.pot("stop", "web")
+    assert "all three or none" in m.pot("start", "-d", "web")
+    assert own() != m.run("readlink", "/proc/self/ns/ipc").strip()
+
+
+def test_attributes_without_effect_are_kept_and_told(machine):
+    m = machine
+    m.make_pot("web", cmd=None)
+    assert "without effect" in m.pot("set-attr", "-p", "web", "-A", "enforce_statfs", "-V", "1")
+    assert m.pot("get-attr", "-qp", "web", "-A", "enforce_statfs") == "1\n"
+    assert m.pot_json("info", "-p", "web")["without_effect"] == ["enforce_statfs"]
+    text = m.pot("info", "-vp", "web")
+    assert "\t\tenforce_statfs: 1\n" in text and "without effect" in text
+    assert "without effect" not in m.pot("set-attr", "-p", "web", "-A", "enforce_statfs", "-V", "2")
+
+
+def test_stop_asks_in_the_way_that_the_attributes_say(machine):
+    m = machine
+    m.make_pot("web", cmd="sh -c 'trap \"\" TERM; while :; do sleep 1; done'")
+    m.pot("set-attr", "-p", "web", "-A", "exec_stop", "-V", "echo a=b=c > /root/asked")
+    m.pot("set-attr", "-p", "web", "-A", "stop_timeout", "-V", "1")
+    m.start("web")
+    m.pot("stop", "web", timeout=10)
+    m.pot("set-cmd", "-p", "web", "-c", "sleep 1000")
+    m.start("web")
+    assert m.pot("exec", "-p", "web", "cat", "/root/asked") == "a=b=c\n"
+
+
+def test_the_environment_reaches_the_command_as_it_is(networked):
+    m = networked
+    m.make_pot("web", "-N", "public-bridge", "-i", "10.192.0.9", cmd="sh -c 'env > /root/seen; exec sleep 1000'")
+    tricky = "$(touch /root/bad) `id` \\ \"q\" 'p' ;& = é"
+    m.pot("set-env", "-p", "web", "-E", "A=plain", "-E", f"B={tricky}", "-E", "EMPTY=")
+    m.pot("start", "-d", "web", env={"SECRET": "of the host"})
+    seen = m.pot("exec", "-p", "web", "sh", "-c", "cat /root/seen; ls /root").splitlines()
+    assert f"B={tricky}" in seen and "A=plain" in seen and "EMPTY=" in seen
+    assert "_POT_NAME=web" in seen and "_POT_IP=10.192.0.9" in seen
+    assert not [line for line in seen if "SECRET" in line or "POT_CONF" in line or line == "bad"]
+    script = m.pot("exec", "-p", "web", "sh", "-c", ". /tmp/environment.sh; echo \"$B\"; echo $_POT_IP; ls /root")
+    assert script.startswith(tricky + "\n10.192.0.9\n") and "bad" not in script.split()
+    assert "\n_POT" not in m.pot("exec", "-p", "web", "env")  # exec does not see them
+    told = m.pot("info", "-Ep", "web")
+    assert "export _POT_IP=10.192.0.9\n" in told and "_POT_JID=" in told
+    m.pot("stop", "web")
+    assert "_POT_JID" not in m.pot("info", "-Ep", "web")

@@ -90,6 +90,37 @@ mask(struct err *e)
 }
 
 static int
+write_sysctl(const char *path, const char *value)
+{
+	autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
+	size_t n = strlen(value);
+
+	return fd >= 0 && write(fd, value, n) == (ssize_t)n ? 0 : -1;
+}
+
+/* Settings of the namespaces that are the pot's own, while /proc/sys can still be written. */
+static int
+set_own_sysctls(const struct isolate_spec *spec, struct err *e)
+{
+	static const struct {
+		unsigned bit;
+		const char *path, *value;
+	} ipc[] = {
+		{ ISOLATE_NO_SHM, "/proc/sys/kernel/shmmni", "0" },
+		{ ISOLATE_NO_SEM, "/proc/sys/kernel/sem", "32000 1024000000 500 0" },
+		{ ISOLATE_NO_MSG, "/proc/sys/kernel/msgmni", "0" },
+	};
+
+	/* ping needs no raw socket then; kernels without it do as before */
+	if (spec->what & ISOLATE_NET)
+		(void)write_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+	for (size_t i = 0; i < NELEM(ipc) && (spec->what & ISOLATE_IPC); i++)
+		if ((spec->no_ipc & ipc[i].bit) && write_sysctl(ipc[i].path, ipc[i].value) < 0)
+			return err_sys(e, "write '%s' to %s", ipc[i].value, ipc[i].path);
+	return 0;
+}
+
+static int
 mount_standard(const struct isolate_spec *spec, struct err *e)
 {
 	const unsigned long safe = MS_NOSUID | MS_NODEV | MS_NOEXEC;
@@ -112,6 +143,8 @@ mount_standard(const struct isolate_spec *spec, struct err *e)
 		if (mount_at("mqueue", "/dev/mqueue", safe, NULL, &absent) < 0)
 			(void)rmdir("/dev/mqueue");
 	}
+	if (set_own_sysctls(spec, e) < 0)
+		return -1;
 	return mask(e);
 }
 

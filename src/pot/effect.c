@@ -1,0 +1,47 @@
+#include "platform/isolate.h"
+#include "pot/priv.h"
+
+#include <string.h>
+
+/*
+ * What a pot's attributes mean to the machine.
+ */
+
+uint64_t
+attr_caps(const struct pot_spec *s)
+{
+	uint64_t caps = ISOLATE_CAPS_DEFAULT & ~ISOLATE_CAP_NET_RAW;
+
+	if (pot_spec_yes(s, "raw_sockets"))
+		caps |= ISOLATE_CAP_NET_RAW;
+	if (pot_spec_yes(s, "mlock"))
+		caps |= ISOLATE_CAP_IPC_LOCK;
+	return caps;
+}
+
+unsigned
+attr_what(struct pot_env *env, const struct pot_spec *s, unsigned what, unsigned *no_ipc)
+{
+	static const struct {
+		const char *attr;
+		unsigned bit;
+	} kinds[] = { { "sysvshm", ISOLATE_NO_SHM }, { "sysvsem", ISOLATE_NO_SEM },
+		{ "sysvmsg", ISOLATE_NO_MSG } };
+	size_t shared = 0;
+
+	*no_ipc = 0;
+	for (size_t i = 0; i < NELEM(kinds); i++) {
+		const char *value = pot_spec_attr(s, kinds[i].attr);
+		shared += strcmp(value, "inherit") == 0;
+		if (strcmp(value, "disable") == 0)
+			*no_ipc |= kinds[i].bit;
+	}
+	if (shared == NELEM(kinds))
+		return what & ~(unsigned)ISOLATE_IPC;
+	if (shared > 0)
+		pot_say(env, POT_SAY_INFO,
+		    "pot %s: sysvshm, sysvsem and sysvmsg are inherited all three or none on this "
+		    "system; here none is",
+		    s->name);
+	return what;
+}
