@@ -131,6 +131,8 @@ void json_strs(struct jsonw *w, const char *key, const struct pot_strs *list);
 struct image_tool call_image_tool(struct pot_call *c);
 /* From here on, signals make image_*() fail and the call clean up, in place of killing us. */
 void call_catch_signals(void);
+/* The same for calls of libpot that may take long. */
+void call_catch_for(struct pot_call *c);
 
 /* ---- the table ---- */
 extern const struct pot_command *const pot_commands[]; /* NULL ends; in the order of help */

@@ -212,6 +212,13 @@ call_catch_signals(void)
 	sigaction(SIGHUP, &act, NULL);
 }
 
+void
+call_catch_for(struct pot_call *c)
+{
+	call_catch_signals();
+	c->env->stop = &stop_asked;
+}
+
 static void
 show_progress(void *ctx, const char *what, uint64_t done, uint64_t total)
 {

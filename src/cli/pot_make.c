@@ -70,6 +70,8 @@ run_create(struct pot_call *c)
 		level = (unsigned)number;
 		opt.level = &level;
 	}
+	if (opt.flavours != NULL)
+		call_catch_for(c);
 	if (pot_create(c->env, &opt, &e) < 0)
 		return fail(c, &e);
 	return 0;
@@ -108,6 +110,8 @@ run_clone(struct pot_call *c)
 
 	if (opt.snapshot != NULL && opt.take_snapshot)
 		return fail_usage(c, "-s and -F exclude each other");
+	if (opt.flavours != NULL)
+		call_catch_for(c);
 	return pot_clone(c->env, &opt, &e) < 0 ? fail(c, &e) : 0;
 }
 

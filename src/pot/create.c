@@ -110,8 +110,10 @@ making_run(struct making *m, struct err *e)
 	if (m->base != NULL && *m->base != '\0' &&
 	    (base = lock_base(env, m->base, LOCK_WAIT, e)) < 0)
 		return -1;
-	if (making_announce(m, e) < 0 || m->make(m, e) < 0 ||
-	    flavours_apply(env, m->name, m->flavours, e) < 0 ||
+	int rc = making_announce(m, e) < 0 ? -1 : m->make(m, e);
+	own_close(&base); /* from here on the pot's own configuration holds it */
+	base = -1;
+	if (rc < 0 || flavours_apply(env, m->name, m->flavours, e) < 0 ||
 	    intent_done(env, m->name, INTENT_POT, e) < 0) {
 		making_undo(m);
 		return -1;

@@ -1,4 +1,5 @@
 #include "pot/priv.h"
+#include "pot/run.h"
 #include "store/file.h"
 
 #include <dirent.h>
@@ -107,7 +108,8 @@ intent_undo(struct pot_env *env, const char *name, enum intent_kind kind, struct
 	char dataset[DATASET_SIZE];
 
 	if (kind == INTENT_POT) {
-		if (destroy_datasets(env, name, e) < 0)
+		/* a flavour's script may have been at work */
+		if (run_end(env, name, e) < 0 || destroy_datasets(env, name, e) < 0)
 			return -1;
 	} else if (kind == INTENT_SNAPSHOT || kind == INTENT_REVERT || kind == INTENT_RENAME) {
 		autobuf struct buf text = BUF_INIT;

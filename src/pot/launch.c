@@ -246,6 +246,10 @@ command(struct start *s, struct err *e)
 	struct pot_strs words = spec->argv;
 	bool shell = false;
 
+	if (s->o->idle) {
+		s->launch.isolate.persist = true;
+		return 0;
+	}
 	if (s->o->argv != NULL && s->o->argv[0] != NULL) {
 		s->launch.isolate.process.argv = s->o->argv;
 		return 0;

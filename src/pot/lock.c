@@ -54,7 +54,7 @@ take_lock(struct pot_env *env, int fd, const char *lock, int how, struct err *e)
 	pot_say(env, POT_SAY_DEBUG, "waiting for process %d, which holds the lock of %s",
 	    holder(fd), lock);
 	while (flock(fd, LOCK_EX) < 0)
-		if (errno != EINTR)
+		if (errno != EINTR || (env->stop != NULL && *env->stop != 0))
 			return err_sys(e, "lock %s", lock);
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/ids.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -98,6 +99,9 @@ struct pot_env {
 	const char *held; /* lock.c: the pot whose lock this environment shares */
 	int held_fd;
 	char boot[40]; /* identity of this boot, once asked */
+	/* Set by a signal handler of the caller (installed without SA_RESTART) to the signal: calls
+	 * that wait for long fail with EINTR and undo what they did. NULL: no such wish. */
+	const volatile sig_atomic_t *stop;
 };
 
 /* Finds the configuration beside the executable (or by POT_CONF while real and effective user
@@ -422,6 +426,7 @@ struct pot_start_options {
 	unsigned cpu_shares;	    /* 0: none */
 	const char *const *hosts;   /* more "ip name" lines for /etc/hosts */
 	bool snapshot;		    /* take one first */
+	bool idle; /* up without a command and whom it depends on: to build in it */
 	/* detach: wait until it is ready, at most this long; the same for pots that it needs. 0:
 	 * running is enough. Ready is a pot whose start-up command (/etc/rc) has come to its end,
 	 * or whose exported TCP ports answer; one with neither is ready when it runs. */

@@ -210,6 +210,21 @@ run_recover(struct pot_env *env, const char *name, struct err *e)
 	return run_down(env, &r, e);
 }
 
+int
+run_end(struct pot_env *env, const char *name, struct err *e)
+{
+	struct run r;
+
+	if (run_read(env, name, &r, e) < 0)
+		return e->kind == ERR_ABSENT	? 0
+		       : e->kind == ERR_CORRUPT ? run_purge(env, name, true, e)
+						: -1;
+	int alive = run_alive(env, &r, e);
+	if (alive < 0 || (alive > 0 && env->keep->kill(r.keeper, r.keeper_start, e) < 0))
+		return -1;
+	return run_down(env, &r, e);
+}
+
 /* Who walked the phases up did not come to their end. */
 static bool
 starter_gone(struct pot_env *env, const struct run *r)

@@ -84,6 +84,8 @@ int run_recover(struct pot_env *, const char *name, struct err *e);
 int run_settle(struct pot_env *, const char *name, int *lock, struct err *e);
 /* The rows downwards, all that have begun; goes on after a failure and returns the first. */
 int run_down(struct pot_env *, const struct run *r, struct err *e);
+/* Kills the run, if it is live, and walks it down. The caller holds the lock. */
+int run_end(struct pot_env *, const char *name, struct err *e);
 /* For a name whose record cannot be read: everything that carries the name. Without kill:
  * ERR_CORRUPT when processes of it live. */
 int run_purge(struct pot_env *, const char *name, bool kill, struct err *e);

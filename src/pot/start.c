@@ -305,7 +305,7 @@ start_locked(struct start *s, const char *name, int *lock, struct err *e)
 		return -1;
 	if (s->o->snapshot && snapshot_all(env, name, snap, sizeof(snap), e) < 0)
 		return -1;
-	if (mark_to_be_pruned(env, s->spec, s->mem, e) < 0)
+	if (!s->o->idle && mark_to_be_pruned(env, s->spec, s->mem, e) < 0)
 		return -1;
 	str_copy(s->run.name, sizeof(s->run.name), name);
 	ids_run(s->run.id);
@@ -401,7 +401,7 @@ start_chained(struct pot_env *env, const char *name, const struct pot_start_opti
 	struct start s = { .env = env, .mem = &mem, .o = o };
 
 	*out = (struct pot_exit){ 0 };
-	if (start_needed(env, name, o, up, &mem, e) < 0)
+	if (!o->idle && start_needed(env, name, o, up, &mem, e) < 0)
 		return -1;
 	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
 	int rc = lock < 0 ? -1 : start_locked(&s, name, &lock, e);

@@ -443,6 +443,23 @@ do_multi(void)
 }
 
 static int
+do_flavour(void)
+{
+	char path[PATH_SIZE];
+	const char *const flavours[] = { path, NULL };
+	struct pot_create_options o = { .name = "new", .base = "b", .flavours = flavours };
+	static const char text[] = "set-env -E A=1\nexport-ports -e 80\nset-cmd -c serve\n"
+				   "set-attribute -A persistent -V NO\nadd-dep -P src\n";
+
+	FILE *f = fopen(path_at(path, "%s/recipe", dir), "we");
+	if (f == NULL)
+		abort();
+	fputs(text, f);
+	fclose(f);
+	return pot_create(env, &o, &e);
+}
+
+static int
 do_clone_multi(void)
 {
 	struct pot_clone_options o = { .name = "new", .source = "shared" };
@@ -617,6 +634,7 @@ static const struct deed {
 	{ "snapshot", do_snapshot, NULL, 0 },
 	{ "revert", do_revert, NULL, 0 },
 	{ "create a multi pot", do_multi, NULL, WHOLE },
+	{ "create with a flavour", do_flavour, NULL, WHOLE },
 	{ "clone a multi pot", do_clone_multi, is_shared, WHOLE },
 	{ "rename", do_rename, is_needed, 0 },
 	{ "rename a shared pot", do_rename_multi, is_shared, 0 },

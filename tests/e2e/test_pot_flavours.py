@@ -1,0 +1,162 @@
+"""Flavours: command files, scripts that run inside, where they are looked for, and what stays when they fail."""
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+from machine import BIN, wait_until
+from test_pot_files import conf, in_dir, make
+from test_pot_types import fscomp_conf, sh
+
+KINDS = ["single", "multi"]
+
+
+def flavour(m, name, commands=None, script=None):
+    """Writes a flavour; the name to give to -f."""
+    top = m.dir / "recipes"
+    top.mkdir(exist_ok=True)
+    if commands is not None:
+        (top / name).write_text(commands)
+    if script is not None:
+        (top / f"{name}.sh").write_text(script)
+    return str(top / name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_commands_and_script(networked, kind):
+    m = networked
+    local = m.dir / "recipes" / "web.d" / "local"
+    local.mkdir(parents=True)
+    (local / "tool").write_text("#!/bin/sh\necho tool\n")
+    (m.dir / "data").mkdir()
+    m.make_pot("db")
+    m.pot("create-fscomp", "-f", "www")
+    name = flavour(m, "web", commands=f"""# a recipe
+
+copy-in-flv -s web.d/local -d /root/.pot_local
+copy-in -cs {local}/tool -d /opt/custom/tools/tool
+set-attribute -A persistent -V OFF
+set-attribute -A no-rc-script -V on -v
+set-attr -A prunable -V YES
+reboot now
+mount-in -rd {m.dir}/data -m /mnt
+mount-in -f www -m /media
+set-rss -M 64M -C 1
+export-ports -e 80 -e udp:53:5353
+set-env -E A=1 -E "B=two words"
+add-dep -P db -p other
+set-cmd -c "httpd -f -p 80 -h '/srv'"
+""", script="""set -e
+test "$1" = web && test "$(id -u)" = 0
+test "$A" = 1
+mkdir -p /usr/local
+cp -r /root/.pot_local/tool /usr/local/built
+chmod +x /usr/local/built
+echo built > /etc/built
+echo building $1
+""")
+    said = m.pot("create", "-p", "web", "-t", kind, "-b", "bb", "-N", "public-bridge", "-f", name)
+    assert "building web\n" in said and "'set-attr' is no command" in said and "'reboot' is no command" in said
+    info = m.pot_json("info", "-p", "web")
+    assert info["command"] == "httpd -f -p 80 -h '/srv'" and info["env"] == ["A=1", "B=two words"]
+    assert info["attributes"]["persistent"] == "NO" and info["attributes"]["no-rc-script"] == "YES"
+    assert info["attributes"]["prunable"] == "NO" and info["depend"] == ["db"]
+    assert info["exported_ports"] == ["80", "udp:53:5353"] and info["memory_bytes"] == 64 << 20
+    assert fscomp_conf(m, "web")[-2:] == [f"{m.dir}/data /mnt ro", "zroot/pot/fscomp/www /media"]
+    assert m.running() == []  # what it depends on was not needed for building
+    m.pot("set-cmd", "-p", "web", "-c", "sleep 1000")
+    m.start("web")
+    assert sh(m, "web", "/usr/local/built; cat /etc/built; ls /opt/custom/tools; ls /tmp") == "tool\nbuilt\ntool\n"
+    assert m.running() == ["db", "web"]
+
+
+def test_where_they_are_looked_for(machine):
+    m = machine
+    flavour(m, "both", commands="set-env -E FROM=file\n", script="echo ran > /root/ran\n")
+    flavour(m, "only", script="echo only > /root/only\n")
+    top = m.dir / "recipes"
+    run = 'cd "$0" && exec pot "$@"'
+
+    def create(name, *flavours):
+        return m.try_run("sh", "-c", run, top, "create", "-p", name, "-t", "single", "-b", "bb",
+                         *[word for f in flavours for word in ("-f", f)])
+
+    assert create("a", "both").returncode == 0
+    assert create("b", "./only.sh", "both.sh").returncode == 0
+    assert create("c", top / "only").returncode == 0
+    result = create("d", "none")
+    assert result.returncode == 1 and "none" in result.stdout
+    assert create("d", "none.sh").returncode == 1
+    # which exist is seen before anything is made
+    assert "base" not in create("d", "only", "none").stdout
+    assert m.pot("ls", "-q") == "a\nb\nc\n"
+    for name, files in (("a", "ran\n"), ("b", "only\nran\n"), ("c", "only\n")):
+        m.pot("set-cmd", "-p", name, "-c", "sleep 1000")
+        m.start(name)
+        assert sh(m, name, "ls /root") == files
+    assert "pot.env=\"FROM=file\"" in conf(m, "a") and not any("FROM" in line for line in conf(m, "b"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_failures_leave_nothing(networked, kind):
+    m = networked
+    for name, commands, script, says in (
+            ("one", None, "exit 3\n", "ended with 3"),
+            ("two", "set-env novalue\n", None, "two:1"),
+            ("three", "\ncopy-in -s /none/such -d /root\n", "true\n", "three:2"),
+            ("four", "set-rss\n", None, "four:1"),
+            ("five", "mount-in -f none -m /mnt\n", None, "none"),
+            ("six", "copy-in -s\n", None, "argument"),
+            ("seven", "set-cmd nginx\n", None, "set-cmd -c"),
+            ("eight", None, "kill -9 $$\n", "ended with 137"),
+    ):
+        path = flavour(m, name, commands, script)
+        m.pot_fails("create", "-p", "x", "-t", kind, "-b", "bb", "-N", "public-bridge", "-f", path, says=says)
+        assert m.pot("ls", "-q") == "" and m.pot("ps", "-q") == ""
+        assert m.residue(bridge=True) == []
+    m.pot_fails("create", "-p", "x", "-t", kind, "-b", "bb", "-k", "-f", flavour(m, "one"), says="ended with 3")
+    assert m.pot("ls", "-q") == "x\n" and m.pot("ps", "-q") == ""
+    m.pot("destroy", "-p", "x")
+    make(m, "src", kind)
+    m.pot("snap", "-p", "src")
+    m.pot_fails("clone", "-p", "x", "-P", "src", "-f", flavour(m, "one"), says="ended with 3")
+    m.pot("clone", "-p", "x", "-P", "src", "-f", flavour(m, "ok", script="echo $1 > /etc/flavoured\n"))
+    m.start("x", "src")
+    assert sh(m, "x", "cat /etc/flavoured") == "x\n"
+    m.pot_fails("exec", "-p", "src", "ls", "/etc/flavoured")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_ended_in_the_middle_of_a_script(networked, how):
+    m = networked
+    path = flavour(m, "slow", script="echo begun; sleep 1000\n")
+    child = m.popen(BIN / "pot", "create", "-p", "x", "-t", "single", "-b", "bb", "-N", "public-bridge", "-f", path,
+                    stdout=open(m.dir / "said", "w"), start_new_session=True)
+    wait_until(lambda: "begun" in (m.dir / "said").read_text(), what="the script")
+    assert m.pot("ls", "-q") == "" and m.pot("ps", "-q") == ""
+    pid = next(int(entry) for entry in m.processes() if "pot create" in m.processes()[entry])
+    os.kill(pid, how)
+    began = time.monotonic()
+    child.wait(timeout=20)
+    if how == signal.SIGKILL:
+        # whoever needs the name next takes away what was left
+        m.make_pot("x")
+        assert m.pot("ls", "-q") == "x\n"
+    else:
+        assert child.returncode == 1 and time.monotonic() - began < 10
+        assert m.pot("ls", "-q") == ""
+    assert m.residue(bridge=True) == []
+
+
+def test_doctor_ends_a_half_built_pot(networked):
+    m = networked
+    path = flavour(m, "slow", script="echo begun; sleep 1000\n")
+    child = m.popen(BIN / "pot", "create", "-p", "x", "-b", "bb", "-f", path, stdout=open(m.dir / "said", "w"))
+    wait_until(lambda: "begun" in (m.dir / "said").read_text(), what="the script")
+    pid = next(int(entry) for entry in m.processes() if "pot create" in m.processes()[entry])
+    os.kill(pid, signal.SIGKILL)
+    child.wait(timeout=20)
+    assert "interrupted" in m.pot("doctor")
+    assert m.residue(bridge=True) == [] and m.pot("ls", "-q") == ""
+    assert not pathlib.Path(m.conf["POT_FS_ROOT"], "jails", "x").exists()
