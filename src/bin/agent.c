@@ -319,6 +319,8 @@ listen_http(struct agent *a, struct err *e)
 	return http_listen(a->http, "127.0.0.1", (uint16_t)a->c->ports->http, e);
 }
 
+static void on_end(void *ctx, int signo);
+
 /* Ready ------------------------------------------------------------------------------------------
  */
 
@@ -333,6 +335,9 @@ now_ready(struct agent *a)
 	    a->client != NULL ? "true" : "false", a->c->data_dir);
 	tell_starter(a, "ready");
 	tell_service_manager("READY=1");
+	/* The monitor was told to stop while no agent ran: this one is here to do that. */
+	if (getenv(RUNNER_STOP_ENV) != NULL)
+		on_end(a, SIGINT);
 }
 
 /* With a client of our own: when its node is ready to be given work. */

@@ -10,6 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum {
+	STOP_LIST_MS = 10000 /* how long a stop waits for servers that do not answer */
+};
+
 /* ---- set-up ---- */
 
 static const char *
@@ -113,16 +117,16 @@ client_start(struct client *c)
 	node_start(c);
 }
 
-void
-client_stop_all(struct client *c, void (*done)(void *ctx), void *ctx)
+static void
+go_down(void *ctx)
 {
+	struct client *c = ctx;
 	bool down = true;
 	size_t i = 0;
 	void *value;
 
+	loop_timer_free(&c->stop_timer);
 	c->stopping = true;
-	c->stopped = done;
-	c->stopped_ctx = ctx;
 	http_cancel(&c->poll_call);
 	while (map_next(&c->allocs, &i, NULL, &value)) {
 		struct client_alloc *a = value;
@@ -132,9 +136,28 @@ client_stop_all(struct client *c, void (*done)(void *ctx), void *ctx)
 			task_force_down(&a->task[k]);
 	}
 	if (down) {
+		loop_defer(c->loop, c->stopped, c->stopped_ctx);
 		c->stopped = NULL;
-		loop_defer(c->loop, done, ctx);
 	}
+}
+
+void
+client_stop_all(struct client *c, void (*done)(void *ctx), void *ctx)
+{
+	c->stopped = done;
+	c->stopped_ctx = ctx;
+	/* Until the first list has come nobody here knows what an earlier agent has started. */
+	if (c->first_list_done)
+		go_down(c);
+	else
+		c->stop_timer = loop_timer(c->loop, STOP_LIST_MS, 0, go_down, c);
+}
+
+void
+client_knows_all(struct client *c)
+{
+	if (c->stop_timer != NULL)
+		go_down(c);
 }
 
 void
@@ -146,6 +169,7 @@ client_free(struct client *c)
 	if (c == NULL)
 		return;
 	runner_free(c->runner);
+	loop_timer_free(&c->stop_timer);
 	while (map_next(&c->allocs, &i, NULL, &value))
 		alloc_free(value);
 	map_fini(&c->allocs);

@@ -44,6 +44,7 @@ struct client {
 	struct map services; /* row id -> struct service_out: what must be told */
 	bool first_list_done;
 	/* stopping */
+	struct loop_timer *stop_timer; /* told to stop before the first list has come; else NULL */
 	bool stopping;
 	void (*stopped)(void *ctx);
 	void *stopped_ctx;
@@ -131,6 +132,9 @@ struct client_alloc {
 	bool dirty;    /* the servers do not know it all yet */
 	bool in_batch; /* told by the request under way */
 };
+
+/* client.c */
+void client_knows_all(struct client *c); /* the first list of allocations has come */
 
 /* node.c */
 int node_load(struct client *c, struct err *e);

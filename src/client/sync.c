@@ -163,6 +163,7 @@ on_allocs(void *ctx, const struct http_result *res)
 	if (!c->first_list_done) {
 		c->first_list_done = true;
 		remove_orphans(c);
+		client_knows_all(c);
 	}
 	poll_allocs(c);
 }

@@ -231,10 +231,12 @@ write_frontend(const struct config_paths *p, struct routing *r, struct buf *out)
 static void
 write_head(const struct config_paths *p, const char *digest, struct buf *out)
 {
+	/* noreuseport: one that an agent started just before it was killed, and which nobody knows
+	 * yet, must not share the ports with a second. */
 	buf_addf(out,
 	    "# Written by the agent; changes are overwritten.\n"
-	    "global\n\tnbthread 1\n\tmaxconn %u\n\tstats socket %s mode 600 level admin expose-fd "
-	    "listeners\n"
+	    "global\n\tnbthread 1\n\tnoreuseport\n\tmaxconn %u\n"
+	    "\tstats socket %s mode 600 level admin expose-fd listeners\n"
 	    "\tstats timeout 20d\n\thard-stop-after 60s\n",
 	    p->maxconn, p->socket);
 	if (digest != NULL)

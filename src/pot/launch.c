@@ -335,6 +335,7 @@ launch_fill(struct start *s, struct err *e)
 	l->stop_signal = s->run.stop_signal;
 	l->stop_timeout_ms = s->run.stop_timeout_ms;
 	l->run_dir = run_dir(s->env, s->spec->name, s->mem);
+	l->attended = !s->o->detach;
 	l->stats_path = arena_printf(
 	    s->mem, "%s/jails/%s/conf/.last_run_stats", s->env->conf.fs_root, s->spec->name);
 	l->finish = run_finish_argv(s->env, s->spec->name, s->run.id, s->mem);

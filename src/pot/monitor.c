@@ -52,6 +52,7 @@ struct monitor {
 	int agent_end;	 /* of the runner's socket, for the next agent; -1 */
 	int control;	 /* our end of the agent's control socket; -1 */
 	int stop_signal; /* 0: not stopping */
+	bool stop_by_new; /* no agent ran when SIGINT came: one is started to stop the pots */
 	int64_t kill_at_ns;
 	bool done;
 	int status;
@@ -121,6 +122,8 @@ agent_child(const struct monitor *m, int control)
 	(void)setenv(RUNNER_FD_ENV, text, 1);
 	snprintf(text, sizeof(text), "%d", other);
 	(void)setenv(RUNNER_MONITOR_FD_ENV, text, 1);
+	if (m->stop_by_new)
+		(void)setenv(RUNNER_STOP_ENV, "1", 1);
 	(void)setenv("HOME", u->home, 1);
 	(void)setenv("USER", u->name, 1);
 	if (setgroups(u->n_groups, u->groups) < 0 || setgid(u->gid) < 0 || setuid(u->uid) < 0)
@@ -284,7 +287,7 @@ keep_running(struct monitor *m)
 	struct err e;
 	int64_t now = clock_mono_ns();
 
-	if (m->done || m->stop_signal != 0)
+	if (m->done || (m->stop_signal != 0 && !(m->stop_by_new && m->agent.pid == 0)))
 		return;
 	if (now - m->agent.started_ns >= FIRST_MS * NS_PER_MS)
 		m->agent.ever_steady = true;
@@ -313,6 +316,12 @@ on_signal(struct monitor *m, int sig)
 		m->stop_signal = sig;
 		if (m->kill_at_ns == 0)
 			m->kill_at_ns = clock_mono_ns() + STOP_MS * NS_PER_MS;
+		if (m->agent.pid == 0 && sig == SIGINT && !m->stop_by_new) {
+			/* Only an agent knows the pots of the jobs and the ingress. */
+			m->stop_by_new = true;
+			m->agent.start_at_ns = m->runner.start_at_ns = 0;
+			return;
+		}
 		m->done = m->agent.pid == 0;
 	}
 	if (m->agent.pid > 0)

@@ -404,8 +404,8 @@ finish(struct keep *k)
 		NULL };
 
 	if (k->running || k->command_ended) {
-		/* somebody who listens hears it, and looks at no file */
-		if (k->sock < 0)
+		/* who only starts it may still listen at this moment, and others read the file */
+		if (k->sock < 0 || !l->attended)
 			(void)exit_write(l->run_dir, l->run_id, &k->exit, &e);
 		if (k->running)
 			(void)exit_write_stats(l->stats_path, &k->exit, &e);

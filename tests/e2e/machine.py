@@ -3,6 +3,7 @@
 The commands under test run inside namespaces that a holder process keeps open; nothing of the real
 machine's network or mounts is seen or changed. What a test leaves behind is found by residue().
 """
+import atexit
 import json
 import os
 import pathlib
@@ -16,7 +17,23 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("POTTER_BUILD", TOP / "build")).resolve()
-BIN = BUILD / "src" / "bin"
+
+
+def reachable_programs():
+    """The programs' directory; a copy where other users, as whom some of them run, can reach it: not below /root."""
+    where = BUILD / "src" / "bin"
+    if all(p.stat().st_mode & 0o001 for p in [where, *where.parents] if p.exists()) or not where.exists():
+        return where
+    copy = pathlib.Path(tempfile.mkdtemp(prefix="potter-e2e-bin."))
+    atexit.register(shutil.rmtree, copy)
+    copy.chmod(0o755)
+    for path in where.iterdir():
+        if path.is_file() and os.access(path, os.X_OK):
+            shutil.copy(path, copy)
+    return copy
+
+
+BIN = reachable_programs()
 BUSYBOX = shutil.which("busybox")
 APPLETS = ("sh ls cat echo sleep true false ip nc httpd wget ping ping6 id env mount umount ps kill hostname touch "
            "mkdir rm cp mv ln chmod chown grep sed awk head tail wc df free date stat readlink test tty stty dd "

@@ -151,7 +151,7 @@ class Node(Machine):
     # ---- jobs ----
 
     def job_text(self, job="nginx-minipot", service="hello-web", count=1, image="web", tag="1.0", update="", extra="",
-                 task_extra="", config=""):
+                 task_extra="", config="", memory=16):
         return textwrap.dedent(f"""\
             job "{job}" {{
               datacenters = ["minipot"]
@@ -184,7 +184,7 @@ class Node(Machine):
                   {task_extra}
                   resources {{
                     cpu    = 20
-                    memory = 16
+                    memory = {memory}
                     network {{
                       mbits = 10
                       port "http" {{}}

@@ -122,3 +122,17 @@ def test_an_interrupt_ends_the_proxy_and_a_termination_leaves_it(node):
     assert node.pid_of("haproxy") == proxy, "it was adopted"
     node.stop_agent()
     assert node.pid_of("haproxy") is None
+
+
+def test_an_agent_killed_while_the_proxy_starts_leaves_one_proxy(node):
+    for _ in range(3):
+        agent = wait_until(lambda: node.pid_of("agent"), timeout=20, what="an agent")
+        wait_until(lambda: node.pid_of("haproxy"), timeout=20, what="a proxy")
+        # the proxy's end starts another at once; the agent goes at that moment
+        node.kill("haproxy")
+        os.kill(agent, signal.SIGKILL)
+        wait_until(lambda: node.pid_of("agent") not in (None, agent), timeout=20, what="another agent")
+    wait_until(lambda: node.try_nomad("status").returncode == 0, timeout=20, what="the API")
+    wait_until(lambda: node.fetch("nobody.minipot")[0] == 404, timeout=20, what="the ingress")
+    proxies = [words for words in node.processes().values() if "haproxy" in words.split(" ")[0]]
+    assert len(proxies) == 1, proxies
