@@ -141,8 +141,8 @@ class Sandbox:
         return result.stdout
 
     def make(self, *argv):
-        """make, with the programs that are under test."""
-        return self.run("make", f"BUILD={BUILD}", *argv)
+        """make, with the release build that lies there or with the programs that are under test."""
+        return self.run("make", f"BUILD={os.environ.get('POTTER_RELEASE', BUILD)}", *argv)
 
     def json(self, *argv):
         return json.loads(self.run(*argv, "--json"))

@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h> /* RENAME_EXCHANGE */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h> /* renameat2(), which not every C library has */
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -167,7 +169,7 @@ fill_exchange(struct set *set, const char *name, int from, struct err *e)
 	if (data < 0 || subvolume_remove(data, "new", e) < 0 ||
 	    subvolume_snapshot(from, data, "new", false, e) < 0)
 		return -1;
-	if (renameat2(set->s.top, path, set->s.fs, name, RENAME_EXCHANGE) < 0)
+	if (syscall(SYS_renameat2, set->s.top, path, set->s.fs, name, RENAME_EXCHANGE) < 0)
 		return err_sys(e, "put the snapshot in place of %s", name);
 	return trash_move(&set->s, set->s.top, path, e);
 }
