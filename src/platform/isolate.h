@@ -64,6 +64,8 @@ struct isolate_file {
 	unsigned mode;
 	const char *content;
 	size_t len;
+	bool for_this_run;   /* removed again when the pot ends by itself or is stopped, if it is
+				still a plain file */
 	bool only_if_parent; /* the directory it lies in is not made; without it the file is left
 				out */
 };

@@ -86,47 +86,65 @@ reachable_servers(const char *text, struct arena *mem, struct buf *out)
 	return server;
 }
 
-static void
-inherited_resolver(struct start *s, struct buf *out)
+static int
+inherited_resolver(struct start *s, struct buf *out, struct err *e)
 {
 	static const char *const sources[] = { "/etc/resolv.conf",
 		"/run/systemd/resolve/resolv.conf" };
-	struct err e = ERR_INIT;
+	bool found = false;
 
 	for (size_t i = 0; i < NELEM(sources); i++) {
 		autobuf struct buf text = BUF_INIT;
-		if (buf_read_file(&text, sources[i], 65536, &e) < 0)
+		if (buf_read_file(&text, sources[i], 65536, e) < 0)
 			continue;
+		found = true;
 		if (s->spec->net == POT_NET_INHERIT) {
 			buf_add(out, buf_str(&text), text.len);
-			return;
+			return 0;
 		}
 		if (reachable_servers(buf_str(&text), s->mem, out))
-			return;
+			return 0;
 	}
+	if (!found)
+		return err_new(e, ERR_ABSENT,
+		    "this machine has no /etc/resolv.conf to inherit: give the pot another "
+		    "resolver (clone -d off, pot or custom:FILE)");
 	buf_reset(out);
-	if (s->spec->net != POT_NET_INHERIT)
-		buf_addf(out, "nameserver %s\n",
-		    *s->spec->ip != '\0' ? s->env->conf.gateway : s->env->conf.gateway6);
+	buf_addf(out, "nameserver %s\n",
+	    pot_spec_stack(s->env, s->spec) != POT_STACK_IPV6 ? s->env->conf.gateway
+							      : s->env->conf.gateway6);
+	return 0;
+}
+
+/* The second label, as pot always had it, and the whole of the rest where there is more. */
+static void
+search_domain(const char *hostname, struct buf *out)
+{
+	const char *dot = strchr(hostname, '.'), *rest = dot != NULL ? dot + 1 : hostname;
+	size_t label = strcspn(rest, ".");
+
+	buf_addf(out, "search %.*s", (int)label, rest);
+	if (rest[label] != '\0')
+		buf_addf(out, " %s", rest);
+	buf_addc(out, '\n');
 }
 
 static int
 resolver(struct start *s, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
-	const char *dot;
 	char path[PATH_SIZE];
 
 	switch (s->spec->dns) {
 	case POT_DNS_OFF:
 		return 0;
 	case POT_DNS_INHERIT:
-		inherited_resolver(s, &text);
+		if (inherited_resolver(s, &text, e) < 0)
+			return -1;
 		break;
 	case POT_DNS_POT:
-		dot = strchr(s->spec->hostname, '.');
-		buf_addf(&text, "search %s\nnameserver %s\n",
-		    dot != NULL ? dot + 1 : s->spec->hostname, s->env->conf.dns_ip);
+		search_domain(s->spec->hostname, &text);
+		buf_addf(&text, "nameserver %s\n", s->env->conf.dns_ip);
 		break;
 	case POT_DNS_CUSTOM:
 		path_at(path, "%s/jails/%s/conf/resolv.conf", s->env->conf.fs_root, s->spec->name);
@@ -135,7 +153,7 @@ resolver(struct start *s, struct err *e)
 		break;
 	}
 	if (text.len > 0)
-		(void)add_file(s, "/etc/resolv.conf", 0644, &text);
+		add_file(s, "/etc/resolv.conf", 0644, &text)->for_this_run = true;
 	return 0;
 }
 

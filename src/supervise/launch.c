@@ -27,6 +27,7 @@ static const struct wire_row file_rows[] = {
 	WIRE_ROW_INT(2, struct isolate_file, mode, 0, 07777),
 	WIRE_ROW_BYTES(3, struct isolate_file, content, len),
 	WIRE_ROW(4, WIRE_BOOL, struct isolate_file, only_if_parent),
+	WIRE_ROW(5, WIRE_BOOL, struct isolate_file, for_this_run),
 	WIRE_ROWS_END,
 };
 

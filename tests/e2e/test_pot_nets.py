@@ -266,3 +266,294 @@ def test_potnet_answers(networked):
     m.conf["POT_NETMASK"] = "255.255.0.0"
     assert ask("config-check")[0] == 1
     m.conf["POT_NETMASK"] = "255.192.0.0"
+
+
+# ---- exported ports ----
+
+ECHO = """
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+if ':' in sys.argv[1]: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+s.bind((sys.argv[1], int(sys.argv[2])))
+print('up', flush=True)
+while True:
+    data, peer = s.recvfrom(100)
+    s.sendto(sys.argv[3].encode() + b' ' + peer[0].encode(), peer)
+"""
+ASK = """
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(float(sys.argv[4]))
+if sys.argv[3] != '0': s.bind(('', int(sys.argv[3])))
+s.connect((sys.argv[1], int(sys.argv[2])))
+try:
+    s.send(b'x'); print(s.recv(100).decode())
+except OSError as e:
+    print('nobody')
+"""
+
+
+def inside(m, pot):
+    pid = next(row["pid"] for row in m.pot_json("ps") if row["name"] == pot)
+    return ["nsenter", "-t", str(pid), "-n", "--"]
+
+
+def udp_server(m, pot, port, *addresses):
+    """A server in the network of a pot that answers "<pot> <who asks>"."""
+    for address in addresses or ("0.0.0.0",):
+        server = subprocess.Popen([*inside(m, pot), sys.executable, "-c", ECHO, address, str(port), pot],
+                                  stdout=subprocess.PIPE, text=True)
+        m.children.append(server)
+        assert server.stdout.readline() == "up\n"
+
+
+def udp(m, address, port, pot=None, outside=False, source=0, timeout=2):
+    enter = inside(m, pot) if pot else m.neighbour.enter if outside else m.holder.enter
+    return subprocess.run([*enter, sys.executable, "-c", ASK, address, str(port), str(source), str(timeout)], text=True,
+                          capture_output=True, timeout=20).stdout.split()[0]
+
+
+def exported(m):
+    """{(pot, "tcp", pot port): host port}"""
+    return {(p["pot"], p["protocol"], p["pot_port"]): p["host_port"] for p in m.pot_json("ports")["ports"]}
+
+
+def test_ports_lead_to_pots_from_everywhere(networked):
+    m = networked
+    m.make_pot("a", "-N", "public-bridge", "-S", "dual", cmd="sh -c 'echo a > /root/index.html; exec httpd -f -p 80 -h /root'")
+    m.make_pot("b", "-N", "public-bridge", "-S", "dual")
+    m.pot("export-ports", "-p", "a", "-e", "80:18080", "-e", "tcp:80", "-e", "udp:7:1007", "-e", "udp:7")
+    m.start("a", "b")
+    udp_server(m, "a", 7, "0.0.0.0", "::")
+    ports = exported(m)
+    dynamic = [p["host_port"] for p in m.pot_json("ports")["ports"] if p["host_port"] not in (18080, 1007)]
+    assert set(dynamic) == {1024} and ("a", "tcp", 80) in ports and ("a", "udp", 7) in ports
+    wait_until(lambda: get(m, info(m, "a")["ip"]) == "a")
+    for port in (18080, 1024):
+        for address in ("203.0.113.1", "2001:db8::1", "10.192.0.1", "fdf1:9c2e:7a35::1"):
+            if address[0] in "2":
+                assert get(m, address, port, outside=True) == "a", f"{address} {port} from outside"
+            assert get(m, address, port) == "a", f"{address} {port} from the machine"
+            assert get(m, address, port, pot="b") == "a", f"{address} {port} from a neighbour"
+            assert get(m, address, port, pot="a") == "a", f"{address} {port} from the pot itself"
+        assert get(m, "127.0.0.1", port) == "a"
+    for port in (1007, 1024):
+        for address in ("203.0.113.1", "2001:db8::1"):
+            for where in ({"outside": True}, {}, {"pot": "b"}, {"pot": "a"}):
+                assert udp(m, address, port, **where) == "a", f"{address} {port} {where}"
+        assert udp(m, "127.0.0.1", port) == "a"
+    assert "tcp port 18080 of the host leads to port 80" in m.pot("info", "-v", "-p", "a")
+    m.pot("stop", "a")
+    assert exported(m) == {}
+    assert get(m, "203.0.113.1", 18080, outside=True, timeout=0.5) is None
+
+
+def test_no_two_starts_choose_one_port(networked):
+    m = networked
+    m.conf["POT_PORT_MIN"], m.conf["POT_PORT_MAX"] = "2000", "2020"
+    names = [f"p{i}" for i in range(12)]
+    listener = m.popen(sys.executable, "-c", "import socket as s; l=s.create_server(('', 2003)); print('up', flush=True); "
+                       "import signal; signal.pause()", stdout=subprocess.PIPE, text=True)
+    assert listener.stdout.readline() == "up\n"
+    m.make_pot("p0", "-N", "public-bridge")
+    m.pot("export-ports", "-p", "p0", "-e", "80")
+    m.pot("snapshot", "-p", "p0")
+    for name in names[1:]:
+        m.pot("clone", "-p", name, "-P", "p0")
+    starts = [m.popen(machines.BIN / "pot", "start", "-d", name) for name in names]
+    assert [start.wait(60) for start in starts] == [0] * len(names)
+    chosen = [p["host_port"] for p in m.pot_json("ports")["ports"]]
+    assert sorted(chosen) == [2000, 2001, 2002, *range(2004, 2013)]
+    # what is fixed must be free, and says who has it
+    m.make_pot("x", "-N", "public-bridge")
+    m.pot("export-ports", "-p", "x", "-e", "80:2003")
+    m.pot_fails("start", "-d", "x", says="in use by a program")
+    m.pot("export-ports", "-p", "x", "-e", "80:2000")
+    owner = next(p["pot"] for p in m.pot_json("ports")["ports"] if p["host_port"] == 2000)
+    m.pot_fails("start", "-d", "x", says=f"taken by pot {owner}")
+    # the same number of the other protocol is another port
+    m.pot("export-ports", "-p", "x", "-e", "udp:53:2000")
+    m.start("x")
+    m.pot("stop", "x")
+    m.conf["POT_PORT_MAX"] = "2012"
+    m.pot("export-ports", "-p", "x", "-e", "80")
+    m.pot_fails("start", "-d", "x", says="no host port between")
+    assert m.pot("ps", "-q").split() == sorted(names)
+
+
+def test_a_udp_flow_finds_the_pot_that_is_there_now(networked):
+    """Conversations that the kernel remembers from before a start, or of a stopped pot, end with it."""
+    m = networked
+    for name in "ab":
+        m.make_pot(name, "-N", "public-bridge")
+        m.pot("export-ports", "-p", name, "-e", "udp:7:1007")
+    assert udp(m, "203.0.113.1", 1007, outside=True, source=5555, timeout=0.2) == "nobody"
+    m.start("a")
+    udp_server(m, "a", 7)
+    assert udp(m, "203.0.113.1", 1007, outside=True, source=5555) == "a"
+    m.end_children()
+    m.pot("stop", "a")
+    m.start("b")
+    udp_server(m, "b", 7)
+    assert udp(m, "203.0.113.1", 1007, outside=True, source=5555) == "b"
+
+
+def test_ports_are_reached_where_the_configuration_says(bare):
+    m = bare
+    there = str(m.neighbour.process.pid)
+    m.run("ip", "link", "add", "ext1", "type", "veth", "peer", "name", "ext1", "netns", there)
+    for enter, address in ((m.holder.enter, "198.51.100.1/24"), (m.neighbour.enter, "198.51.100.2/24")):
+        subprocess.run([*enter, "ip", "addr", "add", address, "dev", "ext1"], check=True)
+        subprocess.run([*enter, "ip", "link", "set", "ext1", "up"], check=True)
+    m.run("ip", "addr", "add", "203.0.113.77/24", "dev", "ext0")
+    m.conf["POT_EXTIF_ADDR"] = "203.0.113.77"
+    m.init(vnet=True)
+    m.make_base()
+    m.make_pot("a", "-N", "public-bridge", cmd="sh -c 'echo a > /root/index.html; exec httpd -f -p 80 -h /root'")
+    m.pot("export-ports", "-p", "a", "-e", "80:8080")
+    m.start("a")
+    wait_until(lambda: get(m, info(m, "a")["ip"]) == "a")
+    server_outside(m)
+    log = "import http.server, sys\n" \
+          "class H(http.server.BaseHTTPRequestHandler):\n" \
+          "  def do_GET(s): b = s.client_address[0].encode(); s.send_response(200); s.send_header('Content-Length', str(len(b))); s.end_headers(); s.wfile.write(b)\n" \
+          "  def log_message(*a): pass\n" \
+          "h = http.server.HTTPServer(('', 81), H); print('up', flush=True); h.serve_forever()"
+    server = subprocess.Popen([*m.neighbour.enter, sys.executable, "-c", log], stdout=subprocess.PIPE, text=True)
+    m.children.append(server)
+    assert server.stdout.readline() == "up\n"
+    assert get(m, "203.0.113.77", 8080, outside=True) == "a"
+    assert get(m, "203.0.113.1", 8080, outside=True, timeout=0.5) is None
+    assert get(m, "198.51.100.1", 8080, outside=True, timeout=0.5) is None
+    assert get(m, OUT4, 81, pot="a") == "203.0.113.77"
+    # nothing leaves by an interface that was not named, with an address that nobody there knows
+    assert get(m, "198.51.100.2", 81, pot="a", timeout=0.5) is None
+    m.conf |= {"POT_EXTRA_EXTIF": "ext1", "POT_NETWORK_ext1": "198.51.100.0/24"}
+    m.pot("vnet-start")
+    assert get(m, "198.51.100.1", 8080, outside=True) == "a"
+    assert get(m, "198.51.100.2", 81, pot="a") == "198.51.100.1"
+    del m.conf["POT_NETWORK_ext1"]
+    m.conf |= {"POT_EXTRA_EXTIF": "", "POT_VPN_EXTIF": "ext1", "POT_VPN_NETWORKS": "'192.0.2.0/24 198.51.100.0/24'",
+               "POT_EXTIF_ADDR": "203.0.113.99"}
+    assert "POT_EXTIF_ADDR" in m.pot("vnet-start")
+    assert get(m, "198.51.100.2", 81, pot="a") == "198.51.100.1" and get(m, OUT4, 81, pot="a") == "203.0.113.1"
+    assert get(m, "198.51.100.1", 8080, outside=True, timeout=0.5) is None
+    m.conf["POT_EXTRA_EXTIF"] = "nix0"
+    m.pot_fails("vnet-start", says="nix0")
+    m.conf["POT_EXTRA_EXTIF"] = ""
+    m.run("ip", "link", "del", "ext1")
+
+
+# ---- isolation, and what belongs to others ----
+
+def test_isolated_pots_reach_the_machine_but_not_each_other(bare):
+    m = bare
+    m.conf["POT_ISOLATE_VNET_POTS"] = "yes"
+    m.init(vnet=True)
+    m.make_base()
+    web(m, "a", "-N", "public-bridge", "-S", "dual")
+    m.make_pot("b", "-N", "public-bridge", "-S", "dual", cmd="sh -c 'echo b > /root/index.html; exec httpd -f -p 80 -h /root'")
+    m.pot("export-ports", "-p", "b", "-e", "80:8080")
+    m.start("b")
+    b = info(m, "b")
+    wait_until(lambda: get(m, b["ip"]) == "b")
+    server_outside(m)
+    assert get(m, b["ip"], pot="a", timeout=0.5) is None and get(m, b["ip6"], pot="a", timeout=0.5) is None
+    # nor by way of the machine
+    m.run(*inside(m, "a"), "ip", "route", "add", b["ip"], "via", "10.192.0.1")
+    m.run(*inside(m, "a"), "ip", "-6", "route", "add", b["ip6"], "via", "fdf1:9c2e:7a35::1")
+    assert get(m, b["ip"], pot="a", timeout=0.5) is None and get(m, b["ip6"], pot="a", timeout=0.5) is None
+    assert get(m, OUT4, pot="a") == "out"
+    # The way round by an exported port is open, but not where the kernel filters bridged packets: there the port leads
+    # to the neighbour inside the bridge.
+    m.try_run("sh", "-c", "echo 0 > /proc/sys/net/bridge/bridge-nf-call-iptables")
+    assert get(m, "203.0.113.1", 8080, pot="a") == "b"
+    assert get(m, b["ip"], pot="a", timeout=0.5) is None
+    assert get(m, info(m, "a")["ip"]) == "a"
+
+
+def test_rules_of_others_stay_as_they_are(bare):
+    m = bare
+    m.try_run("nft", "-f", "-", input="""
+table inet mine {
+  chain forward {
+    type filter hook forward priority 0; policy accept
+    iifname "ext9" drop
+  }
+}
+table ip nat {
+  chain postrouting {
+    type nat hook postrouting priority 100
+    ip saddr 192.0.2.0/24 masquerade
+  }
+}
+""")
+    before = m.run("nft", "list", "ruleset")
+    assert "table inet mine" in before
+    m.init(vnet=True)
+    m.make_base()
+    m.pot("create-private-bridge", "-B", "br", "-S", "5")
+    m.make_pot("a", "-N", "private-bridge", "-B", "br")
+    m.pot("export-ports", "-p", "a", "-e", "80:8080")
+    m.start("a")
+    assert m.tables() == ["table inet mine", "table ip nat", "table inet pot"]
+    m.run("nft", "delete", "table", "inet", "pot")
+    m.pot("vnet-start")
+    m.pot("stop", "a")
+    m.start("a")
+    assert "pot-br" in m.run("nft", "list", "table", "inet", "pot")
+    m.pot("stop", "a")
+    m.pot("vnet-stop")
+    assert m.run("nft", "list", "ruleset") == before
+    m.run("nft", "flush", "ruleset")
+
+
+# ---- names ----
+
+def test_names_and_resolvers(networked):
+    m = networked
+    m.pot("create-private-bridge", "-B", "br", "-S", "5")
+    m.make_pot("a", "-N", "public-bridge", "-S", "dual")
+    m.make_pot("b", "-N", "public-bridge")
+    m.make_pot("c", "-N", "private-bridge", "-B", "br")
+    m.make_pot("d", "-N", "private-bridge", "-B", "br")
+    m.make_pot("e", "-N", "inherit")
+    m.pot("set-hosts", "-p", "a", "-H", "db:192.0.2.7", "-H", "db6:2001:db8::7")
+    m.start("a", "c", "e")
+    a, c, e = (m.pot("exec", "-p", name, "cat", "/etc/hosts").splitlines() for name in "ace")
+    name = info(m, "a")["hostname"]
+    assert a[:2] == [f"::1 localhost {name}", f"127.0.0.1 localhost {name}"]
+    assert sorted(a[2:5]) == sorted([f"{info(m, 'a')['ip']} a", f"{info(m, 'a')['ip6']} a", f"{info(m, 'b')['ip']} b"])
+    assert a[5:] == ["192.0.2.7 db", "2001:db8::7 db6"]
+    assert c[2:] == [f"{info(m, 'c')['ip']} c", f"{info(m, 'd')['ip']} d"] and len(e) == 2
+    m.pot("stop", "a")
+    m.pot("set-attribute", "-p", "a", "-A", "no-etc-hosts", "-V", "YES")
+    m.start("a")
+    assert m.pot("exec", "-p", "a", "cat", "/etc/hosts").splitlines()[2:] == ["192.0.2.7 db", "2001:db8::7 db6"]
+    # resolvers
+    custom = m.dir / "resolv"
+    custom.write_text("nameserver 192.0.2.53\n")
+    m.pot_fails("create", "-p", "x", "-b", "bb", "-d", "custom:/nowhere", says="/nowhere")
+    m.pot_fails("create", "-p", "x", "-b", "bb", "-d", "other")
+    m.make_pot("r1", "-d", f"custom:{custom}")
+    m.make_pot("r2", "-d", "off")
+    m.make_pot("dns", "-N", "public-bridge", "-i", "10.192.0.2")
+    m.make_pot("r3", "-N", "public-bridge", "-d", "pot")
+    m.make_pot("r4", "-d", "inherit")
+    m.start("r1", "r2", "r3", "r4")
+    assert "dns" in m.running(), "-d pot makes it a dependency"
+
+    def resolver(pot):
+        return m.try_pot("exec", "-p", pot, "cat", "/etc/resolv.conf").stdout
+    assert resolver("r1") == "nameserver 192.0.2.53\n" and "nameserver" not in resolver("r2")
+    name = info(m, "r3")["hostname"].split(".")
+    domain = name[1] if len(name) > 1 else name[0]
+    first, last = resolver("r3").splitlines()
+    assert first.split()[:2] == ["search", domain] and last == "nameserver 10.192.0.2"
+    assert resolver("r4") == open("/etc/resolv.conf").read()
+    # what pot wrote for a run goes with it
+    root = m.dir / "pot/.overlay"
+    m.pot("stop", "r1")
+    assert [p for p in root.rglob("resolv.conf") if "192.0.2.53" in p.read_text()] == []
+    (m.dir / "pot/jails/r1/conf/resolv.conf").unlink()
+    m.pot_fails("start", "-d", "r1", says="resolv")

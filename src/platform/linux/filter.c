@@ -625,8 +625,10 @@ linux_ports_add(
 	if (check_ports(run, ports, n, e) < 0)
 		return -1;
 	if (change(h->roots.table, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, ports, n, run,
-		e) == 0)
+		e) == 0) {
+		conntrack_forget(ports, n, true);
 		return 0;
+	}
 	if (e->kind == ERR_ABSENT)
 		return err_new(e, ERR_ABSENT,
 		    "export ports: there is no nftables table %s: run pot vnet-start",
@@ -659,7 +661,10 @@ remove_once(struct host *h, const char *run, struct err *e)
 			own[n++] = held.at[i].port;
 	if (n == 0)
 		return 1;
-	return change(h->roots.table, NFT_MSG_DELSETELEM, 0, own, n, NULL, e);
+	if (change(h->roots.table, NFT_MSG_DELSETELEM, 0, own, n, NULL, e) < 0)
+		return -1;
+	conntrack_forget(own, n, false);
+	return 0;
 }
 
 static int

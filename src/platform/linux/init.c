@@ -340,6 +340,27 @@ reap(struct life *l, int stop_signal)
 	return !(pid < 0 && errno == ECHILD && l->command == 0 && l->stopping);
 }
 
+static void
+remove_files(const struct isolate_spec *spec)
+{
+	struct err e = ERR_INIT;
+	struct stat st;
+	autofd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	for (size_t i = 0; root >= 0 && i < spec->n_files; i++) {
+		const char *path = spec->files[i].path, *name = strrchr(path, '/') + 1;
+		char parent[4096];
+		if (!spec->files[i].for_this_run || (size_t)(name - path) >= sizeof(parent))
+			continue;
+		memcpy(parent, path, (size_t)(name - path));
+		parent[name - path] = '\0';
+		autofd int dir = beneath_open(root, parent, O_PATH | O_DIRECTORY, 0, &e);
+		if (dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode))
+			(void)unlinkat(dir, name, 0);
+	}
+}
+
 static NORETURN void
 live(struct life *l)
 {
@@ -362,6 +383,8 @@ live(struct life *l)
 		if (sig > 0 && sig < NSIG)
 			forward(l, sig);
 	}
+	if (l->start->spec->what & ISOLATE_MOUNT)
+		remove_files(l->start->spec);
 	_exit(l->code);
 }
 
