@@ -120,7 +120,7 @@ struct client_alloc {
 	size_t n_services;
 	bool dirs_made;
 	bool stop_wanted, gone_from_server, destroyed;
-	bool held; /* begins when who has one of its ports is down */
+	bool held;	    /* begins when who has one of its ports is down */
 	const char *status; /* "pending", "running", "complete", "failed" */
 	const char *description;
 	int health; /* -1 not known, 0, 1 */

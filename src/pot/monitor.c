@@ -49,9 +49,9 @@ struct monitor {
 	const struct monitor_config *config;
 	struct account user;
 	struct kept agent, runner;
-	int agent_end;	 /* of the runner's socket, for the next agent; -1 */
-	int control;	 /* our end of the agent's control socket; -1 */
-	int stop_signal; /* 0: not stopping */
+	int agent_end;	  /* of the runner's socket, for the next agent; -1 */
+	int control;	  /* our end of the agent's control socket; -1 */
+	int stop_signal;  /* 0: not stopping */
 	bool stop_by_new; /* no agent ran when SIGINT came: one is started to stop the pots */
 	int64_t kill_at_ns;
 	bool done;

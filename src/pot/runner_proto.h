@@ -162,8 +162,9 @@ int runner_inbox_next(
 /* ---- where the agent finds its sockets ---- */
 #define RUNNER_FD_ENV "POTTER_RUNNER_FD" /* frames of this file */
 #define RUNNER_MONITOR_FD_ENV                                                                      \
-	"POTTER_MONITOR_FD" /* frames whose descriptor is a new runner's socket */
-#define RUNNER_STOP_ENV "POTTER_STOP" /* set: stop pots and ingress as by SIGINT as soon as ready */
+	"POTTER_MONITOR_FD"	      /* frames whose descriptor is a new runner's socket */
+#define RUNNER_STOP_ENV "POTTER_STOP" /* set: stop pots and ingress as by SIGINT as soon as ready  \
+				       */
 /* On the monitor's socket: 1: *sock is the new runner's socket; 0: the monitor closed (exit);
  * 2: nothing now. */
 int runner_monitor_next(int monitor, int *sock, struct err *);

@@ -64,8 +64,7 @@ unknown_configuration_keys_are_gathered(void **state)
 	struct pot_config c;
 
 	(void)state;
-	assert_int_equal(
-	    config(&c, &mem, "POT_NONSENSE=10.0.0.0/8\nPOT_MKTEMP_SUFFIX=.XXXX\n"), 0);
+	assert_int_equal(config(&c, &mem, "POT_NONSENSE=10.0.0.0/8\nPOT_MKTEMP_SUFFIX=.XXXX\n"), 0);
 	assert_int_equal(c.unknown.n, 1);
 	assert_string_equal(c.unknown.at[0], "pot.conf:1: POT_NONSENSE");
 }
