@@ -160,11 +160,12 @@ int runner_inbox_next(
     struct runner_inbox *, struct arena *, struct runner_reply *, int *fd, struct err *);
 
 /* ---- where the agent finds its sockets ---- */
-#define RUNNER_FD_ENV "POTTER_RUNNER_FD" /* frames of this file */
-#define RUNNER_MONITOR_FD_ENV                                                                      \
-	"POTTER_MONITOR_FD"	      /* frames whose descriptor is a new runner's socket */
-#define RUNNER_STOP_ENV "POTTER_STOP" /* set: stop pots and ingress as by SIGINT as soon as ready  \
-				       */
+/* Frames of this file. */
+#define RUNNER_FD_ENV "POTTER_RUNNER_FD"
+/* Frames whose descriptor is a new runner's socket. */
+#define RUNNER_MONITOR_FD_ENV "POTTER_MONITOR_FD"
+/* Set: pots and ingress are stopped as by SIGINT as soon as the agent is ready. */
+#define RUNNER_STOP_ENV "POTTER_STOP"
 /* On the monitor's socket: 1: *sock is the new runner's socket; 0: the monitor closed (exit);
  * 2: nothing now. */
 int runner_monitor_next(int monitor, int *sock, struct err *);
