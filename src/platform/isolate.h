@@ -44,6 +44,8 @@ int isolate_enter_main(int argc, char **argv);
 #define ISOLATE_CAP_IPC_LOCK (1ULL << 14) /* locked memory */
 #define ISOLATE_CAPS_KEEP    UINT64_MAX	  /* leave all as they are (ISOLATE_NONE as root) */
 
+enum { ISOLATE_NO_IPV4 = 1, ISOLATE_NO_IPV6 = 2 };
+
 struct isolate_process {
 	const char *const *argv; /* without '/' in the first: searched in the PATH of env. A file
 				  * without "#!" runs by the pot's /bin/sh */
@@ -55,6 +57,7 @@ struct isolate_process {
 	uint64_t caps;		/* bounding set; held by a command that runs as root */
 	bool new_privileges;	/* true: set-user-id programs keep their meaning */
 	bool no_filter;		/* true: without the default system call filter */
+	unsigned no_family;	/* ISOLATE_NO_IPV4 | ISOLATE_NO_IPV6: as on a machine without it */
 	uint64_t max_files;	/* RLIMIT_NOFILE; 0: as inherited */
 };
 

@@ -19,6 +19,18 @@ attr_caps(const struct pot_spec *s)
 	return caps;
 }
 
+/* The machine's own network, as far as the network stack goes; a pot that has a network of its own
+ * has what addresses it has. */
+unsigned
+stack_lacks(struct pot_env *env, const struct pot_spec *s)
+{
+	enum pot_stack stack = pot_spec_stack(env, s);
+
+	if (s->net != POT_NET_INHERIT || stack == POT_STACK_DUAL)
+		return 0;
+	return stack == POT_STACK_IPV6 ? ISOLATE_NO_IPV4 : ISOLATE_NO_IPV6;
+}
+
 unsigned
 attr_what(struct pot_env *env, const struct pot_spec *s, unsigned what, unsigned *no_ipc)
 {

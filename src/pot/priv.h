@@ -48,6 +48,7 @@ int64_t file_age_seconds(const char *path);
 int64_t now_seconds(void);
 
 /* ---- what attributes mean to the machine (effect.c) ---- */
+unsigned stack_lacks(struct pot_env *, const struct pot_spec *); /* ISOLATE_NO_… */
 uint64_t attr_caps(const struct pot_spec *); /* ISOLATE_CAP… of its commands */
 /* ISOLATE_IPC as it is to be shared or not, and what is switched off of it. */
 unsigned attr_what(struct pot_env *, const struct pot_spec *, unsigned what, unsigned *no_ipc);

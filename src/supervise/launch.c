@@ -71,6 +71,7 @@ static const struct wire_row launch_rows[] = {
 	WIRE_ROW(35, WIRE_STRS, struct launch, finish),
 	WIRE_ROW_INT(36, struct launch, isolate.no_ipc, 0, ISOLATE_NO_IPC),
 	WIRE_ROW(37, WIRE_BOOL, struct launch, attended),
+	WIRE_ROW_INT(38, struct launch, isolate.process.no_family, 0, 3),
 	WIRE_ROWS_END,
 };
 

@@ -10,7 +10,7 @@ import sys
 
 import machine as machines
 import pytest
-from machine import wait_until
+from machine import BIN, wait_until
 
 HTTP = "httpd -f -p 80 -h /root"
 OUT4, OUT6 = "203.0.113.2", "2001:db8::2"
@@ -199,6 +199,22 @@ def test_an_alias_goes_with_a_killed_keeper(machine):
     wait_until(lambda: m.running() == [], what="the end of a")
     m.pot("doctor")
     assert m.run("ip", "neigh", "show", "proxy") == ""
+
+
+def test_inherit_is_the_machine_s_network_as_far_as_the_stack_goes(machine):
+    m = machine
+    for stack in ("ipv4", "ipv6", "dual"):
+        m.make_pot(stack, "-N", "inherit", "-S", stack, "-i", "ignored", cmd="sh -c 'nc -w 2 203.0.113.1 9 2>/root/ipv4; "
+                   "nc -w 2 2001:db8::1 9 2>/root/ipv6; touch /root/done; sleep 1000'")
+        assert info(m, stack)["ip"] == ""
+        m.start(stack)
+        assert "203.0.113.1/24" in m.pot("exec", "-p", stack, "ip", "addr")
+        wait_until(lambda: m.try_pot("exec", "-p", stack, "test", "-e", "/root/done").returncode == 0)
+        for family, address in (("ipv4", "203.0.113.1"), ("ipv6", "2001:db8::1")):
+            expected = "refused" if stack in (family, "dual") else "not supported"
+            assert expected in m.try_pot("exec", "-p", stack, "nc", "-w", "2", address, "9").stderr
+            assert expected in m.pot("exec", "-p", stack, "cat", f"/root/{family}")
+        m.pot("stop", stack)
 
 
 # ---- addresses ----

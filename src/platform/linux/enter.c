@@ -35,16 +35,16 @@ enum {
  *the host. So it is pot-keeper that enters, by a read-only view of its file, and never the caller
  *itself.
  *
- *	pot-keeper --enter PID START TTY ROWS COLS LOGIN NEW_PRIVILEGES NO_FILTER CAPS MAX_FILES
+ *	pot-keeper --enter PID START TTY ROWS COLS LOGIN NEW_PRIVILEGES FILTER CAPS MAX_FILES
  *USER CWD N cgroup… N argument…
  *
  * with the command's environment, each variable with a '+' in front, as its own (which, unlike
  * arguments, others cannot read; and no library minds it), the command's standard descriptors as 0
- *to 2 and a socket for messages as 3. It is two processes: the first enters the namespaces, but a
- *process cannot change its own pid namespace; the second is born in it, as a child of the caller,
- *and becomes the command. What both have to say goes through the socket, which ends when the
- *command runs: "P <pid>", with the terminal's descriptor, from the first; "E <kind> <errno> <text>"
- *from either.
+ *to 2 and a socket for messages as 3. FILTER: 1 without the filter, 2 without IPv4, 4 without IPv6.
+ *It is two processes: the first enters the namespaces, but a process cannot change its own pid
+ *namespace; the second is born in it, as a child of the caller, and becomes the command. What both
+ *have to say goes through the socket, which ends when the command runs: "P <pid>", with the
+ *terminal's descriptor, from the first; "E <kind> <errno> <text>" from either.
  */
 enum { MESSAGE_FD = 3, MESSAGE_MAX = 1400, FIXED_ARGS = 12, NO_COMMAND = 126 };
 
@@ -201,7 +201,8 @@ isolate_enter_main(int argc, char **argv)
 		.cols = (unsigned short)number(fixed[4]),
 		.process = { .login = fixed[5][0] == '1',
 		    .new_privileges = fixed[6][0] == '1',
-		    .no_filter = fixed[7][0] == '1',
+		    .no_filter = (number(fixed[7]) & 1) != 0,
+		    .no_family = (unsigned)number(fixed[7]) >> 1,
 		    .caps = number(fixed[8]),
 		    .max_files = number(fixed[9]),
 		    .user = fixed[10][0] != '\0' ? fixed[10] : NULL,
@@ -250,7 +251,8 @@ arguments(const struct isolate_enter *how, struct arena *mem)
 	size_t n = 0, room = length(how->cgroups) + length(p->argv) + 2 + FIXED_ARGS + 2 + 1;
 	char **argv = arena_array(mem, room, char *);
 	const uint64_t numbers[] = { (uint64_t)how->pid, how->start, how->tty, how->rows, how->cols,
-		p->login, p->new_privileges, p->no_filter, p->caps, p->max_files };
+		p->login, p->new_privileges, (p->no_filter ? 1U : 0U) | p->no_family << 1, p->caps,
+		p->max_files };
 
 	argv[n++] = arena_strdup(mem, "pot-keeper");
 	argv[n++] = arena_strdup(mem, ISOLATE_ENTER_ARG);

@@ -144,6 +144,16 @@ process_shed_rights(struct err *e)
 	return set_caps(held_caps() & 1ULL << CAP_KILL, e);
 }
 
+static int
+filter(const struct isolate_process *how, struct err *e)
+{
+	if (how->no_filter)
+		return 0;
+	if (how->no_family != 0 && seccomp_families(how->no_family, e) < 0)
+		return -1;
+	return seccomp_load(e);
+}
+
 /* The raw calls: the C library's would tell threads, of which there are none. */
 static int
 become(const struct process_ready *r, struct err *e)
@@ -160,15 +170,13 @@ become(const struct process_ready *r, struct err *e)
 	if (!how->new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, "refuse new privileges");
 	/* without no_new_privs the filter needs a right that is given up below */
-	if (!how->no_filter && how->new_privileges && seccomp_load(e) < 0)
+	if (how->new_privileges && filter(how, e) < 0)
 		return -1;
 	if (syscall(SYS_setresuid, a->uid, a->uid, a->uid) < 0)
 		return err_sys(e, "become user %u", (unsigned)a->uid);
 	if (a->uid == 0 && caps != ISOLATE_CAPS_KEEP && set_caps(held_caps() & caps, e) < 0)
 		return -1;
-	if (!how->no_filter && !how->new_privileges && seccomp_load(e) < 0)
-		return -1;
-	return 0;
+	return how->new_privileges ? 0 : filter(how, e);
 }
 
 /* ---- exec ---- */
