@@ -168,6 +168,7 @@ static const struct host_config defaults = {
 	.cgroup = "pot",
 	.bridge = "pot0",
 	.table = "pot",
+	.zfs_root = "zroot/pot",
 };
 
 static const char *
@@ -192,6 +193,9 @@ host_roots_set(struct host *h, const struct host_config *c)
 		.bridge = copy_or(c->bridge, defaults.bridge),
 		.table = copy_or(c->table, defaults.table),
 		.dataset_backend = copy_or(c->dataset_backend, NULL),
+		.zfs_root = copy_or(c->zfs_root, defaults.zfs_root),
+		.zfs_command = copy_or(c->zfs_command, NULL),
+		.cache = copy_or(c->cache, NULL),
 		.reserve_memory_bytes = c->reserve_memory_bytes,
 		.reserve_cpus = c->reserve_cpus,
 	};
@@ -212,5 +216,8 @@ host_fini(struct host *h)
 	free_const(h->roots.bridge);
 	free_const(h->roots.table);
 	free_const(h->roots.dataset_backend);
+	free_const(h->roots.zfs_root);
+	free_const(h->roots.zfs_command);
+	free_const(h->roots.cache);
 	*h = (struct host)HOST_INIT;
 }

@@ -24,12 +24,15 @@ struct limits_ops;  /* platform/limits.h: what one run may use, and what it uses
 struct proc_ops;    /* platform/proc.h: processes and the identity of this boot */
 
 struct host_config {
-	const char *fs_root;	       /* where datasets live: "/opt/pot" */
-	const char *run_dir;	       /* records and locks: "/var/run/pot" */
-	const char *cgroup;	       /* parent of our cgroups, relative to each mount: "pot" */
-	const char *bridge;	       /* the public bridge's interface name: "pot0" */
-	const char *table;	       /* our nftables table: "pot" */
-	const char *dataset_backend;   /* "overlay" …; NULL: what this machine can do best */
+	const char *fs_root;	     /* where datasets live: "/opt/pot" */
+	const char *run_dir;	     /* records and locks: "/var/run/pot" */
+	const char *cgroup;	     /* parent of our cgroups, relative to each mount: "pot" */
+	const char *bridge;	     /* the public bridge's interface name: "pot0" */
+	const char *table;	     /* our nftables table: "pot" */
+	const char *dataset_backend; /* "overlay" …; NULL: what this machine can do best */
+	const char *zfs_root;	     /* with ZFS, the parent of all datasets: "zroot/pot" */
+	const char *zfs_command;     /* the program zfs; NULL: where systems have it */
+	const char *cache; /* with ZFS, where its dataset for images is mounted; NULL: none */
 	uint64_t reserve_memory_bytes; /* kept from all pots together; 0: nothing */
 	unsigned reserve_cpus;	       /* the lowest ones */
 };
@@ -42,7 +45,7 @@ struct host {
 	const struct filter_ops *filter;
 	const struct limits_ops *limits;
 	const struct proc_ops *proc;
-	struct host_config roots; /* owned copies, none is NULL but dataset_backend */
+	struct host_config roots; /* owned copies; NULL only where it says so above */
 	void *self;		  /* the implementation's own state */
 };
 

@@ -65,6 +65,8 @@ static const struct row {
 	{ { "POT_DATASET_BACKEND", "",
 	      "overlay, btrfs or zfs; empty: what the machine can do best" },
 	    V_TEXT, AT(dataset_backend) },
+	{ { "POT_ZFS_COMMAND", "", "the program zfs; empty: where systems have it" }, V_TEXT,
+	    AT(zfs_command) },
 	{ { "POT_PORT_MIN", "1024", "lowest host port chosen for a pot" }, V_UINT, AT(port_min) },
 	{ { "POT_PORT_MAX", "9999", "highest" }, V_UINT, AT(port_max) },
 	{ { "POT_RESERVE_MEMORY", "",

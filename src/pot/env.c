@@ -270,7 +270,10 @@ pot_env_open(struct pot_env **out, struct err *e)
 		.cgroup = c->cgroup,
 		.bridge = c->bridge,
 		.table = c->nft_table,
-		.dataset_backend = *c->dataset_backend != '\0' ? c->dataset_backend : NULL,
+		.dataset_backend = c->dataset_backend,
+		.zfs_root = c->zfs_root,
+		.zfs_command = c->zfs_command,
+		.cache = c->cache,
 		.reserve_cpus = c->reserve_cpus };
 	if (*c->reserve_memory != '\0')
 		(void)memory_parse(c->reserve_memory, &h.reserve_memory_bytes);

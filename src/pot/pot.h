@@ -48,7 +48,7 @@ struct pot_config {
 	char *network_stack;		   /* "ipv4", "ipv6" or "dual" */
 	char *dns_name, *dns_ip;
 	char *signature_pubkey, *log_facility;
-	char *run_dir, *cgroup, *bridge, *nft_table, *dataset_backend; /* own keys */
+	char *run_dir, *cgroup, *bridge, *nft_table, *dataset_backend, *zfs_command; /* own keys */
 	char *reserve_memory; /* own key: "512m" that stays for the machine itself; "": nothing */
 	char *hook_failure;   /* own key: "refuse" or "ignore" */
 	unsigned reserve_cpus;

@@ -22,14 +22,24 @@ pot_tree(struct pot_env *env, const char *name, struct names *out, struct err *e
 	return env->host->dataset->list(env->host, prefix, out, e);
 }
 
+/* Ours are named by the time; what others took of the dataset is not for us to go back to. */
+static bool
+is_ours(const char *snap)
+{
+	return snap[strspn(snap, "0123456789")] == '\0';
+}
+
 int
 newest_snapshot(struct pot_env *env, const char *dataset, char **snap, struct err *e)
 {
 	autonames struct names all = NAMES_INIT;
+	size_t i;
 
 	if (env->host->dataset->snapshots(env->host, dataset, &all, e) < 0)
 		return -1;
-	*snap = all.n > 0 ? take(&all.at[all.n - 1]) : NULL;
+	for (i = all.n; i > 0 && !is_ours(all.at[i - 1]); i--)
+		;
+	*snap = i > 0 ? take(&all.at[i - 1]) : NULL;
 	return 0;
 }
 
@@ -155,11 +165,19 @@ drop_oldest(struct pot_env *env, const char *dataset, struct err *e)
 {
 	autonames struct names all = NAMES_INIT;
 
+	size_t ours = 0;
+	const char *oldest = NULL;
+
 	if (env->host->dataset->snapshots(env->host, dataset, &all, e) < 0)
 		return -1;
-	if (all.n < 2)
+	for (size_t i = all.n; i-- > 0;)
+		if (is_ours(all.at[i])) {
+			oldest = all.at[i];
+			ours++;
+		}
+	if (ours < 2)
 		return 0;
-	return env->host->dataset->snapshot_destroy(env->host, dataset, all.at[0], e);
+	return env->host->dataset->snapshot_destroy(env->host, dataset, oldest, e);
 }
 
 int
@@ -261,10 +279,14 @@ static int
 purge_one(struct pot_env *env, const char *dataset, bool all, size_t *gone, struct err *e)
 {
 	autonames struct names snaps = NAMES_INIT;
+	autofree char *newest = NULL;
 
-	if (env->host->dataset->snapshots(env->host, dataset, &snaps, e) < 0)
+	if (env->host->dataset->snapshots(env->host, dataset, &snaps, e) < 0 ||
+	    newest_snapshot(env, dataset, &newest, e) < 0)
 		return -1;
-	for (size_t i = 0; i < snaps.n && (all || i + 1 < snaps.n); i++) {
+	for (size_t i = 0; i < snaps.n; i++) {
+		if (!all && (!is_ours(snaps.at[i]) || str_eq(snaps.at[i], newest)))
+			continue;
 		if (env->host->dataset->snapshot_destroy(env->host, dataset, snaps.at[i], e) < 0)
 			return -1;
 		if (gone != NULL)

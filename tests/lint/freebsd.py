@@ -16,7 +16,7 @@ import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 TARGET = "x86_64-freebsd"
-ELSEWHERE = ("src/platform/linux/",)
+ELSEWHERE = ("src/platform/linux/", "src/platform/btrfs/")
 # What FreeBSD's ports install as well: directories and files below /usr/include.
 LIBRARIES = ["event2", "evhttp.h", "event.h", "evutil.h", "evdns.h", "jansson.h", "jansson_config.h",
              "sqlite3.h", "archive.h", "archive_entry.h", "curl", "openssl", "wslay"]

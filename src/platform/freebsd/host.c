@@ -1,13 +1,13 @@
 /* What is not there yet says so, by name, at each operation: commands that need no machine work. */
 #include "platform/host.h"
 
-#include "platform/dataset.h"
 #include "platform/filter.h"
 #include "platform/isolate.h"
 #include "platform/limits.h"
 #include "platform/mount.h"
 #include "platform/netif.h"
 #include "platform/proc.h"
+#include "platform/zfs/zfs.h"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
@@ -17,46 +17,6 @@
 		return err_new(e, ERR_UNSUPPORTED,                                                 \
 		    what " are not there yet: this build keeps pots on Linux only");               \
 	}
-
-/* ---- datasets ---- */
-
-NOT_YET("ZFS datasets", ds_do, struct err *e)
-NOT_YET("ZFS datasets", ds_create, const char *name, enum dataset_kind kind, struct err *e)
-NOT_YET("ZFS datasets", ds_destroy, const char *name, bool recursive, struct err *e)
-NOT_YET("ZFS datasets", ds_name, const char *name, struct err *e)
-NOT_YET("ZFS datasets", ds_two, const char *a, const char *b, struct err *e)
-NOT_YET("ZFS datasets", ds_three, const char *a, const char *b, const char *c, struct err *e)
-NOT_YET("ZFS datasets", ds_list, const char *name, struct names *out, struct err *e)
-NOT_YET("ZFS datasets", ds_origin, const char *name, char **out, struct err *e)
-NOT_YET("ZFS datasets", ds_snapshot, const char *a, const char *b, bool recursive, struct err *e)
-NOT_YET("ZFS datasets", ds_survey, const char *name, const struct dataset_watch *watch,
-    struct dataset_survey *out, struct err *e)
-NOT_YET("ZFS datasets", ds_get, const char *name, const char *key, char **out, struct err *e)
-NOT_YET("ZFS datasets", ds_root, const char *name, struct dataset_root *out, struct err *e)
-
-static const struct dataset_ops dataset_freebsd = {
-	.name = "zfs",
-	.probe = ds_do,
-	.root_create = ds_do,
-	.root_destroy = ds_do,
-	.create = ds_create,
-	.destroy = ds_destroy,
-	.rename = ds_two,
-	.exists = ds_name,
-	.list = ds_list,
-	.snapshot = ds_snapshot,
-	.snapshots = ds_list,
-	.rollback = ds_two,
-	.snapshot_destroy = ds_two,
-	.clone = ds_three,
-	.copy = ds_three,
-	.origin = ds_origin,
-	.survey = ds_survey,
-	.property_get = ds_get,
-	.property_set = ds_three,
-	.root = ds_root,
-	.sweep = ds_do,
-};
 
 /* ---- interfaces ---- */
 
@@ -141,7 +101,7 @@ host_native(struct host *out, const struct host_config *c, struct err *e)
 {
 	*out = (struct host){
 		.isolate = &isolate_native,
-		.dataset = &dataset_freebsd,
+		.dataset = &dataset_zfs,
 		.mount = &mount_native,
 		.netif = &netif_freebsd,
 		.filter = &filter_freebsd,

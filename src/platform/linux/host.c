@@ -7,24 +7,27 @@
 #include "platform/mount.h"
 #include "platform/overlay/overlay.h"
 #include "platform/proc.h"
+#include "platform/zfs/zfs.h"
 
 #include <unistd.h>
 
 /* In the order in which they are tried when none is asked for. */
-static const struct dataset_ops *const datasets[] = { &dataset_btrfs, &dataset_overlay };
+static const struct dataset_ops *const datasets[] = { &dataset_zfs, &dataset_btrfs,
+	&dataset_overlay };
 
 /* What an existing tree was made with: that does not change, or its pots would be lost from sight.
  */
 static const struct dataset_ops *
 made_with(const char *fs_root)
 {
+	/* the others leave a directory of their name */
 	for (size_t i = 0; i < NELEM(datasets); i++) {
 		autofree char *mark = xasprintf("%s/.%s", fs_root, datasets[i]->name);
 
-		if (access(mark, F_OK) == 0)
+		if (datasets[i] != &dataset_zfs && access(mark, F_OK) == 0)
 			return datasets[i];
 	}
-	return NULL;
+	return zfs_made(fs_root) ? &dataset_zfs : NULL;
 }
 
 static int

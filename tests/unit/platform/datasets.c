@@ -10,6 +10,7 @@
 #include "platform/mount.h"
 #include "platform/overlay/overlay.h"
 #include "platform/overlay/store.h"
+#include "platform/zfs/zfs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -303,7 +304,7 @@ a_clone_shares_what_it_did_not_change(void **state)
 	settle();
 	OK(ds->survey(&host, "jails/a/m", NULL, &found, &err));
 	assert_int_equal(found.n, 1);
-	assert_in_range(found.at[0].used_bytes, 1, 100000);
+	assert_in_range(found.at[0].used_bytes, 0, 100000);
 	assert_string_equal(found.at[0].origin, "bases/12@1000");
 }
 
@@ -476,6 +477,13 @@ snapshots_go_one_by_one(void **state)
 	assert_string_equal(left.at[1], "1002");
 	in_dataset_has("jails/twin", "f", "1001");
 	in_dataset_has("jails/web/m@1000", "f", "1000");
+	if (ds == &dataset_zfs) { /* a clone of what is newer is in its way */
+		FAILS(ds->rollback(&host, "jails/web/m", "1000", &err), ERR_BUSY);
+		OK(ds->destroy(&host, "jails/twin", true, &err));
+		OK(ds->rollback(&host, "jails/web/m", "1000", &err));
+		in_dataset_has("jails/web/m", "f", "1000");
+		return;
+	}
 	OK(ds->rollback(&host, "jails/web/m", "1000", &err));
 	in_dataset_has("jails/web/m", "f", "1000");
 	in_dataset_has("jails/twin", "f", "1001");
@@ -611,6 +619,44 @@ on_fake(void)
 	return failed;
 }
 
+/* A copy of what answers in place of zfs, in a directory of its own, beside which it keeps its
+ * state. */
+static bool
+put_answers(char program[128])
+{
+	autobuf struct buf text = BUF_INIT;
+	char self[512], from[600];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	autofd int fd = -1;
+
+	if (n <= 0)
+		return false;
+	self[n] = '\0';
+	*strrchr(self, '/') = '\0';
+	snprintf(from, sizeof(from), "%s/platform/zfs-answers", self);
+	snprintf(program, 128, "%s/answers", dir);
+	if (mkdir(program, 0755) < 0 || buf_read_file(&text, from, 64 << 20, &err) < 0)
+		return false;
+	snprintf(program, 128, "%s/answers/zfs", dir);
+	fd = open(program, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	return fd >= 0 && fd_write_all(fd, text.data, text.len, &err) == 0;
+}
+
+static int
+on_zfs(void)
+{
+	char program[128];
+
+	if (!put_answers(program)) {
+		fprintf(stderr, "SKIP zfs: zfs-answers was not built\n");
+		return 0;
+	}
+	snprintf(root, sizeof(root), "%s/zfs", dir);
+	host.roots.zfs_root = "zroot/pot";
+	host.roots.zfs_command = program;
+	return run("zfs", &dataset_zfs);
+}
+
 int
 main(void)
 {
@@ -621,7 +667,7 @@ main(void)
 		return 1;
 	host.roots.fs_root = root;
 	host.mount = &mount_native;
-	failed = on_overlay() + on_btrfs() + on_fake();
+	failed = on_overlay() + on_btrfs() + on_fake() + on_zfs();
 	if (umount2(dir, 0) < 0 || rmdir(dir) < 0)
 		return 1;
 	return failed != 0;

@@ -1,0 +1,248 @@
+#include "base/str.h"
+#include "platform/zfs/zfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Its words are for us: not in the language of whoever calls. */
+static char *const environment[] = { "LC_ALL=C",
+	"PATH=/sbin:/usr/sbin:/bin:/usr/bin:/usr/local/sbin", NULL };
+
+int
+zfs_find(struct host *h, const char **program, struct err *e)
+{
+	static const char *const places[] = { "/sbin/zfs", "/usr/sbin/zfs", "/usr/local/sbin/zfs" };
+
+	if (h->roots.zfs_command != NULL) {
+		*program = h->roots.zfs_command;
+		return access(*program, X_OK) < 0 ? err_sys(e, "run %s", *program) : 0;
+	}
+	for (size_t i = 0; i < NELEM(places); i++)
+		if (access(places[i], X_OK) == 0) {
+			*program = places[i];
+			return access("/dev/zfs", F_OK) == 0
+				   ? 0
+				   : err_new(e, ERR_UNSUPPORTED,
+					 "ZFS is not in this kernel: there is no /dev/zfs");
+		}
+	return err_new(e, ERR_UNSUPPORTED, "there is no program zfs on this machine");
+}
+
+enum err_kind
+zfs_error_kind(const char *text)
+{
+	static const struct {
+		const char *says;
+		enum err_kind kind;
+	} rows[] = {
+		{ "dataset does not exist", ERR_ABSENT },
+		{ "could not find any snapshots to destroy", ERR_ABSENT },
+		{ "snapshot does not exist", ERR_ABSENT },
+		{ "no such pool", ERR_ABSENT },
+		{ "parent does not exist", ERR_ABSENT },
+		{ "already exists", ERR_EXISTS },
+		{ "must specify -F to overwrite", ERR_EXISTS },
+		{ "has children", ERR_BUSY },
+		{ "dependent clones", ERR_BUSY },
+		{ "clones of previous snapshots exist", ERR_BUSY },
+		{ "is busy", ERR_BUSY },
+		{ "permission denied", ERR_RIGHTS },
+		{ "out of space", ERR_FULL },
+		{ "quota exceeded", ERR_FULL },
+		{ "ZFS modules are not loaded", ERR_UNSUPPORTED },
+		{ "failed to initialize ZFS library", ERR_UNSUPPORTED },
+	};
+
+	for (size_t i = 0; i < NELEM(rows); i++)
+		if (strstr(text, rows[i].says) != NULL)
+			return rows[i].kind;
+	return ERR_REMOTE;
+}
+
+/* ---- running ---- */
+
+struct child {
+	pid_t pid;
+	int out, err; /* our ends; -1: none */
+};
+
+#define CHILD_INIT                                                                                 \
+	{                                                                                          \
+		.pid = 0, .out = -1, .err = -1                                                     \
+	}
+
+static void
+child_fini(struct child *c)
+{
+	own_close(&c->out);
+	own_close(&c->err);
+	if (c->pid > 0) {
+		(void)kill(c->pid, SIGKILL);
+		while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+}
+
+/* in: its standard input, or -1 for none; out: its standard output, or -1 for a pipe to us. */
+static int
+spawn(const char *program, const char *const *argv, int in, int out, struct child *c, struct err *e)
+{
+	posix_spawn_file_actions_t actions;
+	autofd int out_end = -1, err_end = -1;
+	int pair[2], why;
+
+	if (out < 0) {
+		if (pipe2(pair, O_CLOEXEC) < 0)
+			return err_sys(e, "make a pipe");
+		c->out = pair[0];
+		out = out_end = pair[1];
+	}
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return err_sys(e, "make a pipe");
+	c->err = pair[0];
+	err_end = pair[1];
+	posix_spawn_file_actions_init(&actions);
+	if (in >= 0)
+		posix_spawn_file_actions_adddup2(&actions, in, 0);
+	else
+		posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, out, 1);
+	posix_spawn_file_actions_adddup2(&actions, err_end, 2);
+	why = posix_spawn(
+	    &c->pid, program, &actions, NULL, (char *const *)(uintptr_t)argv, environment);
+	posix_spawn_file_actions_destroy(&actions);
+	if (why != 0) {
+		c->pid = 0;
+		errno = why;
+		return err_sys(e, "run %s", program);
+	}
+	return 0;
+}
+
+static int
+drain(int *fd, struct buf *into, size_t max, struct err *e)
+{
+	char part[16384];
+	ssize_t n = read(*fd, part, sizeof(part));
+
+	if (n < 0)
+		return errno == EINTR ? 0 : err_sys(e, "read what zfs says");
+	if (n == 0) {
+		own_close(fd);
+		*fd = -1;
+	}
+	if (n > 0 && into != NULL && into->len + (size_t)n <= max)
+		buf_add(into, part, (size_t)n);
+	return 0;
+}
+
+/* Both ends to their end; what one fills does not hold up the other. */
+static int
+listen_to(struct child *c, struct buf *out, struct buf *said, struct err *e)
+{
+	while (c->out >= 0 || c->err >= 0) {
+		struct pollfd p[2] = { { .fd = c->out, .events = POLLIN },
+			{ .fd = c->err, .events = POLLIN } };
+
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return err_sys(e, "wait for zfs");
+		if (p[0].revents != 0 && drain(&c->out, out, ZFS_OUTPUT_MAX, e) < 0)
+			return -1;
+		if (p[1].revents != 0 && drain(&c->err, said, 65536, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+wait_for(struct child *c, int *status, struct err *e)
+{
+	pid_t got;
+
+	do
+		got = waitpid(c->pid, status, 0);
+	while (got < 0 && errno == EINTR);
+	c->pid = 0;
+	return got < 0 ? err_sys(e, "wait for zfs") : 0;
+}
+
+static int
+verdict(int status, const char *verb, struct buf *said, struct err *e)
+{
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	const char *text = buf_str(said);
+	int first = (int)strcspn(text, "\n");
+	if (first == 0)
+		return err_new(e, ERR_REMOTE, "zfs %s failed without a word (status %d)", verb,
+		    WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	return err_new(e, zfs_error_kind(text), "zfs %s: %.*s", verb, first, text);
+}
+
+int
+zfs_run_list(struct host *h, const char *const *argv, struct buf *out, struct err *e)
+{
+	CLEANUP(child_fini) struct child c = CHILD_INIT;
+	autobuf struct buf said = BUF_INIT;
+	const char *program;
+	int status;
+
+	if (zfs_find(h, &program, e) < 0 || spawn(program, argv, -1, -1, &c, e) < 0 ||
+	    listen_to(&c, out, &said, e) < 0 || wait_for(&c, &status, e) < 0)
+		return -1;
+	return verdict(status, argv[1], &said, e);
+}
+
+int
+zfs_run(struct host *h, struct buf *out, struct err *e, ...)
+{
+	const char *argv[ZFS_ARGS] = { "zfs" }, *word;
+	size_t n = 1;
+	va_list ap;
+
+	va_start(ap, e);
+	while ((word = va_arg(ap, const char *)) != NULL && n + 1 < ZFS_ARGS)
+		argv[n++] = word;
+	va_end(ap);
+	argv[n] = NULL;
+	return zfs_run_list(h, argv, out, e);
+}
+
+int
+zfs_copy(struct host *h, const char *snapshot, const char *to, struct err *e)
+{
+	const char *const send[] = { "zfs", "send", snapshot, NULL };
+	const char *const receive[] = { "zfs", "receive", to, NULL };
+	CLEANUP(child_fini) struct child from = CHILD_INIT, into = CHILD_INIT;
+	autobuf struct buf a = BUF_INIT, b = BUF_INIT;
+	autofd int read_end = -1, write_end = -1;
+	const char *program;
+	int pair[2], sent, received;
+
+	if (zfs_find(h, &program, e) < 0)
+		return -1;
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return err_sys(e, "make a pipe");
+	read_end = pair[0];
+	write_end = pair[1];
+	if (spawn(program, receive, read_end, -1, &into, e) < 0 ||
+	    spawn(program, send, -1, write_end, &from, e) < 0)
+		return -1;
+	own_close(&read_end);
+	own_close(&write_end);
+	read_end = write_end = -1;
+	/* each says little: the other's pipe does not fill meanwhile */
+	if (listen_to(&from, NULL, &a, e) < 0 || wait_for(&from, &sent, e) < 0 ||
+	    listen_to(&into, NULL, &b, e) < 0 || wait_for(&into, &received, e) < 0 ||
+	    verdict(sent, "send", &a, e) < 0)
+		return -1;
+	return verdict(received, "receive", &b, e);
+}

@@ -1,0 +1,57 @@
+/*
+ * zfs.h: the dataset backend for ZFS, by the command zfs: libzfs has no stable interface.
+ *
+ * The layout is that of pot: <zfs_root> is never mounted, <zfs_root>/<name> is mounted at
+ * <fs_root>/<name>, the cache of images at its own place. Both kinds of datasets are ordinary ones.
+ * Each operation is one command, a few where ZFS wants it so; a survey of everything is one.
+ *
+ * Where ZFS differs from what dataset.h promises: what others are cloned from is handed on to the
+ * first of its clones before it is destroyed, and rolling back over a snapshot that has clones is
+ * refused (ERR_BUSY).
+ */
+#ifndef PLATFORM_ZFS_ZFS_H
+#define PLATFORM_ZFS_ZFS_H
+
+#include "base/buf.h"
+#include "platform/dataset.h"
+
+extern const struct dataset_ops dataset_zfs;
+
+/* That a tree is kept by ZFS: left by root_create(), or seen from what is mounted there. */
+bool zfs_made(const char *fs_root);
+
+/* ---- inside this folder ---- */
+
+enum { ZFS_ARGS = 24, ZFS_OUTPUT_MAX = 64 << 20 };
+
+/* Runs `zfs` with these words (NULL ends them); what it prints is added to out (NULL: dropped).
+ * What it says against it becomes an error. */
+int zfs_run(struct host *h, struct buf *out, struct err *e, ...) __attribute__((sentinel));
+/* The same with the words in a list. */
+int zfs_run_list(struct host *h, const char *const *argv, struct buf *out, struct err *e);
+/* zfs send `snapshot` | zfs receive `to` */
+int zfs_copy(struct host *h, const char *snapshot, const char *to, struct err *e);
+/* ERR_UNSUPPORTED: there is no ZFS here. */
+int zfs_find(struct host *h, const char **program, struct err *e);
+/* The snapshots of a dataset (by its full name), oldest first, without those that wait for clones
+ * to go. */
+int zfs_snapshot_names(struct host *h, const char *set, struct names *out, struct err *e);
+/* Is fs_root/jails a ZFS file system of its own? */
+bool zfs_is_mounted(const char *fs_root);
+/* What the text on standard error means. */
+enum err_kind zfs_error_kind(const char *text);
+
+/* ---- what it prints (parse.c): lines of fields with tabs between them, as -Hp gives them ---- */
+
+/* Calls fn with the fields of each line, which it may change; ERR_CORRUPT when a line has another
+ * number of them. */
+typedef int zfs_line_fn(void *ctx, char **field, struct err *e);
+int zfs_lines(struct buf *text, size_t fields, zfs_line_fn *fn, void *ctx, struct err *e);
+/* The name below the root; "" for the root itself, NULL for others. */
+const char *zfs_below(const char *root, const char *name);
+
+/* The columns of a survey, and what they say. */
+#define ZFS_SURVEY_COLUMNS "name,usedds,usedsnap,refer,origin,defer_destroy"
+int zfs_parse_survey(const char *root, struct buf *text, struct dataset_survey *out, struct err *e);
+
+#endif

@@ -1,0 +1,871 @@
+/*
+ * zfs_answers: answers like the command zfs, on a machine without ZFS.
+ *
+ * The words it answers with, and the columns it prints, were recorded from OpenZFS 2.1; what they
+ * are about are ordinary directories, copied where ZFS would share. It knows the uses that
+ * src/platform/zfs makes of the command and refuses all others. Its state lies beside the program,
+ * so each test puts a copy of it into a directory of its own.
+ */
+#include "base/buf.h"
+#include "base/str.h"
+#include "platform/overlay/store.h"
+#include "platform/overlay/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { ROWS = 4096 };
+
+struct row {
+	char name[512];	  /* "pool/a" or "pool/a@s" */
+	char where[512];  /* its own mount point, or "-" */
+	char origin[512]; /* or "-" */
+	uint64_t txg;	  /* order of creation, and name of a snapshot's content */
+	bool deferred, gone;
+};
+
+struct property {
+	char name[512], key[256], value[512];
+};
+
+static struct row rows[ROWS];
+static struct property properties[ROWS];
+static size_t rows_n, properties_n;
+static uint64_t next_txg = 1;
+static char home[400];
+static struct err err;
+
+static void
+die(const char *fmt, const char *name)
+{
+	fprintf(stderr, fmt, name);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+static void
+must(int rc)
+{
+	if (rc < 0)
+		die("zfs_answers: %s", err.text[0] != '\0' ? err.text : strerror(errno));
+}
+
+/* ---- state ---- */
+
+static void
+load(void)
+{
+	autofree char *path = xasprintf("%s/state", home);
+	FILE *f = fopen(path, "re");
+	char line[2048];
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		struct row *r = &rows[rows_n];
+		struct property *p = &properties[properties_n];
+		int deferred;
+
+		if (sscanf(line, "F %511s %511s %511s %" SCNu64 " %d", r->name, r->where, r->origin,
+			&r->txg, &deferred) == 5) {
+			r->deferred = deferred;
+			rows_n++;
+		} else if (sscanf(line, "P %511s %255s %511[^\n]", p->name, p->key, p->value) ==
+			   3) {
+			properties_n++;
+		}
+		if (sscanf(line, "N %" SCNu64, &next_txg) == 1)
+			continue;
+	}
+	if (f != NULL)
+		fclose(f);
+}
+
+static void
+save(void)
+{
+	autofree char *path = xasprintf("%s/state", home), *new = xasprintf("%s.new", path);
+	FILE *f = fopen(new, "we");
+
+	if (f == NULL)
+		die("zfs_answers: cannot write %s", new);
+	fprintf(f, "N %" PRIu64 "\n", next_txg);
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone)
+			fprintf(f, "F %s %s %s %" PRIu64 " %d\n", rows[i].name, rows[i].where,
+			    rows[i].origin, rows[i].txg, rows[i].deferred);
+	for (size_t i = 0; i < properties_n; i++)
+		if (properties[i].name[0] != '\0')
+			fprintf(f, "P %s %s %s\n", properties[i].name, properties[i].key,
+			    properties[i].value);
+	if (fclose(f) != 0 || rename(new, path) < 0)
+		die("zfs_answers: cannot write %s", path);
+}
+
+static struct row *
+find(const char *name)
+{
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && str_eq(rows[i].name, name))
+			return &rows[i];
+	return NULL;
+}
+
+static struct row *
+need(const char *name)
+{
+	struct row *r = find(name);
+
+	if (r == NULL)
+		die("cannot open '%s': dataset does not exist", name);
+	return r;
+}
+
+static bool
+is_snapshot(const struct row *r)
+{
+	return strchr(r->name, '@') != NULL;
+}
+
+/* At it or below it, its snapshots included. */
+static bool
+is_in(const char *name, const char *top)
+{
+	size_t n = strlen(top);
+
+	return strncmp(name, top, n) == 0 && (name[n] == '\0' || name[n] == '/' || name[n] == '@');
+}
+
+static bool
+is_of(const struct row *snapshot, const char *dataset)
+{
+	size_t n = strlen(dataset);
+
+	return strncmp(snapshot->name, dataset, n) == 0 && snapshot->name[n] == '@';
+}
+
+static struct row *
+add(const char *name, const char *where, const char *origin)
+{
+	struct row *r = &rows[rows_n++];
+
+	if (rows_n >= ROWS)
+		die("zfs_answers: too many rows%s", "");
+	memset(r, 0, sizeof(*r));
+	str_copy(r->name, sizeof(r->name), name);
+	str_copy(r->where, sizeof(r->where), where);
+	str_copy(r->origin, sizeof(r->origin), origin);
+	r->txg = next_txg++;
+	return r;
+}
+
+/* ---- files ---- */
+
+static void
+mountpoint(const char *name, char out[1024])
+{
+	char above[512];
+	const struct row *r = find(name);
+	char *slash;
+
+	if (r != NULL && !str_eq(r->where, "-")) {
+		str_copy(out, 1024, r->where);
+		return;
+	}
+	str_copy(above, sizeof(above), name);
+	slash = strrchr(above, '/');
+	if (slash == NULL) {
+		snprintf(out, 1024, "%s/pool", home);
+		return;
+	}
+	*slash = '\0';
+	mountpoint(above, out);
+	snprintf(out + strlen(out), 1024 - strlen(out), "/%s", slash + 1);
+}
+
+static int
+open_at(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		die("zfs_answers: cannot open %s", path);
+	return fd;
+}
+
+static char *
+content(const struct row *snapshot)
+{
+	return xasprintf("%s/content.%" PRIu64, home, snapshot->txg);
+}
+
+/* What lies below in datasets of its own, and what shows the snapshots. */
+static void
+skipped(const char *name, struct names *out)
+{
+	names_add(out, ".zfs");
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && !is_snapshot(&rows[i]) && is_in(rows[i].name, name) &&
+		    !str_eq(rows[i].name, name))
+			names_add(out, rows[i].name + strlen(name) + 1);
+}
+
+static void
+copy_files(const char *from, const char *to, const char *dataset)
+{
+	autonames struct names skip = NAMES_INIT;
+	autofd int a = open_at(from), b = -1;
+
+	must(mkdir_parents(AT_FDCWD, to, &err));
+	if (mkdir(to, 0755) < 0 && errno != EEXIST)
+		die("zfs_answers: cannot make %s", to);
+	b = open_at(to);
+	if (dataset != NULL)
+		skipped(dataset, &skip);
+	must(tree_copy(a, b, &skip, &err));
+}
+
+static void
+remove_tree(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	must(tree_empty(fd, &err));
+	close(fd);
+	(void)rmdir(path);
+}
+
+static void
+show_snapshot(const struct row *r, bool show)
+{
+	autofree char *dataset = xstrdup(r->name), *from = content(r), *link = NULL;
+	char *at = strchr(dataset, '@'), where[1024];
+
+	*at++ = '\0';
+	mountpoint(dataset, where);
+	link = xasprintf("%s/.zfs/snapshot/%s", where, at);
+	(void)unlink(link);
+	if (!show)
+		return;
+	must(mkdir_parents(AT_FDCWD, link, &err));
+	(void)symlink(from, link);
+}
+
+static void
+drop_snapshot(struct row *r)
+{
+	autofree char *files = content(r);
+
+	show_snapshot(r, false);
+	remove_tree(files);
+	r->gone = true;
+}
+
+/* ---- verbs ---- */
+
+static const char *
+option(char **argv, const char *name)
+{
+	for (; *argv != NULL; argv++)
+		if (str_eq(*argv, name))
+			return argv[1];
+	return NULL;
+}
+
+static bool
+has(char **argv, const char *flag)
+{
+	for (; *argv != NULL; argv++)
+		if (str_eq(*argv, flag))
+			return true;
+	return false;
+}
+
+static const char *
+last(char **argv)
+{
+	while (argv[1] != NULL)
+		argv++;
+	return *argv;
+}
+
+static void
+parent_of(const char *name, char out[512])
+{
+	char *slash;
+
+	str_copy(out, 512, name);
+	slash = strrchr(out, '/');
+	if (slash != NULL)
+		*slash = '\0';
+}
+
+static void
+check_new(const char *name)
+{
+	char above[512];
+
+	if (find(name) != NULL)
+		die("cannot create '%s': dataset already exists", name);
+	parent_of(name, above);
+	if (find(above) == NULL)
+		die("cannot create '%s': parent does not exist", name);
+}
+
+static void
+make(const char *name, const char *where, bool mounted)
+{
+	char path[1024];
+
+	add(name, where, "-");
+	mountpoint(name, path);
+	if (!mounted)
+		return;
+	must(mkdir_parents(AT_FDCWD, path, &err));
+	(void)mkdir(path, 0755);
+}
+
+static void
+do_create(char **argv)
+{
+	const char *name = last(argv), *where = "-";
+	bool mounted = true;
+	char above[512];
+
+	for (char **w = argv; *w != NULL; w++) {
+		if (str_starts(*w, "mountpoint="))
+			where = *w + strlen("mountpoint=");
+		mounted = mounted && !str_eq(*w, "canmount=off");
+	}
+	if (has(argv, "-p")) {
+		if (find(name) != NULL)
+			return;
+		parent_of(name, above);
+		if (find(above) == NULL) {
+			char *const again[] = { "-p", above, NULL };
+
+			do_create((char **)(uintptr_t)again);
+		}
+	}
+	check_new(name);
+	make(name, where, mounted);
+}
+
+static void
+do_clone(char **argv)
+{
+	const char *to = last(argv);
+	const struct row *from = need(argv[0]);
+	autofree char *files = content(from);
+	char where[1024], origin[512];
+
+	check_new(to);
+	str_copy(origin, sizeof(origin), from->name);
+	add(to, "-", origin);
+	mountpoint(to, where);
+	copy_files(files, where, NULL);
+}
+
+static void
+do_snapshot(char **argv)
+{
+	autofree char *name = xstrdup(last(argv));
+	char *at = strchr(name, '@');
+	size_t n = rows_n;
+
+	*at++ = '\0';
+	need(name);
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < n; i++) {
+			autofree char *snap = xasprintf("%s@%s", rows[i].name, at);
+			char where[1024];
+
+			if (rows[i].gone || is_snapshot(&rows[i]) || !is_in(rows[i].name, name) ||
+			    (!has(argv, "-r") && !str_eq(rows[i].name, name)))
+				continue;
+			if (pass == 0) {
+				if (find(snap) != NULL)
+					die("cannot create snapshot '%s': dataset already exists\n"
+					    "no snapshots were created",
+					    snap);
+				continue;
+			}
+			struct row *r = add(snap, "-", "-");
+			autofree char *files = content(r);
+			mountpoint(rows[i].name, where);
+			copy_files(where, files, rows[i].name);
+			show_snapshot(r, true);
+		}
+}
+
+/* A clone of `snapshot` that is outside of `top`, or NULL. */
+static struct row *
+clone_of(const char *snapshot, const char *top)
+{
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && str_eq(rows[i].origin, snapshot) &&
+		    (top == NULL || !is_in(rows[i].name, top)))
+			return &rows[i];
+	return NULL;
+}
+
+/* Snapshots that waited for the last of their clones. */
+static void
+drop_deferred(void)
+{
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && rows[i].deferred && clone_of(rows[i].name, NULL) == NULL)
+			drop_snapshot(&rows[i]);
+}
+
+static void
+destroy_snapshot(const char *name, bool defer)
+{
+	struct row *r = find(name);
+
+	if (r == NULL)
+		die("could not find any snapshots to destroy; check snapshot names.%s", "");
+	if (clone_of(name, NULL) == NULL)
+		drop_snapshot(r);
+	else if (defer)
+		r->deferred = true;
+	else
+		die("cannot destroy '%s': snapshot has dependent clones\n"
+		    "use '-R' to destroy the following datasets:",
+		    name);
+}
+
+static void
+do_destroy(char **argv)
+{
+	const char *name = last(argv);
+	char where[1024];
+
+	if (strchr(name, '@') != NULL) {
+		destroy_snapshot(name, has(argv, "-d"));
+		return;
+	}
+	need(name);
+	for (size_t i = 0; i < rows_n; i++) {
+		if (rows[i].gone || !is_in(rows[i].name, name) || str_eq(rows[i].name, name))
+			continue;
+		if (!has(argv, "-r"))
+			die("cannot destroy '%s': filesystem has children\n"
+			    "use '-r' to destroy the following datasets:",
+			    name);
+		if (is_snapshot(&rows[i]) && clone_of(rows[i].name, name) != NULL)
+			die("cannot destroy '%s': filesystem has dependent clones\n"
+			    "use '-R' to destroy the following datasets:",
+			    name);
+	}
+	mountpoint(name, where);
+	for (size_t i = rows_n; i-- > 0;)
+		if (!rows[i].gone && is_in(rows[i].name, name)) {
+			if (is_snapshot(&rows[i]))
+				drop_snapshot(&rows[i]);
+			else
+				rows[i].gone = true;
+		}
+	remove_tree(where);
+	drop_deferred();
+}
+
+static void
+do_rename(char **argv)
+{
+	const char *from = argv[0], *to = last(argv);
+	char above[512], a[1024], b[1024];
+	size_t n = strlen(from);
+
+	need(from);
+	if (find(to) != NULL)
+		die("cannot rename to '%s': dataset already exists", to);
+	parent_of(to, above);
+	if (find(above) == NULL)
+		die("cannot rename to '%s': parent does not exist", to);
+	mountpoint(from, a);
+	for (size_t i = 0; i < rows_n; i++) {
+		char *fields[] = { rows[i].name, rows[i].origin };
+
+		for (size_t k = 0; k < 2 && !rows[i].gone; k++)
+			if (is_in(fields[k], from)) {
+				autofree char *new = xasprintf("%s%s", to, fields[k] + n);
+
+				str_copy(fields[k], 512, new);
+			}
+	}
+	for (size_t i = 0; i < properties_n; i++)
+		if (is_in(properties[i].name, from)) {
+			autofree char *new = xasprintf("%s%s", to, properties[i].name + n);
+
+			str_copy(properties[i].name, sizeof(properties[i].name), new);
+		}
+	mountpoint(to, b);
+	if (rename(a, b) < 0)
+		die("cannot rename to '%s': dataset is busy", to);
+}
+
+static void
+do_rollback(char **argv)
+{
+	const struct row *to = need(last(argv));
+	autofree char *dataset = xstrndup(to->name, strcspn(to->name, "@")), *files = content(to);
+	autonames struct names keep = NAMES_INIT, all = NAMES_INIT;
+	char where[1024];
+	uint64_t txg = to->txg;
+
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && is_of(&rows[i], dataset) && rows[i].txg > txg &&
+		    clone_of(rows[i].name, NULL) != NULL)
+			die("cannot rollback to '%s': clones of previous snapshots exist\n"
+			    "use '-R' to force deletion of the following clones and dependents:",
+			    to->name);
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && is_of(&rows[i], dataset) && rows[i].txg > txg) {
+			if (!has(argv, "-r"))
+				die("cannot rollback to '%s': more recent snapshots or bookmarks "
+				    "exist\nuse '-r' to force deletion of the following snapshots "
+				    "and bookmarks:",
+				    to->name);
+			drop_snapshot(&rows[i]);
+		}
+	mountpoint(dataset, where);
+	autofd int fd = open_at(where);
+	skipped(dataset, &keep);
+	must(dir_names(fd, ".", &all, &err));
+	for (size_t i = 0; i < all.n; i++) {
+		autofree char *path = xasprintf("%s/%s", where, all.at[i]);
+
+		if (names_have(&keep, all.at[i]))
+			continue;
+		remove_tree(path);
+		(void)unlink(path);
+	}
+	copy_files(files, where, dataset);
+}
+
+static void
+do_promote(char **argv)
+{
+	struct row *clone = need(last(argv)), *origin = find(clone->origin);
+
+	if (origin == NULL)
+		die("cannot promote '%s': not a cloned filesystem", clone->name);
+	autofree char *dataset = xstrndup(origin->name, strcspn(origin->name, "@"));
+	struct row *old = need(dataset);
+	uint64_t txg = origin->txg;
+	char old_origin[512];
+
+	str_copy(old_origin, sizeof(old_origin), old->origin);
+	for (size_t i = 0; i < rows_n; i++) {
+		if (rows[i].gone || !is_of(&rows[i], dataset) || rows[i].txg > txg)
+			continue;
+		autofree char *new = xasprintf("%s%s", clone->name, strchr(rows[i].name, '@'));
+		show_snapshot(&rows[i], false);
+		for (size_t k = 0; k < rows_n; k++)
+			if (!rows[k].gone && str_eq(rows[k].origin, rows[i].name))
+				str_copy(rows[k].origin, sizeof(rows[k].origin), new);
+		str_copy(rows[i].name, sizeof(rows[i].name), new);
+		show_snapshot(&rows[i], true);
+	}
+	str_copy(old->origin, sizeof(old->origin), origin->name);
+	str_copy(clone->origin, sizeof(clone->origin), old_origin);
+}
+
+static void
+do_send(char **argv)
+{
+	printf("%s\n", need(last(argv))->name);
+}
+
+static void
+do_receive(char **argv)
+{
+	const char *to = last(argv);
+	char above[512], from[512], where[1024];
+
+	if (find(to) != NULL)
+		die("cannot receive new filesystem stream: destination '%s' exists\n"
+		    "must specify -F to overwrite it",
+		    to);
+	parent_of(to, above);
+	need(above);
+	if (scanf("%511s", from) != 1)
+		die("cannot receive: failed to read from stream%s", "");
+	autofree char *files = content(need(from));
+	autofree char *snap = xasprintf("%s%s", to, strchr(from, '@'));
+	add(to, "-", "-");
+	mountpoint(to, where);
+	copy_files(files, where, NULL);
+	autofree char *kept = content(add(snap, "-", "-"));
+	copy_files(files, kept, NULL);
+	show_snapshot(find(snap), true);
+}
+
+static struct property *
+property(const char *name, const char *key)
+{
+	for (size_t i = 0; i < properties_n; i++)
+		if (str_eq(properties[i].name, name) && str_eq(properties[i].key, key))
+			return &properties[i];
+	return NULL;
+}
+
+static void
+do_set(char **argv)
+{
+	const char *name = last(argv), *value = strchr(argv[0], '=');
+	autofree char *key = xstrndup(argv[0], (size_t)(value - argv[0]));
+	struct property *p = property(name, key);
+
+	need(name);
+	if (strchr(key, ':') == NULL)
+		die("cannot set property: invalid property '%s'", key);
+	if (p == NULL)
+		p = &properties[properties_n++];
+	str_copy(p->name, sizeof(p->name), name);
+	str_copy(p->key, sizeof(p->key), key);
+	str_copy(p->value, sizeof(p->value), value + 1);
+}
+
+static void
+do_inherit(char **argv)
+{
+	struct property *p = property(last(argv), argv[0]);
+
+	need(last(argv));
+	if (p != NULL)
+		p->name[0] = '\0';
+}
+
+static uint64_t
+bytes(const char *path, const char *dataset)
+{
+	autonames struct names skip = NAMES_INIT;
+	autofd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint64_t n = 0;
+
+	if (dataset != NULL)
+		skipped(dataset, &skip);
+	if (fd >= 0)
+		must(tree_bytes(fd, &skip, &n, &err));
+	return n;
+}
+
+/* As if nothing were shared but what a dataset has from its origin or its last snapshot. */
+static uint64_t
+own_bytes(const struct row *r, uint64_t all)
+{
+	const struct row *base = find(r->origin);
+
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && is_of(&rows[i], r->name) &&
+		    (base == NULL || rows[i].txg > base->txg))
+			base = &rows[i];
+	if (base == NULL)
+		return all;
+	autofree char *files = content(base);
+	uint64_t shared = bytes(files, NULL);
+	return all > shared ? all - shared : 0;
+}
+
+static uint64_t
+snapshot_bytes(const struct row *r)
+{
+	const struct row *base = find(r->origin);
+	uint64_t before = 0, sum = 0;
+
+	if (base != NULL) {
+		autofree char *files = content(base);
+
+		before = bytes(files, NULL);
+	}
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && is_of(&rows[i], r->name)) {
+			autofree char *files = content(&rows[i]);
+			uint64_t now = bytes(files, NULL);
+
+			sum += now > before ? now - before : 0;
+			before = now;
+		}
+	return sum;
+}
+
+static void
+print_clones(const struct row *r)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && str_eq(rows[i].origin, r->name)) {
+			printf("%s%s", any ? "," : "", rows[i].name);
+			any = true;
+		}
+	if (!any)
+		printf("-");
+}
+
+static void
+print_column(const struct row *r, const char *column)
+{
+	char where[1024] = "-";
+	autofree char *files = is_snapshot(r) ? content(r) : NULL;
+
+	if (!is_snapshot(r))
+		mountpoint(r->name, where);
+	if (str_eq(column, "name"))
+		printf("%s", r->name);
+	else if (str_eq(column, "origin"))
+		printf("%s", r->origin);
+	else if (str_eq(column, "mountpoint"))
+		printf("%s", where);
+	else if (str_eq(column, "mounted"))
+		printf("%s", is_snapshot(r) ? "-" : "yes");
+	else if (str_eq(column, "defer_destroy"))
+		printf("%s", !is_snapshot(r) ? "-" : r->deferred ? "on" : "off");
+	else if (str_eq(column, "clones"))
+		print_clones(r);
+	else if (files != NULL && str_eq(column, "refer"))
+		printf("%" PRIu64, bytes(files, NULL));
+	else if (files != NULL)
+		printf("-");
+	else if (str_eq(column, "refer"))
+		printf("%" PRIu64, bytes(where, r->name));
+	else if (str_eq(column, "usedds"))
+		printf("%" PRIu64, own_bytes(r, bytes(where, r->name)));
+	else if (str_eq(column, "usedsnap"))
+		printf("%" PRIu64, snapshot_bytes(r));
+	else
+		die("bad property list: invalid property '%s'", column);
+}
+
+static bool
+is_listed(const struct row *r, char **argv, const char *name)
+{
+	const char *types = option(argv, "-t");
+	bool wanted = types == NULL
+			  ? !is_snapshot(r) || strchr(name, '@') != NULL
+			  : strstr(types, is_snapshot(r) ? "snapshot" : "filesystem") != NULL;
+
+	if (!wanted)
+		return false;
+	if (option(argv, "-d") != NULL)
+		return is_of(r, name);
+	return has(argv, "-r") ? is_in(r->name, name) : str_eq(r->name, name);
+}
+
+static int
+older(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	return x->txg < y->txg ? -1 : x->txg > y->txg;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct row *)a)->name, ((const struct row *)b)->name);
+}
+
+static void
+do_list(char **argv)
+{
+	const char *name = last(argv);
+
+	need(name);
+	/* names and transactions are in no other order than this one */
+	qsort(rows, rows_n, sizeof(rows[0]), option(argv, "-s") != NULL ? older : by_name);
+	for (size_t i = 0; i < rows_n; i++) {
+		autofree char *columns = xstrdup(option(argv, "-o"));
+		char *save = NULL;
+		bool first = true;
+
+		if (rows[i].gone || !is_listed(&rows[i], argv, name))
+			continue;
+		for (char *c = strtok_r(columns, ",", &save); c != NULL;
+		     c = strtok_r(NULL, ",", &save)) {
+			if (!first)
+				putchar('\t');
+			first = false;
+			print_column(&rows[i], c);
+		}
+		putchar('\n');
+	}
+}
+
+static void
+do_get(char **argv)
+{
+	const char *name = last(argv), *key = argv[3];
+	const struct row *r = need(name);
+	const struct property *p = property(name, key);
+
+	if (strchr(key, ':') != NULL)
+		printf("%s\n", p != NULL ? p->value : "-");
+	else {
+		print_column(r, key);
+		putchar('\n');
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct {
+		const char *verb;
+		void (*run)(char **argv);
+		bool changes;
+	} verbs[] = {
+		{ "create", do_create, true },
+		{ "clone", do_clone, true },
+		{ "snapshot", do_snapshot, true },
+		{ "destroy", do_destroy, true },
+		{ "rename", do_rename, true },
+		{ "rollback", do_rollback, true },
+		{ "promote", do_promote, true },
+		{ "set", do_set, true },
+		{ "inherit", do_inherit, true },
+		{ "receive", do_receive, true },
+		{ "send", do_send, false },
+		{ "list", do_list, false },
+		{ "get", do_get, false },
+	};
+	ssize_t n = readlink("/proc/self/exe", home, sizeof(home) - 1);
+
+	if (n <= 0 || argc < 3)
+		return 2;
+	home[n] = '\0';
+	*strrchr(home, '/') = '\0';
+	autofree char *lock_path = xasprintf("%s/lock", home);
+	for (size_t i = 0; i < NELEM(verbs); i++) {
+		if (!str_eq(verbs[i].verb, argv[1]))
+			continue;
+		/* the two ends of a copy run at once: the sender has said all before the other
+		 * looks */
+		if (verbs[i].run == do_receive) {
+			int c = getchar();
+
+			if (c != EOF)
+				ungetc(c, stdin);
+		}
+		autofd int lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (lock < 0 || flock(lock, LOCK_EX) < 0)
+			return 2;
+		load();
+		if (find("zroot") == NULL)
+			add("zroot", "/zroot", "-");
+		verbs[i].run(argv + 2);
+		if (verbs[i].changes)
+			save();
+		return fflush(stdout) == 0 ? 0 : 1;
+	}
+	fprintf(stderr, "unrecognized command '%s'\n", argv[1]);
+	return 2;
+}
