@@ -95,6 +95,7 @@ struct pot_call {
 	char **argv;
 	int verbosity; /* 1; -v adds; 0: errors only */
 	bool json;
+	bool colour; /* standard output is a terminal that has it, and NO_COLOR is not set */
 	struct arena mem;
 	struct buf out; /* JSON on its way */
 };
@@ -112,6 +113,13 @@ char *unquote_cmd(struct pot_call *c, const char *cmd);
 int given_wide(struct pot_call *c);
 /* How an option is written: "-p" or "--dry-run"; arena memory. */
 const char *option_text(const struct pot_option *o, struct arena *mem);
+
+/* ---- colour ---- */
+enum paint { PAINT_BAD, PAINT_GOOD, PAINT_DOUBTFUL, PAINT_HEAD };
+/* The text, coloured where that makes sense; arena memory. */
+const char *paint(struct pot_call *c, enum paint, const char *text);
+/* "running" and the like in their colours. */
+const char *paint_state(struct pot_call *c, enum pot_running);
 
 /* ---- messages ---- */
 void say_error(struct pot_call *c, const char *fmt, ...) PRINTFLIKE(2, 3);
@@ -137,6 +145,7 @@ void call_catch_for(struct pot_call *c);
 /* ---- the table ---- */
 extern const struct pot_command *const pot_commands[]; /* NULL ends; in the order of help */
 const struct pot_command *pot_command_named(const char *name);
+const char *pot_command_near(const char *name); /* a name that is nearly this, or NULL */
 void pot_help(const struct pot_command *command, FILE *to); /* NULL: the overview */
 /* The manual's list of commands; `pot completion mdoc` prints it. */
 void pot_mdoc(FILE *to);

@@ -47,6 +47,21 @@ words_of(enum pot_complete kind, struct arena *mem)
 	return text;
 }
 
+/* Words that may follow the options: "start|stop|status"; NULL: anything. */
+static const char *
+rest_words(const struct pot_command *c, struct arena *mem)
+{
+	if (str_eq(c->name, "help"))
+		return words_of(COMPLETE_COMMAND, mem);
+	if (c->rest == NULL || strchr(c->rest, '|') == NULL || strpbrk(c->rest, " [") != NULL)
+		return NULL;
+	char *words = arena_strdup(mem, c->rest);
+	for (char *p = words; *p != '\0'; p++)
+		if (*p == '|')
+			*p = ' ';
+	return words;
+}
+
 static bool
 lists(enum pot_complete kind)
 {
@@ -58,9 +73,11 @@ all_names(const struct pot_command *c, const char *separator, struct arena *mem)
 {
 	char *text = arena_strdup(mem, c->name);
 
-	if (c->alias == NULL)
-		return text;
-	text = arena_printf(mem, "%s%s%s", text, separator, c->alias);
+	for (const char *at = c->alias; at != NULL && *at != '\0';) {
+		size_t n = strcspn(at, " ");
+		text = arena_printf(mem, "%s%s%.*s", text, separator, (int)n, at);
+		at += n + strspn(at + n, " ");
+	}
 	return text;
 }
 
@@ -84,12 +101,31 @@ bash_words(const struct pot_option *o, struct arena *mem, FILE *to)
 		fputs("COMPREPLY=()", to);
 }
 
+/* "set-attr -A"|"set-attribute -A") for each spelling of the command and of the option */
+static void
+bash_pattern(const struct pot_command *c, const struct pot_option *o, struct arena *mem, FILE *to)
+{
+	const char *flag = option_text(o, mem), *bar = "";
+	size_t n;
+	char **names = str_split(mem, all_names(c, " ", mem), ' ', &n);
+
+	fputc('\t', to);
+	for (size_t i = 0; i < n; i++) {
+		fprintf(to, "%s\"%s %s\"", bar, names[i], flag);
+		bar = "|";
+		if (o->name != NULL && o->letter > OPTION_LONG_MAX)
+			fprintf(to, "|\"%s --%s\"", names[i], o->name);
+	}
+	fputs(") ", to);
+}
+
 static void
 bash(FILE *to, struct arena *mem)
 {
 	fprintf(to,
 	    "_pot() {\n"
 	    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+	    "\tcase $prev in --*) ;; -?*) prev=-${prev: -1} ;; esac\n"
 	    "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n"
 	    "\t\tCOMPREPLY=($(compgen -W \"%s\" -- \"$cur\"))\n\t\treturn\n\tfi\n"
 	    "\tcase \"${COMP_WORDS[1]} $prev\" in\n",
@@ -97,14 +133,12 @@ bash(FILE *to, struct arena *mem)
 	for (size_t i = 0; pot_commands[i] != NULL; i++) {
 		const struct pot_command *c = pot_commands[i];
 
+		if ((c->flags & COMMAND_LATER) != 0)
+			continue;
 		for (const struct pot_option *o = c->options; o != NULL && o->letter != 0; o++) {
 			if (o->argument == NULL)
 				continue;
-			const char *flag = option_text(o, mem);
-			fprintf(to, "\t\"%s %s\"", c->name, flag);
-			if (c->alias != NULL)
-				fprintf(to, "|\"%s %s\"", c->alias, flag);
-			fputs(") ", to);
+			bash_pattern(c, o, mem, to);
 			bash_words(o, mem, to);
 			fputs("; return ;;\n", to);
 		}
@@ -113,16 +147,20 @@ bash(FILE *to, struct arena *mem)
 	for (size_t i = 0; pot_commands[i] != NULL; i++) {
 		const struct pot_command *c = pot_commands[i];
 
+		if ((c->flags & COMMAND_LATER) != 0)
+			continue;
 		fprintf(to, "\t%s) COMPREPLY=($(compgen -W \"-h -v", all_names(c, "|", mem));
 		for (const struct pot_option *o = c->options; o != NULL && o->letter != 0; o++)
-			fprintf(to, " %s", option_text(o, mem));
+			fprintf(to, " %s%s%s", option_text(o, mem),
+			    o->name != NULL && o->letter > OPTION_LONG_MAX ? " --" : "",
+			    o->name != NULL && o->letter > OPTION_LONG_MAX ? o->name : "");
 		fputs((c->flags & COMMAND_JSON) != 0 ? " --json" : "", to);
 		fputs((c->flags & COMMAND_NAME) != 0
 			  ? " $([ \"${cur#-}\" = \"$cur\" ] && pot ls -q 2>/dev/null)"
 			  : "",
 		    to);
-		if (str_eq(c->name, "help"))
-			fprintf(to, " %s", words_of(COMPLETE_COMMAND, mem));
+		fprintf(to, "%s%s", rest_words(c, mem) != NULL ? " " : "",
+		    rest_words(c, mem) != NULL ? rest_words(c, mem) : "");
 		fputs("\" -- \"$cur\")) ;;\n", to);
 	}
 	fputs("\tesac\n}\ncomplete -F _pot pot\n", to);
@@ -157,7 +195,7 @@ zsh_option(const struct pot_option *o, struct arena *mem, FILE *to)
 		put_quoted(o->argument, to);
 		fputc(':', to);
 		if (lists(o->complete))
-			fprintf(to, "(($(%s 2>/dev/null)))", listers[o->complete]);
+			fprintf(to, "($(%s 2>/dev/null))", listers[o->complete]);
 		else if (words != NULL)
 			fprintf(to, "(%s)", words);
 		else if (o->complete == COMPLETE_DIR)
@@ -185,12 +223,17 @@ zsh(FILE *to, struct arena *mem)
 	for (size_t i = 0; pot_commands[i] != NULL; i++) {
 		const struct pot_command *c = pot_commands[i];
 
-		fprintf(to, "\t%s) _arguments '-h[help]' '*-v[say more]'", all_names(c, "|", mem));
+		if ((c->flags & COMMAND_LATER) != 0)
+			continue;
+		fprintf(
+		    to, "\t%s) _arguments -s '-h[help]' '*-v[say more]'", all_names(c, "|", mem));
 		for (const struct pot_option *o = c->options; o != NULL && o->letter != 0; o++)
 			zsh_option(o, mem, to);
 		fputs((c->flags & COMMAND_JSON) != 0 ? " '--json[print JSON]'" : "", to);
-		fputs((c->flags & COMMAND_NAME) != 0 ? " '1:pot:(($(pot ls -q 2>/dev/null)))'" : "",
+		fputs((c->flags & COMMAND_NAME) != 0 ? " '1:pot:($(pot ls -q 2>/dev/null))'" : "",
 		    to);
+		if (rest_words(c, mem) != NULL)
+			fprintf(to, " '1:word:(%s)'", rest_words(c, mem));
 		fputs(" ;;\n", to);
 	}
 	fputs("\tesac\n}\nif [ \"$funcstack[1]\" = _pot ]; then _pot \"$@\"; else compdef _pot "
@@ -219,9 +262,10 @@ fish_option(const char *names, const struct pot_option *o, struct arena *mem, FI
 
 	fprintf(to, "complete -c pot -n '__fish_seen_subcommand_from %s'", names);
 	if (o->letter > OPTION_LONG_MAX)
-		fprintf(to, " -s %c -d ", o->letter);
-	else
-		fprintf(to, " -l %s -d ", o->name);
+		fprintf(to, " -s %c", o->letter);
+	if (o->name != NULL)
+		fprintf(to, " -l %s", o->name);
+	fputs(" -d ", to);
 	fish_text(o->meaning, to);
 	if (o->argument != NULL) {
 		fputs(" -r", to);
@@ -255,6 +299,9 @@ fish(FILE *to, struct arena *mem)
 			    "complete -c pot -n '__fish_seen_subcommand_from %s' -l json -d 'print "
 			    "JSON'\n",
 			    names);
+		if (rest_words(c, mem) != NULL)
+			fprintf(to, "complete -c pot -n '__fish_seen_subcommand_from %s' -a '%s'\n",
+			    names, rest_words(c, mem));
 		if ((c->flags & COMMAND_NAME) != 0)
 			fprintf(to,
 			    "complete -c pot -n '__fish_seen_subcommand_from %s' -a '(pot ls -q "

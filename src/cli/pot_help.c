@@ -100,7 +100,11 @@ run_help(struct pot_call *c)
 	}
 	const struct pot_command *command = pot_command_named(c->argv[0]);
 	if (command == NULL) {
-		say_error(c, "help: \"%s\" is not a command of pot", c->argv[0]);
+		const char *near = pot_command_near(c->argv[0]);
+		say_error(c,
+		    near != NULL ? "help: \"%s\" is not a command of pot: did you mean \"%s\"?"
+				 : "help: \"%s\" is not a command of pot",
+		    c->argv[0], near);
 		return 1;
 	}
 	if ((command->flags & COMMAND_LATER) != 0) {

@@ -175,13 +175,20 @@ run_ps(struct pot_call *c)
 			puts(rows[i].name);
 		return 0;
 	}
+	int wide = given_wide(c);
+	if (wide < 0)
+		return 1;
 	say_info(c, "the public virtual network is %s", pot_vnet_up(c->env) ? "up" : "down");
-	ps_table(rows, n);
+	if (wide)
+		pot_wide_table(c, rows, n);
+	else
+		ps_table(rows, n);
 	return 0;
 }
 
 static const struct pot_option ps_options[] = {
 	{ 'q', NULL, 0, 0, "only names" },
+	WIDE_ROW,
 	END,
 };
 const struct pot_command pot_cmd_ps = { "ps", NULL, "running pots: id, address, host name and root",
@@ -248,7 +255,8 @@ list_pot(struct pot_call *c, const struct pot_row *row)
 		if (row->spec->ip6[0] != '\0' && row->spec->ip[0] != '\0')
 			printf("\tip6 : %s\n", row->spec->ip6);
 	}
-	printf("\tactive : %s\n", row->state.running == POT_RUNNING ? "true" : "false");
+	printf("\tactive : %s\n",
+	    row->state.running == POT_RUNNING ? paint(c, PAINT_GOOD, "true") : "false");
 	if (c->verbosity > 1)
 		list_more(c, row->name);
 	putchar('\n');
@@ -265,7 +273,12 @@ list_pots(struct pot_call *c)
 		return fail(c, &e);
 	if (c->json)
 		return rows_json(c, rows, n);
-	for (size_t i = 0; i < n; i++)
+	int wide = given_wide(c);
+	if (wide < 0)
+		return 1;
+	if (wide && n > 0)
+		pot_wide_table(c, rows, n);
+	for (size_t i = 0; i < n && !wide; i++)
 		list_pot(c, &rows[i]);
 	if (n == 0)
 		say_info(c, "no pots");
@@ -358,6 +371,7 @@ static const struct pot_option list_options[] = {
 	{ 'B', NULL, 0, 0, "private bridges" },
 	{ 'a', NULL, 0, 0, "all of them" },
 	{ 'q', NULL, 0, 0, "only names" },
+	WIDE_ROW,
 	END,
 };
 const struct pot_command pot_cmd_list = { "list", "ls", "what is there: pots, bases, flavours",
@@ -469,7 +483,8 @@ info_text(struct pot_call *c, const struct pot_info *info)
 	if (spec->level == 2)
 		printf("\tbase pot : %s\n", spec->potbase);
 	info_network(c, info);
-	printf("\tactive : %s\n", info->state.running == POT_RUNNING ? "true" : "false");
+	printf("\tactive : %s\n",
+	    info->state.running == POT_RUNNING ? paint(c, PAINT_GOOD, "true") : "false");
 	if (info->state.running != POT_RUNNING && info->state.running != POT_STOPPED)
 		printf("\tstate : %s\n", pot_running_text(info->state.running));
 	if (c->verbosity > 1)

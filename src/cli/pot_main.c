@@ -44,6 +44,41 @@ given_pot(const struct pot_call *c)
 	return p != NULL ? p : c->argc > 0 ? c->argv[0] : NULL;
 }
 
+/* ---- colour ---- */
+
+static bool
+has_colour(void)
+{
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) && (no == NULL || *no == '\0') && term != NULL &&
+	       !str_eq(term, "dumb") && *term != '\0';
+}
+
+const char *
+paint(struct pot_call *c, enum paint how, const char *text)
+{
+	static const char *const codes[] = { [PAINT_BAD] = "31;1",
+		[PAINT_GOOD] = "32",
+		[PAINT_DOUBTFUL] = "33",
+		[PAINT_HEAD] = "1" };
+
+	return c->colour ? arena_printf(&c->mem, "\033[%sm%s\033[0m", codes[how], text) : text;
+}
+
+const char *
+paint_state(struct pot_call *c, enum pot_running state)
+{
+	static const enum paint how[] = { [POT_STOPPED] = PAINT_HEAD,
+		[POT_RUNNING] = PAINT_GOOD,
+		[POT_STARTING] = PAINT_DOUBTFUL,
+		[POT_STOPPING] = PAINT_DOUBTFUL,
+		[POT_UNKNOWN] = PAINT_BAD };
+	const char *text = pot_running_text(state);
+
+	return state == POT_STOPPED ? text : paint(c, how[state], text);
+}
+
 /* ---- messages ---- */
 
 static void
@@ -68,7 +103,7 @@ say_error(struct pot_call *c, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(c, 0, "###>", fmt, ap);
+	say(c, 0, c->json ? "###>" : paint(c, PAINT_BAD, "###>"), fmt, ap);
 	va_end(ap);
 }
 
@@ -108,25 +143,66 @@ say_for_library(void *ctx, enum pot_say_level level, const char *text)
 	}
 }
 
-/* A pot of nearly that name, when the one asked for does not exist. */
-static const char *
-similar_pot(struct pot_call *c)
+/* The names that an argument of this kind may have; none: it is no name of something. */
+static struct pot_strs
+names_of(struct pot_call *c, enum pot_complete kind)
 {
-	const char *name = given(c, 'P') ? given_one(c, 'P') : given_pot(c);
+	static const struct {
+		enum pot_complete kind;
+		enum pot_kind what;
+	} kinds[] = { { COMPLETE_POT, POT_KIND_POT }, { COMPLETE_RUNNING, POT_KIND_POT },
+		{ COMPLETE_BASE, POT_KIND_BASE }, { COMPLETE_FSCOMP, POT_KIND_FSCOMP },
+		{ COMPLETE_BRIDGE, POT_KIND_BRIDGE }, { COMPLETE_FLAVOUR, POT_KIND_FLAVOUR } };
 	struct pot_strs names = { NULL, 0 };
 	struct err ignored;
+	size_t n;
 
-	if (name == NULL || c->env == NULL ||
-	    pot_names(c->env, POT_KIND_POT, &c->mem, &names, &ignored) < 0)
+	if (kind == COMPLETE_ATTR) {
+		const struct pot_attr *a = pot_attrs(&n);
+		names.at = arena_array(&c->mem, n + 1, char *);
+		for (; names.n < n; names.n++)
+			names.at[names.n] = arena_strdup(&c->mem, a[names.n].name);
+	}
+	for (size_t i = 0; i < NELEM(kinds); i++)
+		if (kinds[i].kind == kind &&
+		    pot_names(c->env, kinds[i].what, &c->mem, &names, &ignored) < 0)
+			names.n = 0;
+	return names;
+}
+
+static const char *
+near_name(struct pot_call *c, enum pot_complete kind, const char *name)
+{
+	struct pot_strs names = names_of(c, kind);
+
+	for (size_t i = 0; i < names.n; i++)
+		if (str_eq(names.at[i], name))
+			return NULL;
+	return str_nearest(name, (const char *const *)names.at, names.n);
+}
+
+/* Something of nearly that name, for the first of the names given that does not exist. */
+static const char *
+similar(struct pot_call *c)
+{
+	const char *found = NULL;
+
+	if (c->env == NULL)
 		return NULL;
-	const char *found = str_nearest(name, (const char *const *)names.at, names.n);
-	return found != NULL && !str_eq(found, name) ? found : NULL;
+	for (const struct pot_option *o = c->command->options; o != NULL && o->letter != 0; o++) {
+		const char *name = given_one(c, o->letter);
+		if (name == NULL && o->letter == 'p' && (c->command->flags & COMMAND_NAME) != 0)
+			name = given_pot(c);
+		if (found == NULL && o->argument != NULL && name != NULL)
+			found = near_name(c, o->complete, name);
+	}
+	return found;
 }
 
 int
 fail(struct pot_call *c, const struct err *e)
 {
-	const char *similar = e->kind == ERR_ABSENT ? similar_pot(c) : NULL;
+	const char *near = e->kind == ERR_ABSENT || e->kind == ERR_INPUT ? similar(c) : NULL;
 
 	if (c->json) {
 		struct jsonw w = json_begin(c);
@@ -140,8 +216,8 @@ fail(struct pot_call *c, const struct err *e)
 		jsonw_end_object(&w);
 		jsonw_end_object(&w);
 		json_done(c);
-	} else if (similar != NULL) {
-		say_error(c, "%s: %s (did you mean \"%s\"?)", c->command->name, e->text, similar);
+	} else if (near != NULL) {
+		say_error(c, "%s: %s (did you mean \"%s\"?)", c->command->name, e->text, near);
 	} else {
 		say_error(c, "%s: %s", c->command->name, e->text);
 	}
@@ -416,6 +492,7 @@ open_env(struct pot_call *c)
 		return fail(c, &e);
 	c->env->say = say_for_library;
 	c->env->say_ctx = c;
+	c->env->dry_run = given(c, OPTION_DRY_RUN);
 	if ((c->command->flags & COMMAND_ANYTIME) == 0 && pot_env_ready(c->env, &e) < 0)
 		return fail(c, &e);
 	if ((c->command->flags & COMMAND_ROOT) != 0 && geteuid() != 0) {
@@ -425,12 +502,25 @@ open_env(struct pot_call *c)
 	return -1;
 }
 
+static void
+dry_run_json(struct pot_call *c)
+{
+	struct jsonw w = json_begin(c);
+
+	jsonw_object(&w);
+	json_strs(&w, "would_be_destroyed", &c->env->would);
+	jsonw_end_object(&w);
+	(void)json_done(c);
+}
+
 static int
 run(const struct pot_command *command, int argc, char **argv)
 {
-	struct pot_call c = {
-		.command = command, .verbosity = 1, .mem = ARENA_INIT, .out = BUF_INIT
-	};
+	struct pot_call c = { .command = command,
+		.verbosity = 1,
+		.mem = ARENA_INIT,
+		.out = BUF_INIT,
+		.colour = has_colour() };
 	int rc;
 
 	if ((command->flags & COMMAND_LATER) != 0) {
@@ -445,6 +535,8 @@ run(const struct pot_command *command, int argc, char **argv)
 		rc = open_env(&c);
 	if (rc < 0)
 		rc = command->run(&c);
+	if (rc == 0 && c.json && c.env != NULL && c.env->dry_run)
+		dry_run_json(&c);
 	pot_env_close(c.env);
 	buf_fini(&c.out);
 	arena_fini(&c.mem);
@@ -477,22 +569,28 @@ pot_command_named(const char *name)
 	return NULL;
 }
 
-static int
-unknown_command(const char *name)
+const char *
+pot_command_near(const char *name)
 {
-	struct arena mem = ARENA_INIT;
 	VEC(const char *) names = VEC_INIT;
 
 	for (size_t i = 0; pot_commands[i] != NULL; i++)
 		VEC_PUSH(&names, pot_commands[i]->name);
 	const char *near = str_nearest(name, names.at, names.n);
+	VEC_FINI(&names);
+	return near;
+}
+
+static int
+unknown_command(const char *name)
+{
+	const char *near = pot_command_near(name);
+
 	if (near != NULL)
 		printf("###>  \"%s\" is not a command of pot: did you mean \"%s\"?\n", name, near);
 	else
 		printf("###>  \"%s\" is not a command of pot\n", name);
 	pot_help(NULL, stdout);
-	VEC_FINI(&names);
-	arena_fini(&mem);
 	return 1;
 }
 

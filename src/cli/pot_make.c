@@ -159,6 +159,7 @@ static const struct pot_option destroy_options[] = {
 	{ 'F', NULL, 0, 0, "stop it when it runs, accept a corrupted one" },
 	{ 'r', NULL, 0, 0, "with what was made from it" },
 	{ 'q', NULL, 0, 0, "say errors only" },
+	DRY_RUN_ROW,
 	END,
 };
 const struct pot_command pot_cmd_destroy = { "destroy", NULL,
@@ -207,7 +208,7 @@ run_prune(struct pot_call *c)
 }
 
 static const struct pot_option prune_options[] = {
-	{ 'n', NULL, 0, 0, "only say which" },
+	{ 'n', NULL, 0, 0, "only say which", "dry-run" },
 	{ 'g', NULL, 0, 0, "spare pots whose last run ended less than a minute ago" },
 	{ 'q', NULL, 0, 0, "say errors only" },
 	END,

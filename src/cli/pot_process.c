@@ -19,10 +19,19 @@
 /* ---- signal ---- */
 
 static int
-list_signals(void)
+list_signals(struct pot_call *c)
 {
 	bool first = true;
 
+	if (c->json) {
+		struct jsonw w = json_begin(c);
+		jsonw_array(&w);
+		for (int sig = 1; sig <= 64; sig++)
+			if (!str_eq(pot_signal_text(sig), "?"))
+				jsonw_str(&w, pot_signal_text(sig));
+		jsonw_end_array(&w);
+		return json_done(c);
+	}
 	for (int sig = 1; sig <= 64; sig++) {
 		const char *name = pot_signal_text(sig);
 		if (str_eq(name, "?"))
@@ -94,6 +103,14 @@ signal_chosen(struct pot_call *c, struct pot_signal_options *o)
 		return 0;
 	if (o->pid == 0 && o->pattern == NULL)
 		only_main(hit, &n);
+	if (c->json) {
+		struct jsonw w = json_begin(c);
+		jsonw_array(&w);
+		for (size_t i = 0; i < n; i++)
+			jsonw_int(&w, hit[i].inner);
+		jsonw_end_array(&w);
+		return json_done(c);
+	}
 	for (size_t i = 0; i < n; i++)
 		printf("%d\n", (int)hit[i].inner);
 	return 0;
@@ -107,7 +124,7 @@ run_signal(struct pot_call *c)
 	struct err e;
 
 	if (given(c, 'l'))
-		return list_signals();
+		return list_signals(c);
 	if (given_pot(c) == NULL)
 		return fail_usage(c, "option -p is mandatory");
 	if (given(c, 'P') && given(c, 'm'))
@@ -137,7 +154,7 @@ static const struct pot_option signal_options[] = {
 };
 const struct pot_command pot_cmd_signal = { "signal", NULL,
 	"send a signal to a pot's command, or to other processes of it",
-	COMMAND_ROOT | COMMAND_NAME, signal_options, NULL, run_signal, "Running" };
+	COMMAND_ROOT | COMMAND_NAME | COMMAND_JSON, signal_options, NULL, run_signal, "Running" };
 
 /* ---- top ---- */
 

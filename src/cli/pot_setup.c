@@ -42,6 +42,7 @@ static const struct pot_option deinit_options[] = {
 	{ 'f', NULL, 0, 0, "stop the pots that run" },
 	{ 'm', NULL, 0, 0, "minimal: accepted" },
 	{ 'p', "file", COMPLETE_FILE, 0, "packet filter file: accepted" },
+	DRY_RUN_ROW,
 	END,
 };
 const struct pot_command pot_cmd_deinit = { "de-init", "deinit",

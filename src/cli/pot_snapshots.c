@@ -52,6 +52,7 @@ run_revert(struct pot_call *c)
 static const struct pot_option revert_options[] = {
 	{ 'p', "pot", COMPLETE_POT, 0, "the pot; it must not run" },
 	{ 'f', "fscomp", COMPLETE_FSCOMP, 0, "a file system component" },
+	DRY_RUN_ROW,
 	{ 0 },
 };
 const struct pot_command pot_cmd_revert = { "revert", "rollback",
@@ -72,7 +73,8 @@ run_purge(struct pot_call *c)
 		     : pot_purge_snapshots(c->env, given_pot(c), all, &gone, &e);
 	if (rc < 0)
 		return fail(c, &e);
-	say_debug(c, "%zu snapshots removed", gone);
+	if (!c->env->dry_run)
+		say_debug(c, "%zu snapshots removed", gone);
 	return 0;
 }
 
@@ -80,6 +82,7 @@ static const struct pot_option purge_options[] = {
 	{ 'p', "pot", COMPLETE_POT, 0, "the pot" },
 	{ 'f', "fscomp", COMPLETE_FSCOMP, 0, "a file system component" },
 	{ 'a', NULL, 0, 0, "the newest one as well" },
+	DRY_RUN_ROW,
 	{ 0 },
 };
 const struct pot_command pot_cmd_purge = { "purge-snapshots", NULL,

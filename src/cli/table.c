@@ -15,9 +15,27 @@ table_fini(struct table *t)
 	arena_fini(&t->mem);
 }
 
+/* What comes from a pot's files must not steer the terminal; colours may stay. */
+static void
+tame(char *text)
+{
+	for (char *p = text; *p != '\0'; p++) {
+		if (p[0] == '\033' && p[1] == '[') {
+			size_t n = 2 + strspn(p + 2, "0123456789;");
+			if (p[n] == 'm') {
+				p += n;
+				continue;
+			}
+		}
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	}
+}
+
 static void
 add(struct table *t, char *text)
 {
+	tame(text);
 	if (t->n == t->cap) {
 		t->cap = t->cap ? t->cap * 2 : 64;
 		t->cells = xrealloc(t->cells, t->cap * sizeof(*t->cells));
@@ -64,14 +82,17 @@ table_rows(const struct table *t)
 	return t->n / t->columns;
 }
 
-/* Characters, not bytes: continuation bytes of UTF-8 take no room. */
+/* Characters, not bytes: continuation bytes of UTF-8 and colours take no room. */
 static size_t
 width(const char *s)
 {
 	size_t n = 0;
 
 	for (; *s != '\0'; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
+		if (s[0] == '\033' && s[1] == '[')
+			s += strcspn(s, "m") - (s[strcspn(s, "m")] == '\0');
+		else
+			n += ((unsigned char)*s & 0xc0) != 0x80;
 	return n;
 }
 

@@ -116,6 +116,8 @@ pot_fscomp_destroy(struct pot_env *env, const char *name, bool force, struct err
 		    "use "
 		    "-F",
 		    name, user);
+	if (only_told(env, "fscomp %s", name))
+		return 0;
 	if (env->host->dataset->destroy(env->host, dataset, true, e) < 0)
 		return err_ctx(e, "destroy fscomp %s", name);
 	if (user != NULL)

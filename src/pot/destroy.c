@@ -57,21 +57,27 @@ destroy_locked(
 		    "pot "
 		    "alone",
 		    spec->base, spec->base);
-	if (run_recover(env, name, e) < 0 && !o->force)
+	if (!env->dry_run && run_recover(env, name, e) < 0 && !o->force)
 		return -1;
 	live = run_is_live(env, name);
-	if (live != 0)
+	if (live != 0 && !(env->dry_run && o->force))
 		return err_new(e, ERR_BUSY,
 		    live > 0 ? "it is running; stop it first, or use -F"
 			     : "whether it runs cannot be told now; 'pot doctor' says more");
-	return remove_announced(env, name, e);
+	if (only_told(env, "pot %s", name))
+		return 0;
+	if (remove_announced(env, name, e) < 0)
+		return -1;
+	lock_forget(env, name);
+	return 0;
 }
 
 static int
 destroy_one(
     struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
 {
-	if (o->force && run_is_live(env, name) != 0 && pot_stop(env, name, NULL, e) < 0)
+	if (o->force && !env->dry_run && run_is_live(env, name) != 0 &&
+	    pot_stop(env, name, NULL, e) < 0)
 		return -1;
 	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
 	if (lock < 0)
@@ -82,10 +88,7 @@ destroy_one(
 			lock_forget(env, name);
 		return there < 0 ? -1 : err_new(e, ERR_ABSENT, "no pot is named '%s'", name);
 	}
-	if (destroy_locked(env, name, o, e) < 0)
-		return -1;
-	lock_forget(env, name);
-	return 0;
+	return destroy_locked(env, name, o, e);
 }
 
 static int
@@ -167,6 +170,8 @@ pot_destroy_base(
 	int there = env->host->dataset->exists(env->host, dataset, e);
 	if (there > 0 && destroy_users(env, base, o != NULL ? o : &careful, e) < 0)
 		return err_ctx(e, "destroy base %s", base);
+	if (there > 0 && only_told(env, "base %s", base))
+		return 0;
 	autofd int lock = lock_base(env, base, LOCK_WAIT, e);
 	if (lock < 0)
 		return -1;
@@ -210,10 +215,7 @@ prune_one(struct pot_env *env, const char *name, struct err *e)
 	/* look again, now that nobody can start it */
 	if (!prunable(env, name))
 		return 0;
-	if (destroy_locked(env, name, &careful, e) < 0)
-		return -1;
-	lock_forget(env, name);
-	return 1;
+	return destroy_locked(env, name, &careful, e) < 0 ? -1 : 1;
 }
 
 int

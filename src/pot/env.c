@@ -32,6 +32,22 @@ pot_say(const struct pot_env *env, enum pot_say_level level, const char *fmt, ..
 	env->say(env->say_ctx, level, text);
 }
 
+bool
+only_told(struct pot_env *env, const char *fmt, ...)
+{
+	struct strs_builder b = { .out = &env->would, .cap = env->would.n, .mem = &env->mem };
+	va_list ap;
+
+	if (!env->dry_run)
+		return false;
+	va_start(ap, fmt);
+	char *what = arena_vprintf(&env->mem, fmt, ap);
+	va_end(ap);
+	list_add(&b, what);
+	pot_say(env, POT_SAY_INFO, "%s would be destroyed", what);
+	return true;
+}
+
 int
 need_root(const char *act, struct err *e)
 {

@@ -88,7 +88,7 @@ stop_all(struct pot_env *env, bool force, struct arena *mem, struct err *e)
 		if (live != 0 && !force)
 			return err_new(
 			    e, ERR_BUSY, "%s is running; stop it first, or use -f", names.at[i]);
-		if (str_starts(names.at[i], RUN_RAW_PREFIX))
+		if (str_starts(names.at[i], RUN_RAW_PREFIX) || env->dry_run)
 			continue;
 		if (pot_stop(env, names.at[i], NULL, e) < 0 && e->kind != ERR_ABSENT)
 			return -1;
@@ -111,14 +111,37 @@ remove_run_dir(struct pot_env *env, struct err *e)
 	return 0;
 }
 
+/* A dry run: all that there is. */
+static int
+tell_all(struct pot_env *env, struct arena *mem, struct err *e)
+{
+	static const struct {
+		enum pot_kind kind;
+		const char *what;
+	} kinds[] = { { POT_KIND_POT, "pot" }, { POT_KIND_FSCOMP, "fscomp" },
+		{ POT_KIND_BASE, "base" }, { POT_KIND_BRIDGE, "bridge" } };
+	struct pot_strs names;
+
+	for (size_t i = 0; i < NELEM(kinds); i++) {
+		if (pot_names(env, kinds[i].kind, mem, &names, e) < 0)
+			return -1;
+		for (size_t k = 0; k < names.n; k++)
+			(void)only_told(env, "%s %s", kinds[i].what, names.at[k]);
+	}
+	return 0;
+}
+
 int
 pot_deinit(struct pot_env *env, bool force, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	char path[PATH_SIZE];
 
-	if (need_root("de-init", e) < 0 || stop_all(env, force, &mem, e) < 0 ||
-	    pot_vnet_stop(env, e) < 0 || env->host->limits->teardown(env->host, e) < 0)
+	if (need_root("de-init", e) < 0 || stop_all(env, force, &mem, e) < 0)
+		return -1;
+	if (env->dry_run)
+		return tell_all(env, &mem, e);
+	if (pot_vnet_stop(env, e) < 0 || env->host->limits->teardown(env->host, e) < 0)
 		return -1;
 	for (size_t i = 0; i < NELEM(top_datasets); i++) {
 		if (env->host->dataset->destroy(env->host, top_datasets[i], true, e) < 0)

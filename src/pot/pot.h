@@ -99,6 +99,9 @@ struct pot_env {
 	const char *held; /* lock.c: the pot whose lock this environment shares */
 	int held_fd;
 	char boot[40]; /* identity of this boot, once asked */
+	/* What destroys something only says so, and notes it in `would` ("pot web"). */
+	bool dry_run;
+	struct pot_strs would;
 	/* Set by a signal handler of the caller (installed without SA_RESTART) to the signal: calls
 	 * that wait for long fail with EINTR and undo what they did. NULL: no such wish. */
 	const volatile sig_atomic_t *stop;

@@ -21,6 +21,8 @@ enum { CONF_MAX = 1 << 20, PATH_SIZE = 1024, DATASET_SIZE = 300 };
 
 /* ---- small things (env.c) ---- */
 void pot_say(const struct pot_env *, enum pot_say_level, const char *fmt, ...) PRINTFLIKE(3, 4);
+/* In a dry run: says and notes that this would be destroyed. */
+bool only_told(struct pot_env *, const char *fmt, ...) PRINTFLIKE(2, 3);
 int need_root(const char *act, struct err *e);
 /* Directories of the tree; existing ones are fine. */
 int make_dirs(const char *path, mode_t mode, struct err *e);

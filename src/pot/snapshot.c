@@ -256,6 +256,8 @@ pot_revert(struct pot_env *env, const char *name, struct err *e)
 
 	if (lock < 0)
 		return -1;
+	if (only_told(env, "what pot %s has changed since its newest snapshot", name))
+		return 0;
 	if (intent_note(env, name, INTENT_REVERT, "", e) < 0 || revert_again(env, name, e) < 0 ||
 	    intent_done(env, name, INTENT_REVERT, e) < 0)
 		return err_ctx(e, "revert pot %s", name);
@@ -270,6 +272,8 @@ pot_fscomp_revert(struct pot_env *env, const char *fscomp, struct err *e)
 
 	if (lock < 0)
 		return -1;
+	if (only_told(env, "what fscomp %s has changed since its newest snapshot", fscomp))
+		return 0;
 	return revert_one(env, dataset, e) < 0 ? err_ctx(e, "revert fscomp %s", fscomp) : 0;
 }
 
@@ -286,6 +290,8 @@ purge_one(struct pot_env *env, const char *dataset, bool all, size_t *gone, stru
 		return -1;
 	for (size_t i = 0; i < snaps.n; i++) {
 		if (!all && (!is_ours(snaps.at[i]) || str_eq(snaps.at[i], newest)))
+			continue;
+		if (only_told(env, "snapshot %s@%s", dataset, snaps.at[i]))
 			continue;
 		if (env->host->dataset->snapshot_destroy(env->host, dataset, snaps.at[i], e) < 0)
 			return -1;
