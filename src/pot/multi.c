@@ -207,25 +207,22 @@ multi_users(struct pot_env *env, const char *base, struct arena *mem, struct pot
 int
 multi_may_start(struct pot_env *env, const struct pot_spec *spec, struct arena *mem, struct err *e)
 {
-	struct pot_spec **users;
-	char dataset[DATASET_SIZE];
-	struct mount_root root;
-	size_t n;
+	struct pot_strs names;
 
-	/* where a root is one directory, many may have it mounted */
-	if (mount_root_of(env, ds_base(dataset, spec->base, NULL), mem, &root, e) < 0)
+	if (run_names(env, mem, &names, e) < 0)
 		return -1;
-	if (root.plain != NULL)
-		return 0;
-	if (multi_users(env, spec->base, mem, &users, &n, e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		if ((users[i]->level == 0) != (spec->level == 0) ||
-		    (spec->level == 0 && strcmp(users[i]->name, spec->name) != 0))
-			if (run_is_live(env, users[i]->name) != 0)
-				return err_new(e, ERR_BUSY,
-				    "pot %s is running: who changes a base (level 0) and who "
-				    "shares it cannot run at the same time here; stop it first",
-				    users[i]->name);
+	for (size_t i = 0; i < names.n; i++) {
+		struct err ignored = ERR_INIT;
+		struct pot_spec *other;
+		if (strcmp(names.at[i], spec->name) == 0 || run_is_live(env, names.at[i]) == 0 ||
+		    pot_spec_load(env, names.at[i], mem, &other, &ignored) < 0 ||
+		    other->type != POT_MULTI || strcmp(other->base, spec->base) != 0)
+			continue;
+		if (spec->level == 0 || other->level == 0)
+			return err_new(e, ERR_BUSY,
+			    "pot %s is running: who changes a base (level 0) and who shares it "
+			    "cannot run at the same time; stop it first",
+			    other->name);
+	}
 	return 0;
 }

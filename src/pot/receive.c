@@ -1,3 +1,4 @@
+#include "pot/net.h"
 #include "pot/priv.h"
 #include "pot/run.h"
 #include "pot/tree.h"
@@ -119,6 +120,37 @@ check_mounts(struct pot_env *env, const char *name, struct arena *mem, struct er
 	return fscomp_save(env, name, &l, e);
 }
 
+/* What the image's network becomes here, when nobody says otherwise: alias addresses were another
+ * machine's, so such a pot goes onto the public bridge; a private bridge counts by its name, and
+ * while it is not here the pot keeps what it says and does not start. 1: keep. */
+static int
+adapt_network(struct pot_env *env, const struct pot_spec *spec, struct pot_net_options *want,
+    enum pot_net *net, struct err *e)
+{
+	struct bridge b;
+
+	*net = spec->net;
+	if (want->net != NULL)
+		return 0;
+	if (*net == POT_NET_ALIAS) {
+		*net = POT_NET_PUBLIC;
+		pot_say(env, POT_SAY_INFO,
+		    "%s: the image's addresses (%s) are not this machine's: it gets one of the "
+		    "public bridge",
+		    spec->name, spec->ip);
+	}
+	if (*net != POT_NET_PRIVATE || want->bridge != NULL)
+		return 0;
+	want->bridge = spec->bridge;
+	if (bridge_load(env, spec->bridge, &b, e) == 0)
+		return 0;
+	if (e->kind != ERR_ABSENT)
+		return -1;
+	pot_say(env, POT_SAY_INFO, "%s does not start before its private bridge %s is made",
+	    spec->name, spec->bridge);
+	return 1;
+}
+
 static int
 adapt_conf(
     struct pot_env *env, struct pot_receive *r, const struct pot_net_options *o, struct err *e)
@@ -126,7 +158,8 @@ adapt_conf(
 	autoconf struct conf conf = CONF_INIT(&r->mem);
 	struct making m = { .env = env, .name = r->name, .mem = ARENA_INIT };
 	struct pot_spec *spec;
-	static const char *const dropped[] = { "bridge", "pot.attr.to-be-pruned", "pot.hook" };
+	enum pot_net net;
+	static const char *const dropped[] = { "pot.attr.to-be-pruned", "pot.hook" };
 
 	if (conf_load(&conf, env, r->name, e) < 0 ||
 	    pot_spec_load(env, r->name, &r->mem, &spec, e) < 0)
@@ -135,16 +168,20 @@ adapt_conf(
 			   : -1;
 	if (spec->type != POT_SINGLE)
 		return err_new(e, ERR_INPUT, "the image holds a pot of type multi");
-	static const struct pot_net_options unchanged = { .net = NULL };
-	if (net_options(env, o != NULL ? o : &unchanged, spec->net, spec->stack, &m, e) < 0 ||
-	    making_announce(&m, e) < 0)
+	struct pot_net_options want = { .net = NULL };
+	if (o != NULL)
+		want = *o;
+	int keep = adapt_network(env, spec, &want, &net, e);
+	if (keep < 0 || (keep == 0 && (net_options(env, &want, net, spec->stack, &m, e) < 0 ||
+					  making_announce(&m, e) < 0)))
 		return -1;
 	for (size_t i = 0; i < NELEM(dropped); i++)
 		conf_set(&conf, dropped[i], NULL);
 	conf_set(&conf, "host.hostname",
 	    arena_printf(&r->mem, "\"%s\"", hostname_for(env, r->name, &r->mem)));
 	conf_set(&conf, "pot.image", "yes");
-	net_store(&conf, &m.choice, m.stack_stored);
+	if (keep == 0)
+		net_store(&conf, &m.choice, m.stack_stored);
 	return conf_save(&conf, env, r->name, e);
 }
 

@@ -145,8 +145,9 @@ tree_has(const struct pot_tree *t, const char *file)
 
 	/* where the links of a rearranged base lead to */
 	for (size_t i = 0; !found && i < t->n; i++)
-		if (t->items[i].kind == MOUNT_TREE &&
-		    strcmp(t->items[i].target, "/opt/custom") == 0)
-			found = root_has(&t->items[i].tree, file);
+		if (strcmp(t->items[i].target, "/opt/custom") == 0)
+			found = t->items[i].kind == MOUNT_TREE
+				    ? root_has(&t->items[i].tree, file)
+				    : layer_has(t->items[i].source, file);
 	return found;
 }

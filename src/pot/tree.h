@@ -43,8 +43,8 @@ int multi_clone(struct making *, const char *source, const char *snap, struct er
 /* All pots of type multi on a base. */
 int multi_users(struct pot_env *, const char *base, struct arena *, struct pot_spec ***, size_t *n,
     struct err *);
-/* Layers have one writer: ERR_BUSY while a pot runs that changes what this one shares, or shares
- * what this one changes. */
+/* A base has one writer, and then no reader: ERR_BUSY while a pot runs that changes what this one
+ * shares, or shares what this one changes. */
 int multi_may_start(struct pot_env *, const struct pot_spec *, struct arena *, struct err *);
 
 /* ---- copying (copy.c) ---- */

@@ -37,7 +37,7 @@ BIN = reachable_programs()
 BUSYBOX = shutil.which("busybox")
 APPLETS = ("sh ls cat echo sleep true false ip nc httpd wget ping ping6 id env mount umount ps kill hostname touch "
            "mkdir rm cp mv ln chmod chown grep sed awk head tail wc df free date stat readlink test tty stty dd "
-           "sync pwd which seq yes find sort tr cut od md5sum setsid nohup trap traceroute netstat").split()
+           "sync pwd which seq yes find sort tr cut od md5sum setsid nohup trap traceroute netstat nslookup").split()
 
 
 class Failure(AssertionError):

@@ -1,11 +1,17 @@
 """Pots of type multi at their levels, beside single ones: what is shared, what is private, what clones and copies get."""
-import pathlib
-
 import pytest
 
 
+@pytest.fixture(params=["overlay", "btrfs"])
+def bare(request, bare):
+    """Each backend in turn."""
+    if request.param == "btrfs":
+        bare.btrfs_volume()
+    return bare
+
+
 def fscomp_conf(m, pot):
-    return pathlib.Path(m.conf["POT_FS_ROOT"], "jails", pot, "conf", "fscomp.conf").read_text().splitlines()
+    return m.run("cat", f"{m.conf['POT_FS_ROOT']}/jails/{pot}/conf/fscomp.conf").splitlines()
 
 
 def sh(m, pot, line):
