@@ -151,7 +151,7 @@ class Node(Machine):
     # ---- jobs ----
 
     def job_text(self, job="nginx-minipot", service="hello-web", count=1, image="web", tag="1.0", update="", extra="",
-                 task_extra="", config="", memory=16):
+                 task_extra="", config="", memory=16, registry=f"{API}/registry"):
         return textwrap.dedent(f"""\
             job "{job}" {{
               datacenters = ["minipot"]
@@ -173,7 +173,7 @@ class Node(Machine):
                     }}
                   }}
                   config {{
-                    image = "{API}/registry"
+                    image = "{registry}"
                     pot   = "{image}"
                     tag   = "{tag}"
                     {config}

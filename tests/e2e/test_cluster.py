@@ -219,6 +219,7 @@ def test_more_memory_than_the_node_has_says_so(web):
 
 @pytest.mark.parametrize("job, says", [
     ({"image": "absent"}, "absent_1.0"),
+    ({"registry": "http://127.0.0.1:9/images"}, "127.0.0.1"),
     ({"config": 'command = "/no/such/program"'}, "/no/such/program"),
 ])
 def test_a_task_that_cannot_start_says_why(web, job, says):
