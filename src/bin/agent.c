@@ -377,10 +377,10 @@ on_end(void *ctx, int signo)
 
 	log_info("agent", "ending: signal=%s", signo == SIGINT ? "interrupt" : "terminated");
 	tell_service_manager("STOPPING=1");
-	a->stop_all = a->stop_all || signo == SIGINT;
-	/* SIGTERM leaves the pots running, for the next agent to adopt. A second signal does not
-	 * wait. */
-	if (signo == SIGTERM || a->stopping || a->client == NULL) {
+	/* SIGTERM leaves the pots running, for the next agent to adopt; with -dev there is none. A
+	 * second signal does not wait. */
+	a->stop_all = a->stop_all || signo == SIGINT || a->c->dev;
+	if (!a->stop_all || a->stopping || a->client == NULL) {
 		loop_stop(a->loop);
 		return;
 	}

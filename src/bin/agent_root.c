@@ -111,6 +111,10 @@ agent_root_exec(struct agent_config *c, int argc, char **argv, struct arena *a, 
 	args[n++] = c->data_dir;
 	if (agent_raw_exec(c, "root"))
 		args[n++] = "--raw-root";
+	if (made) {
+		args[n++] = "--remove";
+		args[n++] = c->data_dir;
+	}
 	args[n++] = "--";
 	args[n++] = self;
 	args[n++] = "agent";

@@ -1,8 +1,8 @@
 /*
  * pot-runner: the part of Potter's agent that is root.
  *
- *	pot-runner --monitor [--user NAME] [--root DIR]… [--raw-root] -- COMMAND…
- *		keeps the agent (COMMAND, as NAME) and a worker alive
+ *	pot-runner --monitor [--user NAME] [--root DIR]… [--raw-root] [--remove DIR] -- COMMAND…
+ *		keeps the agent (COMMAND, as NAME) and a worker alive; DIR goes with them
  *	pot-runner --worker --uid N --gid N [--root DIR]… [--raw-root]
  *		serves requests on descriptor 3; started by the monitor
  *	pot-runner --finish POT RUN_ID [CONF]
@@ -27,13 +27,14 @@
 enum { WORKER_FD = 3, ROOTS_MAX = 64 };
 
 static const char usage[] =
-    "usage: pot-runner --monitor [--user NAME] [--root DIR]... [--raw-root] -- COMMAND...\n"
+    "usage: pot-runner --monitor [--user NAME] [--root DIR]... [--raw-root] [--remove DIR]\n"
+    "           -- COMMAND...\n"
     "       pot-runner --finish POT RUN_ID [CONF]\n"
     "It is started by 'potter agent' and by pot-keeper; pot-runner(8) tells more.\n";
 
 struct options {
 	bool monitor, worker, raw_root;
-	const char *user;
+	const char *user, *remove;
 	uint64_t uid, gid, parent;
 	const char *roots[ROOTS_MAX + 1];
 	size_t n_roots;
@@ -155,6 +156,7 @@ monitor(const struct options *o, char **command)
 		.user = o->user,
 		.roots = o->roots,
 		.raw_root = o->raw_root,
+		.remove = o->remove,
 		.command = command };
 	struct err e = ERR_INIT;
 
@@ -193,6 +195,9 @@ one_option(struct options *o, int opt)
 	case 'U':
 		o->user = optarg;
 		return true;
+	case 'D':
+		o->remove = optarg;
+		return optarg[0] == '/';
 	case 'u':
 		return str_u64(optarg, INT32_MAX, &o->uid);
 	case 'g':
@@ -211,7 +216,8 @@ main(int argc, char **argv)
 		{ "worker", no_argument, NULL, 'w' }, { "user", required_argument, NULL, 'U' },
 		{ "root", required_argument, NULL, 'r' }, { "raw-root", no_argument, NULL, 'R' },
 		{ "uid", required_argument, NULL, 'u' }, { "gid", required_argument, NULL, 'g' },
-		{ "parent", required_argument, NULL, 'p' }, { NULL, 0, NULL, 0 } };
+		{ "parent", required_argument, NULL, 'p' },
+		{ "remove", required_argument, NULL, 'D' }, { NULL, 0, NULL, 0 } };
 	struct options o = { .user = "potter", .uid = UINT64_MAX, .gid = UINT64_MAX };
 	int opt;
 

@@ -7,6 +7,7 @@
 #include "codec/wire.h"
 #include "platform/account.h"
 #include "platform/proc.h"
+#include "pot/priv.h"
 #include "pot/runner_proto.h"
 
 #include <errno.h>
@@ -399,5 +400,7 @@ monitor_main(const struct monitor_config *config, struct err *e)
 	}
 	own_close(&m.agent_end);
 	wait_for_runner(last_runner);
+	if (config->remove != NULL && remove_tree(config->remove, e) < 0)
+		log_warn(LOG, "%s", e->text);
 	return m.status;
 }

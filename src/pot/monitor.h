@@ -19,6 +19,7 @@ struct monitor_config {
 	const char *user;	  /* the agent's: "potter" */
 	const char *const *roots; /* for the runner; ended by NULL */
 	bool raw_root;
+	const char *remove;   /* a directory that goes with the agent (-dev); NULL: none */
 	char *const *command; /* the agent's argument vector */
 };
 

@@ -63,11 +63,11 @@ class Node(Machine):
             """) + self.extra_config)
         return path
 
-    def start_agent(self, wait=True):
+    def start_agent(self, wait=True, argv=None):
         reader, writer = os.pipe()
         with open(self.log, "ab") as log:
-            self.monitor = self.popen(BIN / "potter", "agent", "-config", self.write_config(),
-                                      "-pid-file", self.dir / "potter.pid", env={"POTTER_READY_FD": str(writer)},
+            argv = argv or ["-config", self.write_config(), "-pid-file", self.dir / "potter.pid"]
+            self.monitor = self.popen(BIN / "potter", "agent", *argv, env={"POTTER_READY_FD": str(writer)},
                                       pass_fds=[writer], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         os.close(writer)
         if wait:

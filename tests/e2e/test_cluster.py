@@ -268,3 +268,21 @@ def test_a_stop_while_the_agent_is_down_stops_the_pots_too(web):
     web.stop_agent()
     assert web.running() == []
     assert web.pid_of("haproxy") is None
+
+
+def test_an_agent_for_development_keeps_nothing():
+    node = Node()
+    node.init(vnet=True)
+    node.start_agent(argv=["-dev"])
+    [data] = [words.split("-data-dir ")[1].split()[0] for words in node.processes().values()
+              if "-data-dir " in words and "--monitor" in words]
+    node.data = pathlib.Path(data)
+    node.publish()
+    path = node.dir / "dev.nomad"
+    path.write_text(node.job_text(update=Node.QUICK).replace('"minipot"', '"dc1"'))
+    node.nomad("run", path)
+    node.wait_page()
+    os.kill(node.pid_of("monitor"), signal.SIGTERM)
+    wait_until(lambda: not node.pid_of("monitor"), timeout=30, what="the end of the agent")
+    assert node.running() == [] and not node.data.exists()
+    assert node.close() == []
