@@ -54,6 +54,12 @@ C
 	"$POT" vnet-start >/dev/null
 }
 
+floor_bridge() { # the floor's own: brfloor, 10.231.0.1/16
+	ip link add brfloor type bridge
+	ip addr add 10.231.0.1/16 dev brfloor
+	ip link set brfloor up
+}
+
 pot_gone() {
 	"$POT" de-init -f >/dev/null
 }

@@ -3,6 +3,7 @@
  *
  *   floor spawn [-n N] -- CMD...             fork+exec+wait
  *   floor ns [opts] -- CMD...                clone3 + namespaces + pivot_root + exec
+ *   floor stop [-c NAME] [-w WORK] -i ID -P FILE   ends what `ns -d -i ID -P FILE` left running, waits, cleans up
  *   floor overlay -n N -r LOWER -w WORK      mount+umount of an overlay, by system call
  *   floor snap -n N -r SUBVOL -w DIR         btrfs snapshot+delete, by ioctl
  *
@@ -20,7 +21,8 @@
  *   -a A.B.C.D   first address (/16), counted up for each container; -g gateway
  *   -i ID        first number used in names (default: the pid)
  *   -x FLAGS     which namespaces: letters of "pmiunc" (pid mount ipc uts net cgroup)
- *   -d           leave running: print the pid and do not wait
+ *   -d           leave running: wait until CMD runs, print the pid
+ *   -P FILE      with -d: the pid goes into FILE
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,6 +33,7 @@
 #include <linux/sched.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -233,7 +236,7 @@ net_inside(uint32_t addr, uint32_t gw)
 
 /* ---- options ---------------------------------------------------------- */
 static int opt_n = 1, opt_p, opt_d, opt_i, opt_t;
-static const char *opt_r, *opt_w, *opt_c, *opt_N, *opt_x = "pmiunc";
+static const char *opt_r, *opt_w, *opt_c, *opt_N, *opt_P, *opt_x = "pmiunc";
 static uint32_t opt_a, opt_g;
 static char **cmd;
 static unsigned bridge_ix;
@@ -361,7 +364,7 @@ start_ns(int id, uint32_t addr)
 {
 	struct clone_args ca = { .exit_signal = SIGCHLD };
 	char up[256], ovl[1024] = "", merged[256] = "", name[64];
-	int p[2] = { -1, -1 }, pidfd = -1, cgfd = -1;
+	int p[2] = { -1, -1 }, up_fd[2] = { -1, -1 }, pidfd = -1, cgfd = -1;
 	static const struct {
 		char c;
 		uint64_t f;
@@ -399,6 +402,8 @@ start_ns(int id, uint32_t addr)
 	}
 	if ((opt_c && !opt_t) || opt_N)
 		CK(pipe2(p, O_CLOEXEC));
+	if (opt_d)
+		CK(pipe2(up_fd, O_CLOEXEC));
 	fflush(stdout);
 	long pid = syscall(SYS_clone3, &ca, sizeof ca);
 	CK(pid);
@@ -422,6 +427,11 @@ start_ns(int id, uint32_t addr)
 			DIE("sync");
 		close(p[0]);
 		close(p[1]);
+	}
+	if (opt_d) { /* exec closes the other end */
+		close(up_fd[1]);
+		CK(read(up_fd[0], name, 1));
+		close(up_fd[0]);
 	}
 	close(pidfd);
 	return pid;
@@ -454,11 +464,42 @@ clean_ns(int id)
 	}
 }
 
+static void
+note_pid(pid_t pid)
+{
+	FILE *f = opt_P ? fopen(opt_P, "w") : stdout;
+
+	if (!f)
+		DIE("open %s", opt_P);
+	fprintf(f, "%d\n", pid);
+	if (opt_P)
+		fclose(f);
+}
+
+/* The tear-down of one that was left running: by a handle of its process, as a container tool must. */
+static void
+stop_one(void)
+{
+	int pid = 0;
+	FILE *f = fopen(opt_P, "r");
+
+	if (!f || fscanf(f, "%d", &pid) != 1)
+		DIE("read %s", opt_P);
+	fclose(f);
+	int fd = syscall(SYS_pidfd_open, pid, 0);
+	CK(fd);
+	CK(syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0));
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	CK(poll(&p, 1, -1));
+	close(fd);
+	clean_ns(opt_i);
+}
+
 int
 main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fprintf(stderr, "usage: floor spawn|ns|overlay|snap ...\n");
+		fprintf(stderr, "usage: floor spawn|ns|stop|overlay|snap ...\n");
 		return 2;
 	}
 	const char *mode = argv[1];
@@ -466,7 +507,7 @@ main(int argc, char **argv)
 	opt_i = getpid();
 	argv++;
 	argc--;
-	while ((o = getopt(argc, argv, "+n:r:w:pc:tN:a:g:i:x:d")) != -1)
+	while ((o = getopt(argc, argv, "+n:r:w:pc:tN:a:g:i:x:dP:")) != -1)
 		switch (o) {
 		case 'n':
 			opt_n = atoi(optarg);
@@ -505,6 +546,9 @@ main(int argc, char **argv)
 		case 'd':
 			opt_d = 1;
 			break;
+		case 'P':
+			opt_P = optarg;
+			break;
 		default:
 			return 2;
 		}
@@ -534,7 +578,7 @@ main(int argc, char **argv)
 			t = now_ns();
 			pid_t p = start_ns(opt_i + i, htonl(ntohl(opt_a) + i));
 			if (opt_d) {
-				printf("%d\n", p);
+				note_pid(p);
 				v[i] = now_ns() - t;
 				continue;
 			}
@@ -547,6 +591,9 @@ main(int argc, char **argv)
 		if (!opt_d)
 			report("ns", v, opt_n);
 		fflush(stdout);
+	} else if (!strcmp(mode, "stop")) {
+		stop_one();
+		return 0;
 	} else if (!strcmp(mode, "overlay")) {
 		char ovl[1024], m[256];
 		const char *sub[] = { "", "/u", "/w", "/m" };

@@ -4,9 +4,11 @@
  *
  *   rounds [-n ROUNDS] [-w WARMUP] [-t TSVFILE] NAME CMD... :: NAME CMD... [:: ...]
  *
+ * A name "A/B" is compared with the command named B rather than with the first.
+ *
  * For each command: wall milliseconds (min, median, p95, max), the median of
  * user+system ms of everything it waited for, the median over rounds of
- * wall / wall of the first command in the same round, the peak memory of its
+ * wall / wall of the floor in the same round, the peak memory of its
  * largest process, and how many runs failed.  Output of the commands is dropped
  * unless ROUNDS_KEEP is set.
  */
@@ -27,7 +29,7 @@ struct cmd {
 	char *name, **argv;
 	double *wall, *cpu, *ratio;
 	long rss;
-	int fail;
+	int fail, floor;
 };
 
 static double
@@ -126,12 +128,18 @@ main(int argc, char **argv)
 		c[nc].ratio = calloc(n, sizeof(double));
 		nc++;
 	}
+	for (int k = 0; k < nc; k++) {
+		const char *slash = strchr(c[k].name, '/');
+		for (int j = 0; slash && j < nc; j++)
+			if (!strcmp(c[j].name, slash + 1))
+				c[k].floor = j;
+	}
 	for (int i = -warm; i < n; i++) {
 		for (int k = 0; k < nc; k++)
 			run(&c[k], i);
 		if (i >= 0)
 			for (int k = 0; k < nc; k++)
-				c[k].ratio[i] = c[k].wall[i] / c[0].wall[i];
+				c[k].ratio[i] = c[k].wall[i] / c[c[k].floor].wall[i];
 	}
 	FILE *f = tsv ? fopen(tsv, "a") : NULL;
 	if (f)

@@ -12,9 +12,7 @@ root=$W/root
 mkdir -p "$W/ov"
 pot_here
 trap 'pot_gone; ip link del brfloor 2>/dev/null || :' EXIT
-ip link add brfloor type bridge
-ip addr add 10.231.0.1/16 dev brfloor
-ip link set brfloor up
+floor_bridge
 "$POT" create-base -b small -d "$root" >/dev/null
 "$POT" create -p source -t single -b small -N public-bridge >/dev/null
 "$POT" set-cmd -p source -c /bin/true >/dev/null
