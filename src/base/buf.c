@@ -109,7 +109,8 @@ buf_read_fd(struct buf *b, int fd, size_t max, struct err *e)
 	size_t start = b->len;
 
 	for (;;) {
-		buf_reserve(b, 4096);
+		if (b->cap - b->len < 1024) /* the last read finds the end, and needs little room */
+			buf_reserve(b, 4096);
 		ssize_t n = read(fd, b->data + b->len, b->cap - b->len - 1);
 		if (n < 0 && errno == EINTR)
 			continue;
