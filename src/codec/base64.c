@@ -40,3 +40,25 @@ base64_decode(struct buf *out, const char *text, size_t len)
 	}
 	return true;
 }
+
+void
+base64_encode(struct buf *out, const void *data, size_t len)
+{
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const uint8_t *in = data;
+
+	for (size_t i = 0; i < len; i += 3) {
+		size_t have = len - i < 3 ? len - i : 3;
+		uint32_t bits = (uint32_t)in[i] << 16;
+
+		if (have > 1)
+			bits |= (uint32_t)in[i + 1] << 8;
+		if (have > 2)
+			bits |= in[i + 2];
+		buf_addc(out, digits[bits >> 18]);
+		buf_addc(out, digits[bits >> 12 & 63]);
+		buf_addc(out, have > 1 ? digits[bits >> 6 & 63] : '=');
+		buf_addc(out, have > 2 ? digits[bits & 63] : '=');
+	}
+}

@@ -1,8 +1,8 @@
 #include "image/tool.h"
 
 #include "base/str.h"
+#include "image/http.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 enum { CONNECT_TIMEOUT_S = 10, STALLED_AFTER_S = 30, REDIRECTS_MAX = 5 };
 
 /* One download on its way. */
-struct transfer {
+struct getting {
 	struct tool *tool;
 	const char *what;
 	download_sink *sink;
@@ -24,7 +24,7 @@ struct transfer {
 };
 
 static void
-tell(struct transfer *x)
+tell(struct getting *x)
 {
 	if (x->what != NULL)
 		report_progress(&x->tool->report, x->what, x->done, x->total);
@@ -33,7 +33,7 @@ tell(struct transfer *x)
 /* ---- files ---- */
 
 static int
-read_file(struct transfer *x, const char *path, struct err *e)
+read_file(struct getting *x, const char *path, struct err *e)
 {
 	char block[128 * 1024];
 	struct stat st;
@@ -65,7 +65,7 @@ read_file(struct transfer *x, const char *path, struct err *e)
 static size_t
 arrived(char *data, size_t one, size_t n, void *ctx)
 {
-	struct transfer *x = ctx;
+	struct getting *x = ctx;
 	long status = 0;
 	curl_off_t total = 0;
 
@@ -86,7 +86,7 @@ arrived(char *data, size_t one, size_t n, void *ctx)
 static int
 may_go_on(void *ctx, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
 {
-	struct transfer *x = ctx;
+	struct getting *x = ctx;
 
 	(void)dltotal, (void)dlnow, (void)ultotal, (void)ulnow;
 	if (tool_check(x->tool, &x->why) == 0)
@@ -95,8 +95,8 @@ may_go_on(void *ctx, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, c
 	return 1;
 }
 
-static int
-explain_curl(CURLcode code, const char *url, const char *detail, struct err *e)
+int
+http_explain(CURLcode code, const char *url, const char *detail, struct err *e)
 {
 	const char *text = detail[0] != '\0' ? detail : curl_easy_strerror(code);
 
@@ -117,8 +117,8 @@ explain_curl(CURLcode code, const char *url, const char *detail, struct err *e)
 	}
 }
 
-static int
-explain_status(long status, const char *url, struct err *e)
+int
+http_explain_status(long status, const char *url, struct err *e)
 {
 	if (status == 404 || status == 410)
 		return err_new(
@@ -128,13 +128,10 @@ explain_status(long status, const char *url, struct err *e)
 	return err_new(e, ERR_REMOTE, "get %s: HTTP status %ld", url, status);
 }
 
-static void
-set_options(struct transfer *x, const char *url, char detail[CURL_ERROR_SIZE])
+void
+http_options(CURL *c, const char *url)
 {
-	CURL *c = x->curl;
-
 	curl_easy_setopt(c, CURLOPT_URL, url);
-	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, detail);
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_USERAGENT, "potter/" POTTER_VERSION);
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -144,7 +141,16 @@ set_options(struct transfer *x, const char *url, char detail[CURL_ERROR_SIZE])
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)STALLED_AFTER_S);
-	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 256L * 1024);
+	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 512L * 1024);
+}
+
+static void
+set_options(struct getting *x, const char *url, char detail[CURL_ERROR_SIZE])
+{
+	CURL *c = x->curl;
+
+	http_options(c, url);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, detail);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, arrived);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
@@ -153,7 +159,7 @@ set_options(struct transfer *x, const char *url, char detail[CURL_ERROR_SIZE])
 }
 
 static int
-read_http(struct transfer *x, const char *url, struct err *e)
+read_http(struct getting *x, const char *url, struct err *e)
 {
 	char detail[CURL_ERROR_SIZE] = "";
 	long status = 0;
@@ -170,15 +176,15 @@ read_http(struct transfer *x, const char *url, struct err *e)
 		return err_ctx(e, "get %s", url);
 	}
 	if (code != CURLE_OK)
-		return explain_curl(code, url, detail, e);
-	return status >= 300 ? explain_status(status, url, e) : 0;
+		return http_explain(code, url, detail, e);
+	return status >= 300 ? http_explain_status(status, url, e) : 0;
 }
 
 int
 download(struct tool *t, const char *url, const char *what, download_sink *sink, void *ctx,
     struct err *e)
 {
-	struct transfer x = { .tool = t, .what = what, .sink = sink, .ctx = ctx, .why = ERR_INIT };
+	struct getting x = { .tool = t, .what = what, .sink = sink, .ctx = ctx, .why = ERR_INIT };
 
 	if (str_starts(url, "http://") || str_starts(url, "https://"))
 		return read_http(&x, url, e);

@@ -7,9 +7,10 @@
  * arose in pot-image comes back as it was. When the caller dies, pot-image notices that its report
  * pipe has no reader, removes what it had begun, and ends.
  *
- * An image of pot P with tag T is three files: P_T.xz (a pax archive with the directories conf/ and
- * m/, compressed with xz), P_T.xz.meta (one line, see meta.h) and P_T.xz.skein (the Skein-1024-1024
- * digest over the first two, in hex, and a newline).
+ * An image of pot P with tag T is some files: P_T.xz (a pax archive with the directories conf/ and
+ * m/, compressed with xz), P_T.xz.meta (see meta.h), P_T.xz.skein (the Skein-1024-1024 digest over
+ * the first two, in hex, and a newline), and P_T.xz.skein.sig when it is signed (signify(1), over
+ * the digest file).
  */
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
@@ -17,6 +18,7 @@
 #include "base/err.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <signal.h>
 #include <stdint.h>
 
@@ -37,20 +39,39 @@ struct image_tool {
 };
 
 struct image_result {
-	char path[PATH_MAX]; /* fetch, pack: the image file */
-	char meta[512];	     /* fetch: the line of the meta file, "-" when it stands alone */
+	char path[PATH_MAX];
+	char skein[512], meta[4097], sig[4097]; /* look: the files' texts */
 };
 
 /* Starts pot-image with `argv` (argv[0] is the verb, NULL ends) and waits. `out` may be NULL. */
 int image_run(const struct image_tool *tool, const char *const argv[], struct image_result *out,
     struct err *e);
 
-/* Brings an image into the cache, or finds it there unchanged. `url` is the registry's directory:
- * http://, https://, file:// or a path; empty means the current directory. ERR_ABSENT: the registry
- * has no such image; ERR_REMOTE: it cannot be reached; ERR_CORRUPT: checksum; ERR_FULL: no space.
+/* An image in a registry. `url` is its directory: http://, https://, file:// or a path; empty means
+ * the current directory. */
+struct image_from {
+	const char *url, *pot, *tag;
+	const char *cache; /* where copies are kept of what comes from afar */
+	const char *key;   /* a public key by which it must be signed; NULL: any will do */
+};
+/* What its registry says about it. */
+struct image_facts {
+	char skein[512], meta[4097], sig[4097];
+	char below[128], below_tag[128], below_snapshot[128]; /* a layer upon this image, or "" */
+	char snapshot[128]; /* how the pot's snapshot is to be named, or "" */
+};
+/* ERR_ABSENT: the registry has no such image; ERR_REMOTE: it cannot be reached, and no copy is in
+ * the cache; ERR_RIGHTS: the signature; ERR_UNSUPPORTED: it is of a kind that does not work here.
  */
-int image_fetch(const struct image_tool *tool, const char *url, const char *pot, const char *tag,
-    const char *cache, struct image_result *out, struct err *e);
+int image_look(const struct image_tool *tool, const struct image_from *from,
+    struct image_facts *out, struct err *e);
+/* Fetches, checks and unpacks it in one go: conf/ into conf_dir, m/ into root_dir, which must be
+ * empty or absent, and are so again after a failure. For a layer root_dir holds the files below,
+ * and is not put right after a failure. ERR_CORRUPT: checksum; asking anew may help. ERR_FULL: no
+ * space. */
+int image_import(const struct image_tool *tool, const struct image_from *from,
+    const struct image_facts *facts, const char *conf_dir, const char *root_dir, bool layer,
+    struct err *e);
 
 /* Unpacks `archive` (a path or URL; tar, compressed or not). With conf_dir NULL the whole archive
  * goes beneath `root_dir`; otherwise it is an image, and conf/ goes to conf_dir, m/ to root_dir.
@@ -59,11 +80,17 @@ int image_fetch(const struct image_tool *tool, const char *url, const char *pot,
 int image_unpack(const struct image_tool *tool, const char *archive, const char *conf_dir,
     const char *root_dir, struct err *e);
 
-/* Makes the three files in out_dir from the two directories; level 0 to 9. Nothing is left after a
- * failure. ERR_EXISTS: an image of that name is there and `replace` is false. */
-int image_pack(const struct image_tool *tool, const char *conf_dir, const char *root_dir,
-    const char *out_dir, const char *pot, const char *tag, int level, int replace,
-    struct image_result *out, struct err *e);
+struct image_to {
+	const char *dir, *pot, *tag;
+	int level;	      /* 0 to 9 */
+	const char *snapshot; /* of the pot that is exported: layers will refer to it */
+	const char *below;    /* "<pot>:<tag>@<snapshot>": what below_root is of */
+	const char *key;      /* a secret key to sign with, or NULL */
+};
+/* Makes the files of an image, in place of any of that name; nothing is left or changed after a
+ * failure. With below_root (else NULL) only what is not the same there. */
+int image_pack(const struct image_tool *tool, const struct image_to *to, const char *conf_dir,
+    const char *root_dir, const char *below_root, struct err *e);
 
 /* Copies a directory tree with owners, modes, times, links, ACLs and extended attributes. */
 int image_copy(const struct image_tool *tool, const char *from, const char *to, struct err *e);

@@ -55,6 +55,51 @@ take_part(const char *what, const char *from, const char *to, const char *extra,
 	return 0;
 }
 
+/* pot's own line, without newline. */
+static int
+take_origin(const char *data, size_t len, struct meta *m, struct err *e)
+{
+	if (len == 0 || (len == 1 && data[0] == '-'))
+		return 0;
+	const char *end = data + len, *at = memchr(data, '@', len), *colon = memchr(data, ':', len);
+	if (colon == NULL || at == NULL || colon > at)
+		return err_new(e, ERR_INPUT,
+		    "meta file: its first line must be \"-\" or <pot>:<tag>@<snapshot>");
+	if (take_part("meta file: pot", data, colon, "_-.", m->origin, e) < 0 ||
+	    take_part("meta file: tag", colon + 1, at, "._-+", m->tag, e) < 0)
+		return -1;
+	return take_part("meta file: snapshot", at + 1, end, "._-+:", m->snapshot, e);
+}
+
+static int
+take_note(const char *line, size_t len, struct meta *m, struct err *e)
+{
+	char format[META_NAME] = "";
+	const struct {
+		const char *key;
+		char *out;
+	} notes[] = { { "format", format }, { "snapshot", m->own_snapshot }, { "os", m->os },
+		{ "arch", m->arch } };
+	const char *equals = memchr(line, '=', len), *end = line + len;
+
+	if (equals == NULL)
+		return err_new(e, ERR_INPUT, "meta file: lines after the first must be key=value");
+	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
+		if (strlen(notes[i].key) == (size_t)(equals - line) &&
+		    memcmp(notes[i].key, line, (size_t)(equals - line)) == 0 &&
+		    take_part("meta file", equals + 1, end, "._-+", notes[i].out, e) < 0)
+			return -1;
+	if (strcmp(format, "pax") == 0)
+		m->format = META_PAX;
+	else if (strcmp(format, "zfs") == 0)
+		m->format = META_ZFS;
+	else if (format[0] != '\0')
+		return err_new(e, ERR_UNSUPPORTED,
+		    "meta file: the image is of format \"%s\", which this release does not know",
+		    format);
+	return 0;
+}
+
 int
 meta_parse(const char *data, size_t len, struct meta *out, struct err *e)
 {
@@ -62,22 +107,36 @@ meta_parse(const char *data, size_t len, struct meta *out, struct err *e)
 
 	if (len > META_FILE_MAX)
 		return err_new(e, ERR_INPUT, "meta file: longer than %d bytes", META_FILE_MAX);
-	if (len > 0 && data[len - 1] == '\n')
-		len--;
-	if (len == 0 || (len == 1 && data[0] == '-')) {
-		*out = m;
-		return 0;
+	if (len > 0 && memchr(data, '\0', len) != NULL)
+		return err_new(e, ERR_INPUT, "meta file: is binary");
+	for (size_t at = 0, n = 0; at < len; n++) {
+		const char *newline = memchr(data + at, '\n', len - at);
+		size_t end = newline != NULL ? (size_t)(newline - data) : len;
+
+		if ((n == 0 ? take_origin(data + at, end - at, &m, e)
+			    : take_note(data + at, end - at, &m, e)) < 0)
+			return -1;
+		at = end + 1;
 	}
-	const char *end = data + len, *at = memchr(data, '@', len), *colon = memchr(data, ':', len);
-	if (colon == NULL || at == NULL || colon > at)
-		return err_new(
-		    e, ERR_INPUT, "meta file: must be \"-\" or <pot>:<tag>@<snapshot> on one line");
-	if (take_part("meta file: pot", data, colon, "_-.", m.origin, e) < 0 ||
-	    take_part("meta file: tag", colon + 1, at, "._-+", m.tag, e) < 0 ||
-	    take_part("meta file: snapshot", at + 1, end, "._-+:", m.snapshot, e) < 0)
-		return -1;
 	*out = m;
 	return 0;
+}
+
+void
+meta_text(const struct meta *m, struct buf *out)
+{
+	if (m->origin[0] != '\0')
+		buf_addf(out, "%s:%s@%s\n", m->origin, m->tag, m->snapshot);
+	else
+		buf_adds(out, "-\n");
+	if (m->format != META_UNKNOWN)
+		buf_addf(out, "format=%s\n", m->format == META_PAX ? "pax" : "zfs");
+	if (m->own_snapshot[0] != '\0')
+		buf_addf(out, "snapshot=%s\n", m->own_snapshot);
+	if (m->os[0] != '\0')
+		buf_addf(out, "os=%s\n", m->os);
+	if (m->arch[0] != '\0')
+		buf_addf(out, "arch=%s\n", m->arch);
 }
 
 static int

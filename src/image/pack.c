@@ -1,9 +1,12 @@
 #include "image/tool.h"
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "codec/skein.h"
 #include "image/meta.h"
+#include "image/sign.h"
+#include "platform/facts.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -93,14 +96,50 @@ new_writer(int level)
 	return a;
 }
 
+/* The list of names that are gone, before the files, so that a reader can take them away first. */
+static int
+pack_removed(struct output *o, const struct buf *list, struct err *e)
+{
+	struct archive_entry *entry = archive_entry_new();
+
+	archive_entry_set_pathname(entry, "removed");
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_perm(entry, 0644);
+	archive_entry_set_size(entry, (int64_t)list->len);
+	int rc = archive_write_header(o->a, entry);
+	if (rc >= ARCHIVE_WARN && list->len > 0 &&
+	    archive_write_data(o->a, list->data, list->len) < 0)
+		rc = ARCHIVE_FATAL;
+	archive_entry_free(entry);
+	return rc < ARCHIVE_WARN ? write_failed(o, "removed", e) : 0;
+}
+
+static int
+pack_root(struct output *o, const struct pack *what, struct err *e)
+{
+	struct map changed = MAP_INIT;
+	autobuf struct buf removed = BUF_INIT;
+	int rc;
+
+	if (what->below_root == NULL)
+		return walk(o->tool, what->root_dir, "m", NULL, pack_entry, o, e);
+	rc = diff(o->tool, what->below_root, what->root_dir, &changed, &removed, e);
+	if (rc == 0)
+		rc = pack_removed(o, &removed, e);
+	if (rc == 0)
+		rc = walk(o->tool, what->root_dir, "m", &changed, pack_entry, o, e);
+	map_fini(&changed);
+	return rc;
+}
+
 static int
 write_image(struct output *o, const struct pack *what, struct err *e)
 {
 	o->a = new_writer(what->level);
 	if (archive_write_open(o->a, o, NULL, write_out, NULL) != ARCHIVE_OK)
 		return write_failed(o, "start the image", e);
-	if (walk(o->tool, what->conf_dir, "conf", pack_entry, o, e) < 0 ||
-	    walk(o->tool, what->root_dir, "m", pack_entry, o, e) < 0)
+	if (walk(o->tool, what->conf_dir, "conf", NULL, pack_entry, o, e) < 0 ||
+	    pack_root(o, what, e) < 0)
 		return -1;
 	if (archive_write_close(o->a) != ARCHIVE_OK)
 		return write_failed(o, "finish the image", e);
@@ -109,21 +148,22 @@ write_image(struct output *o, const struct pack *what, struct err *e)
 }
 
 static int
-write_small(const char *path, const char *text, struct err *e)
+write_small(const char *path, const struct buf *text, struct err *e)
 {
 	autofd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 	if (fd < 0)
 		return err_sys(e, "make %s", path);
-	if (fd_write_all(fd, text, strlen(text), e) < 0)
+	if (fd_write_all(fd, buf_str(text), text->len, e) < 0)
 		return err_ctx(e, "%s", path);
 	if (fsync(fd) < 0)
 		return err_sys(e, "write %s", path);
 	return 0;
 }
 
-enum { IMAGE, META, SKEIN, FILES };
-static const char *const suffixes[FILES] = { "", ".meta", ".skein" };
+/* In the order in which they get their names: a registry's reader asks for the digest first. */
+enum { IMAGE, META, SIGNATURE, DIGEST, FILES };
+static const char *const suffixes[FILES] = { "", ".meta", ".skein.sig", ".skein" };
 
 struct names {
 	char *temp[FILES], *final[FILES];
@@ -150,11 +190,57 @@ names_fini(struct names *n)
 	}
 }
 
+static void
+make_meta(const struct pack *what, struct meta *m)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct facts here;
+
+	facts_read(&here, "/", &mem);
+	m->format = META_PAX;
+	str_copy(
+	    m->own_snapshot, sizeof(m->own_snapshot), what->snapshot != NULL ? what->snapshot : "");
+	str_copy(m->os, sizeof(m->os), here.kernel_name);
+	str_copy(m->arch, sizeof(m->arch), here.arch);
+}
+
+/* The texts of the small files; the signature's stays empty without a key. */
 static int
-write_files(struct output *o, const struct names *n, const struct pack *what, struct err *e)
+make_small(struct output *o, const struct pack *what, struct buf text[FILES], struct err *e)
 {
 	uint8_t digest[SKEIN_DIGEST];
 	char hex[SKEIN_HEX + 1];
+	struct meta m = { .origin = "" };
+
+	if (what->below != NULL && meta_parse(what->below, strlen(what->below), &m, e) < 0)
+		return err_ctx(e, "image below");
+	make_meta(what, &m);
+	meta_text(&m, &text[META]);
+	skein_add(&o->digest, buf_str(&text[META]), text[META].len);
+	skein_end(&o->digest, digest);
+	buf_addf(&text[DIGEST], "%s\n", skein_hex(digest, hex));
+	return what->key != NULL ? sign_make(what->key, &text[DIGEST], &text[SIGNATURE], e) : 0;
+}
+
+static int
+publish(const struct names *n, bool have_signature, struct err *e)
+{
+	for (int i = 0; i < FILES; i++) {
+		if (i == SIGNATURE && !have_signature) {
+			(void)unlink(n->final[i]); /* an older image's */
+			continue;
+		}
+		if (rename(n->temp[i], n->final[i]) < 0)
+			return err_sys(e, "rename to %s", n->final[i]);
+	}
+	return 0;
+}
+
+static int
+write_files(struct output *o, const struct names *n, const struct pack *what, struct err *e)
+{
+	struct buf text[FILES] = { BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT };
+	int rc;
 
 	o->fd = open(n->temp[IMAGE], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (o->fd < 0)
@@ -164,21 +250,15 @@ write_files(struct output *o, const struct names *n, const struct pack *what, st
 		return -1;
 	if (fsync(o->fd) < 0)
 		return err_sys(e, "write %s", n->temp[IMAGE]);
-	skein_add(&o->digest, "-\n", 2);
-	skein_end(&o->digest, digest);
-	skein_hex(digest, hex);
-	hex[SKEIN_HEX - 1] = '\n';
-	hex[SKEIN_HEX] = '\0';
-	if (write_small(n->temp[META], "-\n", e) < 0 || write_small(n->temp[SKEIN], hex, e) < 0)
-		return -1;
+	rc = make_small(o, what, text, e);
+	for (int i = META; rc == 0 && i < FILES; i++)
+		if (text[i].len > 0)
+			rc = write_small(n->temp[i], &text[i], e);
+	if (rc == 0)
+		rc = publish(n, text[SIGNATURE].len > 0, e);
 	for (int i = 0; i < FILES; i++)
-		if (rename(n->temp[i], n->final[i]) < 0) {
-			err_sys(e, "rename to %s", n->final[i]);
-			while (i-- > 0)
-				(void)unlink(n->final[i]);
-			return -1;
-		}
-	return 0;
+		buf_fini(&text[i]);
+	return rc;
 }
 
 int
@@ -192,15 +272,12 @@ pack(struct tool *t, const struct pack *what, struct err *e)
 		return -1;
 	if (what->level < 0 || what->level > 9)
 		return err_new(e, ERR_INPUT, "compression level %d: must be 0 to 9", what->level);
+	if (what->key != NULL && sign_check_key(what->key, e) < 0)
+		return -1;
 	names_make(&n, what);
-	if (!what->replace && access(n.final[IMAGE], F_OK) == 0)
-		err_new(e, ERR_EXISTS, "%s: exists already", n.final[IMAGE]);
-	else
-		rc = write_files(&o, &n, what, e);
-	if (rc == 0) {
+	rc = write_files(&o, &n, what, e);
+	if (rc == 0)
 		report_result(&t->report, "path", n.final[IMAGE]);
-		report_result(&t->report, "meta", "-");
-	}
 	if (o.a != NULL)
 		archive_write_free(
 		    o.a); /* after a failure: without writing more than libarchive must */

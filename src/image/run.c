@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "image/meta.h"
 #include "image/report.h"
 
 #include <errno.h>
@@ -25,6 +26,22 @@ struct run {
 	struct err *e;
 	bool failed, done;
 };
+
+static void
+take_result(struct image_result *out, const struct report_line *l)
+{
+	const struct {
+		const char *key;
+		char *at;
+		size_t size;
+	} places[] = { { "path", out->path, sizeof(out->path) },
+		{ "skein", out->skein, sizeof(out->skein) },
+		{ "meta", out->meta, sizeof(out->meta) }, { "sig", out->sig, sizeof(out->sig) } };
+
+	for (size_t i = 0; i < NELEM(places); i++)
+		if (str_eq(l->key, places[i].key))
+			str_copy(places[i].at, places[i].size, l->text);
+}
 
 static int
 take_line(struct run *r, const char *text, size_t len)
@@ -51,10 +68,8 @@ take_line(struct run *r, const char *text, size_t len)
 			r->tool->note(r->tool->ctx, l.text);
 		break;
 	case REPORT_RESULT:
-		if (r->out != NULL && str_eq(l.key, "path"))
-			str_copy(r->out->path, sizeof(r->out->path), l.text);
-		else if (r->out != NULL && str_eq(l.key, "meta"))
-			str_copy(r->out->meta, sizeof(r->out->meta), l.text);
+		if (r->out != NULL)
+			take_result(r->out, &l);
 		break;
 	case REPORT_ERROR:
 		*r->e = l.error;
@@ -190,13 +205,42 @@ image_run(const struct image_tool *tool, const char *const argv[], struct image_
 }
 
 int
-image_fetch(const struct image_tool *tool, const char *url, const char *pot, const char *tag,
-    const char *cache, struct image_result *out, struct err *e)
+image_look(const struct image_tool *tool, const struct image_from *from, struct image_facts *out,
+    struct err *e)
 {
-	const char *const argv[] = { "fetch", "--url", url, "--pot", pot, "--tag", tag, "--cache",
-		cache, NULL };
+	struct image_result *r = xcalloc(1, sizeof(*r));
+	const char *const argv[] = { "look", "--url", from->url, "--pot", from->pot, "--tag",
+		from->tag, "--cache", from->cache, from->key != NULL ? "--key" : NULL, from->key,
+		NULL };
+	struct meta m;
 
-	return image_run(tool, argv, out, e);
+	int rc = image_run(tool, argv, r, e);
+	if (rc == 0)
+		rc = meta_parse(r->meta, strlen(r->meta), &m, e);
+	if (rc == 0) {
+		str_copy(out->skein, sizeof(out->skein), r->skein);
+		str_copy(out->meta, sizeof(out->meta), r->meta);
+		str_copy(out->sig, sizeof(out->sig), r->sig);
+		str_copy(out->below, sizeof(out->below), m.origin);
+		str_copy(out->below_tag, sizeof(out->below_tag), m.tag);
+		str_copy(out->below_snapshot, sizeof(out->below_snapshot), m.snapshot);
+		str_copy(out->snapshot, sizeof(out->snapshot), m.own_snapshot);
+	}
+	free(r);
+	return rc;
+}
+
+int
+image_import(const struct image_tool *tool, const struct image_from *from,
+    const struct image_facts *facts, const char *conf_dir, const char *root_dir, bool layer,
+    struct err *e)
+{
+	const char *const argv[] = { "import", "--url", from->url, "--pot", from->pot, "--tag",
+		from->tag, "--cache", from->cache, "--skein", facts->skein, "--meta", facts->meta,
+		"--sig", facts->sig, "--conf", conf_dir, "--root", root_dir,
+		layer ? "--layer" : NULL, NULL };
+
+	return image_run(tool, argv, NULL, e);
 }
 
 int
@@ -211,17 +255,30 @@ image_unpack(const struct image_tool *tool, const char *archive, const char *con
 }
 
 int
-image_pack(const struct image_tool *tool, const char *conf_dir, const char *root_dir,
-    const char *out_dir, const char *pot, const char *tag, int level, int replace,
-    struct image_result *out, struct err *e)
+image_pack(const struct image_tool *tool, const struct image_to *to, const char *conf_dir,
+    const char *root_dir, const char *below_root, struct err *e)
 {
-	char number[16];
-	const char *const argv[] = { "pack", "--conf", conf_dir, "--root", root_dir, "--out",
-		out_dir, "--pot", pot, "--tag", tag, "--level", number,
-		replace ? "--replace" : NULL, NULL };
+	VEC(const char *) argv = VEC_INIT;
+	char level[16];
+	const struct {
+		const char *option, *value;
+	} options[] = { { "--conf", conf_dir }, { "--root", root_dir }, { "--out", to->dir },
+		{ "--pot", to->pot }, { "--tag", to->tag }, { "--level", level },
+		{ "--key", to->key }, { "--snapshot", to->snapshot },
+		{ "--below", below_root != NULL ? to->below : NULL },
+		{ "--below-root", below_root } };
 
-	snprintf(number, sizeof(number), "%d", level);
-	return image_run(tool, argv, out, e);
+	snprintf(level, sizeof(level), "%d", to->level);
+	VEC_PUSH(&argv, "pack");
+	for (size_t i = 0; i < NELEM(options); i++)
+		if (options[i].value != NULL) {
+			VEC_PUSH(&argv, options[i].option);
+			VEC_PUSH(&argv, options[i].value);
+		}
+	VEC_PUSH(&argv, NULL);
+	int rc = image_run(tool, argv.at, NULL, e);
+	VEC_FINI(&argv);
+	return rc;
 }
 
 int

@@ -33,6 +33,8 @@ int tool_check(struct tool *t, struct err *e);
 int tree_claim(const char *dir, bool *made, struct err *e);
 /* Removes what is in the directory, and itself when `itself`. Never follows a link. Best effort. */
 void tree_clear(const char *dir, bool itself);
+/* The same for one name in a directory, whatever it is. */
+void tree_remove_at(int dir, const char *name);
 
 /* ---- the acts ---- */
 struct unpack {
@@ -46,16 +48,35 @@ int unpack(struct tool *t, const struct unpack *what, struct err *e);
 struct pack {
 	const char *conf_dir, *root_dir, *out_dir, *pot, *tag;
 	int level;
-	bool replace;
+	const char *snapshot;	/* what layers upon this image will refer to; may be NULL */
+	const char *below_root; /* the files of the image below: only the difference is packed */
+	const char *below;	/* its name, "<pot>:<tag>@<snapshot>" */
+	const char *key;	/* a secret key to sign with, or NULL */
 };
 int pack(struct tool *t, const struct pack *what, struct err *e);
 
 int copy_tree(struct tool *t, const char *from, const char *to, struct err *e);
 
-struct fetch {
-	const char *url, *pot, *tag, *cache;
+/* What a registry says about an image: results skein, meta and sig, each the file's text. `key`: a
+ * public key, by which the signature must hold; NULL: none is looked at. */
+struct look {
+	const char *url, *pot, *tag, *cache, *key;
 };
-int fetch(struct tool *t, const struct fetch *what, struct err *e);
+int look(struct tool *t, const struct look *what, struct err *e);
+
+/* The image that look() found, put into the directories, and kept in the cache when it came from
+ * afar. With root_dir NULL only the latter. `layer`: root_dir holds the files of the image below,
+ * and nothing is cleared after a failure: the caller drops it all. */
+struct import {
+	const char *url, *pot, *tag, *cache;
+	const char *skein, *meta, *sig; /* as look() gave them; sig may be NULL */
+	const char *conf_dir, *root_dir;
+	bool layer;
+};
+int import(struct tool *t, const struct import *what, struct err *e);
+struct source;
+int unpack_source(
+    struct tool *t, struct source *s, const char *name, const struct import *what, struct err *e);
 int suite_make(
     struct tool *t, const char *suite, const char *mirror, const char *root_dir, struct err *e);
 
@@ -74,8 +95,19 @@ typedef int walk_fn(void *ctx, struct archive_entry *entry, int fd, struct err *
 /* Entries are named below `prefix` ("" for none). Sockets and device nodes are left out with a note
  * (nodes beneath dev/ silently: every pot gets a /dev of its own). Sorted by name, one file system.
  */
-int walk(
-    struct tool *t, const char *root, const char *prefix, walk_fn *fn, void *ctx, struct err *e);
+struct map;
+/* `only`: names (relative to root, "." for itself) to which it is limited; NULL: all. */
+int walk(struct tool *t, const char *root, const char *prefix, const struct map *only, walk_fn *fn,
+    void *ctx, struct err *e);
+
+/* ---- the difference of two trees (diff.c) ---- */
+struct buf;
+/* Names in `root` that are not the same in `below`, with the directories above them, as keys of
+ * `changed`; and names that are gone, each ended by a NUL. */
+int diff(struct tool *t, const char *below, const char *root, struct map *changed,
+    struct buf *removed, struct err *e);
+/* Removes what such a list names, beneath the directory. */
+int diff_remove(struct tool *t, const char *dir, const char *list, size_t len, struct err *e);
 
 /* ---- an archive's entries put beneath directories (place.c) ---- */
 struct place_to {

@@ -50,15 +50,21 @@ clear_fd(int fd)
 		return;
 	}
 	while ((found = readdir(d)) != NULL) {
-		if (is_dot(found->d_name) || unlinkat(dirfd(d), found->d_name, 0) == 0)
-			continue;
-		int below = openat(
-		    dirfd(d), found->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (below >= 0)
-			clear_fd(below);
-		(void)unlinkat(dirfd(d), found->d_name, AT_REMOVEDIR);
+		if (!is_dot(found->d_name))
+			tree_remove_at(dirfd(d), found->d_name);
 	}
 	closedir(d);
+}
+
+void
+tree_remove_at(int dir, const char *name)
+{
+	if (unlinkat(dir, name, 0) == 0)
+		return;
+	int below = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (below >= 0)
+		clear_fd(below);
+	(void)unlinkat(dir, name, AT_REMOVEDIR);
 }
 
 void

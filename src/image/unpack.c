@@ -1,7 +1,8 @@
 #include "image/tool.h"
 
-#include "base/str.h"
 #include "base/buf.h"
+#include "base/str.h"
+#include "image/source.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -13,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_BLOCK = 256 * 1024 };
+enum { READ_BLOCK = 256 * 1024, REMOVED_MAX = 64 << 20 };
 
 static void
 free_reader(struct archive **a)
@@ -48,23 +49,38 @@ new_reader(bool raw)
 	return a;
 }
 
-/* Why a file is no tar archive: the streams that pot writes on FreeBSD get a word of their own. */
+enum { ZFS_HEAD = 16 };
+
+static bool
+is_zfs(const void *head, size_t len)
+{
+	static const unsigned char magic[] = { 0xac, 0xcb, 0xba, 0xf5, 0x02 };
+
+	return len >= ZFS_HEAD && memcmp((const char *)head + 8, magic, sizeof(magic)) == 0;
+}
+
+static int
+explain_zfs(const char *name, struct err *e)
+{
+	return err_new(e, ERR_UNSUPPORTED,
+	    "%s: is a ZFS stream, as pot writes it on ZFS; here an image is a tar archive: export "
+	    "it on a machine of this kind",
+	    name);
+}
+
+/* Why a file is no tar archive: the streams that pot writes on ZFS get a word of their own. */
 static int
 explain_format(const char *path, const char *name, struct err *e)
 {
-	static const unsigned char magic[] = { 0xac, 0xcb, 0xba, 0xf5, 0x02 };
 	autoreader struct archive *a = new_reader(true);
 	struct archive_entry *entry;
-	unsigned char head[16] = { 0 };
+	unsigned char head[ZFS_HEAD] = { 0 };
 
-	if (archive_read_open_filename(a, path, READ_BLOCK) == ARCHIVE_OK &&
+	if (path != NULL && archive_read_open_filename(a, path, READ_BLOCK) == ARCHIVE_OK &&
 	    archive_read_next_header(a, &entry) == ARCHIVE_OK &&
 	    archive_read_data(a, head, sizeof(head)) == (la_ssize_t)sizeof(head) &&
-	    memcmp(head + 8, magic, sizeof(magic)) == 0)
-		return err_new(e, ERR_UNSUPPORTED,
-		    "%s: is a ZFS stream, as pot writes it on FreeBSD; here an image is a tar "
-		    "archive: export it on a machine of this kind",
-		    name);
+	    is_zfs(head, sizeof(head)))
+		return explain_zfs(name, e);
 	return err_new(e, ERR_CORRUPT, "%s: is not a tar archive", name);
 }
 
@@ -100,35 +116,92 @@ unpack_data(struct archive *a, struct place *p, const char *name, struct err *e)
 	}
 }
 
+/* One archive on its way into directories. */
+struct unpacking {
+	struct tool *tool;
+	struct archive *a;
+	struct place *place;
+	const char *path; /* of the file, when it is one that can be opened again */
+	const char *name; /* for messages */
+	uint64_t total;
+	struct feed *feed;     /* an image on its way, or NULL */
+	const char *layer_dir; /* where an image's list of removed names applies, or NULL */
+};
+static int feed_failed(const struct feed *f, struct err *e);
+static void feed_progress(struct feed *f);
+
+/* A layer begins with the names that are gone. */
 static int
-unpack_entries(struct tool *t, struct archive *a, struct place *p, const char *path,
-    const char *name, uint64_t total, struct err *e)
+take_removed(struct unpacking *u, struct archive_entry *entry, struct err *e)
+{
+	autobuf struct buf list = BUF_INIT;
+	const void *data;
+	size_t len;
+	la_int64_t offset;
+	int rc;
+
+	(void)entry;
+	while ((rc = archive_read_data_block(u->a, &data, &len, &offset)) == ARCHIVE_OK) {
+		if (list.len + len > REMOVED_MAX || (uint64_t)offset != list.len)
+			return err_new(
+			    e, ERR_INPUT, "%s: its list of removed names is too long", u->name);
+		buf_add(&list, data, len);
+	}
+	if (rc != ARCHIVE_EOF)
+		return read_failed(u->a, u->name, e);
+	if (diff_remove(u->tool, u->layer_dir, buf_str(&list), list.len, e) < 0)
+		return err_ctx(e, "%s", u->name);
+	return 0;
+}
+
+static int
+unpack_entry(struct unpacking *u, struct archive_entry *entry, struct err *e)
+{
+	if (u->layer_dir != NULL && str_eq(archive_entry_pathname(entry), "removed"))
+		return take_removed(u, entry, e);
+	int wanted = place_entry(u->place, entry, e);
+	if (wanted < 0)
+		return -1;
+	if (wanted > 0 && archive_entry_hardlink(entry) == NULL)
+		return unpack_data(u->a, u->place, u->name, e);
+	return 0;
+}
+
+static int
+unpack_entries(struct unpacking *u, struct err *e)
 {
 	struct archive_entry *entry;
 	bool any = false;
 
 	for (;;) {
-		int rc = archive_read_next_header(a, &entry);
+		int rc = archive_read_next_header(u->a, &entry);
 
 		if (rc == ARCHIVE_EOF)
 			break;
+		if (rc < ARCHIVE_WARN && u->feed != NULL && feed_failed(u->feed, e) < 0)
+			return -1;
 		if (rc < ARCHIVE_WARN && !any)
-			return archive_format(a) == 0 ? explain_format(path, name, e)
-						      : read_failed(a, name, e);
+			return archive_format(u->a) == 0 ? explain_format(u->path, u->name, e)
+							 : read_failed(u->a, u->name, e);
 		if (rc < ARCHIVE_WARN)
-			return read_failed(a, name, e);
+			return read_failed(u->a, u->name, e);
 		any = true;
-		int wanted = place_entry(p, entry, e);
-		if (wanted < 0)
+		if (unpack_entry(u, entry, e) < 0) {
+			if (u->feed != NULL)
+				(void)feed_failed(u->feed, e);
 			return -1;
-		if (wanted > 0 && archive_entry_hardlink(entry) == NULL &&
-		    unpack_data(a, p, name, e) < 0)
-			return -1;
-		report_progress(&t->report, "unpack", (uint64_t)archive_filter_bytes(a, -1), total);
+		}
+		if (u->feed != NULL)
+			feed_progress(u->feed);
+		else
+			report_progress(&u->tool->report, "unpack",
+			    (uint64_t)archive_filter_bytes(u->a, -1), u->total);
 	}
+	if (u->feed != NULL && feed_failed(u->feed, e) < 0)
+		return -1;
 	if (!any)
-		return err_new(e, ERR_CORRUPT, "%s: is empty", name);
-	return place_finish(p, e);
+		return err_new(e, ERR_CORRUPT, "%s: is empty", u->name);
+	return place_finish(u->place, e);
 }
 
 static int
@@ -148,7 +221,13 @@ unpack_into(struct tool *t, const char *path, const char *name, const struct pla
 		return -1;
 	if (archive_read_open_fd(a, fd, READ_BLOCK) != ARCHIVE_OK)
 		return explain_format(path, name, e);
-	return unpack_entries(t, a, p, path, name, (uint64_t)st.st_size, e);
+	struct unpacking u = { .tool = t,
+		.a = a,
+		.place = p,
+		.path = path,
+		.name = name,
+		.total = (uint64_t)st.st_size };
+	return unpack_entries(&u, e);
 }
 
 static int
@@ -219,5 +298,133 @@ unpack(struct tool *t, const struct unpack *what, struct err *e)
 	}
 	if (temp != NULL)
 		(void)unlink(temp);
+	return rc;
+}
+
+/* ---- an image, while it arrives ---- */
+
+/* What libarchive reads from: expanded by threads when it is xz, else as it is. */
+struct feed {
+	struct tool *tool;
+	struct source *source;
+	const char *name;
+	struct xz *xz;
+	uint8_t *block;
+	uint64_t at; /* bytes given */
+	struct err why;
+};
+
+static void
+feed_progress(struct feed *f)
+{
+	uint64_t ready, total, taken = f->xz != NULL ? xz_taken(f->xz) : f->at;
+
+	source_progress(f->source, &ready, &total);
+	report_progress(
+	    &f->tool->report, "import", total == 0 || taken < total ? taken : total, total);
+}
+
+static int
+feed_waiting(void *ctx, struct err *e)
+{
+	struct feed *f = ctx;
+
+	if (tool_check(f->tool, e) < 0)
+		return err_ctx(e, "unpack %s", f->name);
+	feed_progress(f);
+	return 0;
+}
+
+static la_ssize_t
+feed_read(struct archive *a, void *ctx, const void **data)
+{
+	struct feed *f = ctx;
+	ssize_t n;
+
+	if (f->xz != NULL) {
+		n = xz_read(f->xz, data, feed_waiting, f, &f->why);
+	} else {
+		n = source_read(f->source, f->block, READ_BLOCK, f->at, NULL, &f->why);
+		*data = f->block;
+	}
+	if (n > 0 && f->at == 0 && is_zfs(*data, (size_t)n))
+		n = explain_zfs(f->name, &f->why);
+	if (n < 0)
+		archive_set_error(a, f->why.sys != 0 ? f->why.sys : EIO, "%s", f->why.text);
+	else
+		f->at += (uint64_t)n;
+	return n;
+}
+
+/* The reader's own reason, which libarchive cannot carry. */
+static int
+feed_failed(const struct feed *f, struct err *e)
+{
+	if (f->why.kind == ERR_NONE)
+		return 0;
+	*e = f->why;
+	return f->why.kind == ERR_CORRUPT || f->why.kind == ERR_FULL ? err_ctx(e, "%s", f->name)
+								     : -1;
+}
+
+static int
+unpack_feed(struct feed *f, const struct import *what, struct err *e)
+{
+	const struct place_to to[] = { { "m", what->root_dir }, { "conf", what->conf_dir } };
+	autoreader struct archive *a = archive_read_new();
+	autoplace struct place *p = NULL;
+	int xz = xz_is(f->source, e);
+
+	if (xz < 0 || (xz > 0 && xz_open(f->source, &f->xz, e) < 0) ||
+	    place_open(f->tool, f->name, to, NELEM(to), &p, e) < 0)
+		return -1;
+	if (xz == 0) {
+		f->block = xmalloc(READ_BLOCK);
+		archive_read_support_filter_all(a);
+	}
+	archive_read_support_format_tar(a);
+	struct unpacking u = { .tool = f->tool,
+		.a = a,
+		.place = p,
+		.name = f->name,
+		.feed = f,
+		.layer_dir = what->layer ? what->root_dir : NULL };
+	if (archive_read_open(a, f, NULL, feed_read, NULL) != ARCHIVE_OK)
+		return feed_failed(f, e) < 0 ? -1 : explain_format(NULL, f->name, e);
+	return unpack_entries(&u, e);
+}
+
+static int
+unpack_fed(
+    struct tool *t, struct source *s, const char *name, const struct import *what, struct err *e)
+{
+	struct feed f = { .tool = t, .source = s, .name = name, .why = ERR_INIT };
+	int rc = unpack_feed(&f, what, e);
+
+	xz_close(f.xz);
+	free(f.block);
+	return rc;
+}
+
+int
+unpack_source(
+    struct tool *t, struct source *s, const char *name, const struct import *what, struct err *e)
+{
+	bool made_root = false, made_conf = false;
+
+	if (what->layer)
+		return tree_claim(what->conf_dir, &made_conf, e) < 0
+			   ? -1
+			   : unpack_fed(t, s, name, what, e);
+	if (tree_claim(what->root_dir, &made_root, e) < 0)
+		return -1;
+	int rc = tree_claim(what->conf_dir, &made_conf, e);
+	if (rc == 0) {
+		rc = unpack_fed(t, s, name, what, e);
+		if (rc < 0)
+			tree_clear(what->conf_dir, made_conf);
+	}
+	if (rc < 0)
+		tree_clear(what->root_dir, made_root);
 	return rc;
 }

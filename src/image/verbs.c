@@ -24,11 +24,19 @@ enum option_id {
 	LEVEL,
 	SUITE,
 	MIRROR,
-	REPLACE,
 	MAX_MB,
+	SKEIN,
+	META,
+	SIG,
+	KEY,
+	LAYER,
+	SNAPSHOT,
+	BELOW,
+	BELOW_ROOT,
 	OPTIONS
 };
 #define BIT(o) (1u << (o))
+#define IMAGE  (BIT(URL) | BIT(POT) | BIT(TAG) | BIT(CACHE))
 
 static const struct option longs[] = {
 	[URL] = { "url", required_argument, NULL, URL },
@@ -42,8 +50,15 @@ static const struct option longs[] = {
 	[LEVEL] = { "level", required_argument, NULL, LEVEL },
 	[SUITE] = { "suite", required_argument, NULL, SUITE },
 	[MIRROR] = { "mirror", required_argument, NULL, MIRROR },
-	[REPLACE] = { "replace", no_argument, NULL, REPLACE },
 	[MAX_MB] = { "max-mb", required_argument, NULL, MAX_MB },
+	[SKEIN] = { "skein", required_argument, NULL, SKEIN },
+	[META] = { "meta", required_argument, NULL, META },
+	[SIG] = { "sig", required_argument, NULL, SIG },
+	[KEY] = { "key", required_argument, NULL, KEY },
+	[LAYER] = { "layer", no_argument, NULL, LAYER },
+	[SNAPSHOT] = { "snapshot", required_argument, NULL, SNAPSHOT },
+	[BELOW] = { "below", required_argument, NULL, BELOW },
+	[BELOW_ROOT] = { "below-root", required_argument, NULL, BELOW_ROOT },
 	[OPTIONS] = { NULL, 0, NULL, 0 },
 };
 
@@ -54,11 +69,31 @@ struct verb {
 };
 
 static int
-run_fetch(struct tool *t, char *const v[OPTIONS], struct err *e)
+run_look(struct tool *t, char *const v[OPTIONS], struct err *e)
 {
-	struct fetch what = { .url = v[URL], .pot = v[POT], .tag = v[TAG], .cache = v[CACHE] };
+	struct look what = {
+		.url = v[URL], .pot = v[POT], .tag = v[TAG], .cache = v[CACHE], .key = v[KEY]
+	};
 
-	return fetch(t, &what, e);
+	return look(t, &what, e);
+}
+
+/* Also fetch, which has no directories to fill. */
+static int
+run_import(struct tool *t, char *const v[OPTIONS], struct err *e)
+{
+	struct import what = { .url = v[URL],
+		.pot = v[POT],
+		.tag = v[TAG],
+		.cache = v[CACHE],
+		.skein = v[SKEIN],
+		.meta = v[META],
+		.sig = v[SIG],
+		.conf_dir = v[CONF],
+		.root_dir = v[ROOT],
+		.layer = v[LAYER] != NULL };
+
+	return import(t, &what, e);
 }
 
 static int
@@ -80,7 +115,10 @@ run_pack(struct tool *t, char *const v[OPTIONS], struct err *e)
 		.pot = v[POT],
 		.tag = v[TAG],
 		.level = 6,
-		.replace = v[REPLACE] != NULL };
+		.snapshot = v[SNAPSHOT],
+		.below = v[BELOW],
+		.below_root = v[BELOW_ROOT],
+		.key = v[KEY] };
 	uint64_t level = 6;
 
 	if (v[LEVEL] != NULL) {
@@ -105,10 +143,13 @@ run_suite(struct tool *t, char *const v[OPTIONS], struct err *e)
 }
 
 static const struct verb verbs[] = {
-	{ "fetch", BIT(URL) | BIT(POT) | BIT(TAG) | BIT(CACHE), 0, run_fetch },
+	{ "look", IMAGE, BIT(KEY), run_look },
+	{ "import", IMAGE | BIT(SKEIN) | BIT(META) | BIT(CONF) | BIT(ROOT),
+	    BIT(SIG) | BIT(LAYER) | BIT(MAX_MB), run_import },
+	{ "fetch", IMAGE | BIT(SKEIN) | BIT(META), BIT(SIG), run_import },
 	{ "unpack", BIT(FROM) | BIT(ROOT), BIT(CONF) | BIT(CACHE) | BIT(MAX_MB), run_unpack },
-	{ "pack", BIT(CONF) | BIT(ROOT) | BIT(OUT) | BIT(POT) | BIT(TAG), BIT(LEVEL) | BIT(REPLACE),
-	    run_pack },
+	{ "pack", BIT(CONF) | BIT(ROOT) | BIT(OUT) | BIT(POT) | BIT(TAG),
+	    BIT(LEVEL) | BIT(KEY) | BIT(SNAPSHOT) | BIT(BELOW) | BIT(BELOW_ROOT), run_pack },
 	{ "copy", BIT(FROM) | BIT(ROOT), BIT(MAX_MB), run_copy },
 	{ "suite", BIT(SUITE) | BIT(ROOT), BIT(MIRROR), run_suite },
 };
@@ -117,9 +158,14 @@ static int
 usage(void)
 {
 	fputs("usage: pot-image [--report FD] VERB OPTIONS\n"
-	      "  fetch  --url U --pot P --tag T --cache DIR\n"
+	      "  look   --url U --pot P --tag T --cache DIR [--key PUBLIC]\n"
+	      "  import --url U --pot P --tag T --cache DIR --skein TEXT --meta TEXT [--sig TEXT]\n"
+	      "         --conf DIR --root DIR [--layer] [--max-mb N]\n"
+	      "  fetch  --url U --pot P --tag T --cache DIR --skein TEXT --meta TEXT [--sig TEXT]\n"
 	      "  unpack --from FILE|URL --root DIR [--conf DIR] [--cache DIR] [--max-mb N]\n"
-	      "  pack   --conf DIR --root DIR --out DIR --pot P --tag T [--level 0-9] [--replace]\n"
+	      "  pack   --conf DIR --root DIR --out DIR --pot P --tag T [--level 0-9] [--key "
+	      "SECRET]\n"
+	      "         [--snapshot S] [--below POT:TAG@SNAPSHOT --below-root DIR]\n"
 	      "  copy   --from DIR --root DIR [--max-mb N]\n"
 	      "  suite  --suite S --root DIR [--mirror URL]\n"
 	      "pot(8) calls this program; see there for commands meant for people.\n",
@@ -141,7 +187,8 @@ absolute(const char *path)
 static int
 read_options(const struct verb *verb, int argc, char **argv, char *v[OPTIONS])
 {
-	const unsigned paths = BIT(CACHE) | BIT(FROM) | BIT(CONF) | BIT(ROOT) | BIT(OUT);
+	const unsigned paths =
+	    BIT(CACHE) | BIT(FROM) | BIT(CONF) | BIT(ROOT) | BIT(OUT) | BIT(KEY) | BIT(BELOW_ROOT);
 	unsigned seen = 0;
 	int o;
 

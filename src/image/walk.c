@@ -2,6 +2,7 @@
 
 #include "base/str.h"
 #include "base/buf.h"
+#include "base/map.h"
 #include "platform/fts.h"
 
 #include <archive.h>
@@ -19,6 +20,7 @@ struct walker {
 	struct archive *disk;
 	struct archive_entry_linkresolver *links;
 	const char *prefix;
+	const struct map *only;
 	size_t root_len;
 	walk_fn *fn;
 	void *ctx;
@@ -108,9 +110,8 @@ take_entry(struct walker *w, const FTSENT *f, struct err *e)
 }
 
 static int
-step(struct walker *w, FTS *fts, const FTSENT *f, struct err *e)
+step(struct walker *w, const FTSENT *f, struct err *e)
 {
-	(void)fts;
 	if (tool_check(w->tool, e) < 0)
 		return err_ctx(e, "read %s", f->fts_path);
 	switch (f->fts_info) {
@@ -126,6 +127,21 @@ step(struct walker *w, FTS *fts, const FTSENT *f, struct err *e)
 	}
 }
 
+/* A directory that is not wanted holds nothing that is. */
+static bool
+wanted(const struct walker *w, FTS *fts, FTSENT *f)
+{
+	const char *rest = f->fts_path + w->root_len;
+
+	while (*rest == '/')
+		rest++;
+	if (w->only == NULL || map_has(w->only, *rest != '\0' ? rest : "."))
+		return true;
+	if (f->fts_info == FTS_D)
+		fts_set(fts, f, FTS_SKIP);
+	return false;
+}
+
 static int
 run_walk(struct walker *w, const char *root, struct err *e)
 {
@@ -137,7 +153,7 @@ run_walk(struct walker *w, const char *root, struct err *e)
 	if (fts == NULL)
 		return err_sys(e, "read %s", root);
 	while (rc == 0 && (errno = 0, f = fts_read(fts)) != NULL)
-		rc = step(w, fts, f, e);
+		rc = wanted(w, fts, f) ? step(w, f, e) : 0;
 	if (rc == 0 && errno != 0)
 		rc = err_sys(e, "read %s", root);
 	fts_close(fts);
@@ -145,11 +161,15 @@ run_walk(struct walker *w, const char *root, struct err *e)
 }
 
 int
-walk(struct tool *t, const char *root, const char *prefix, walk_fn *fn, void *ctx, struct err *e)
+walk(struct tool *t, const char *root, const char *prefix, const struct map *only, walk_fn *fn,
+    void *ctx, struct err *e)
 {
-	struct walker w = {
-		.tool = t, .prefix = prefix, .root_len = strlen(root), .fn = fn, .ctx = ctx
-	};
+	struct walker w = { .tool = t,
+		.prefix = prefix,
+		.only = only,
+		.root_len = strlen(root),
+		.fn = fn,
+		.ctx = ctx };
 	struct stat st;
 
 	if (stat(root, &st) < 0)
@@ -210,7 +230,7 @@ copy_tree(struct tool *t, const char *from, const char *to, struct err *e)
 		return -1;
 	int rc = place_open(t, from, &target, 1, &c.place, e);
 	if (rc == 0)
-		rc = walk(t, from, "", copy_entry, &c, e);
+		rc = walk(t, from, "", NULL, copy_entry, &c, e);
 	if (rc == 0)
 		rc = place_finish(c.place, e);
 	place_free(c.place);

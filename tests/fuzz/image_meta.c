@@ -2,7 +2,6 @@
 #include "image/meta.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -11,7 +10,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t digest[SKEIN_DIGEST], again[SKEIN_DIGEST];
-	char hex[SKEIN_HEX], line[3 * META_NAME + 8];
+	char hex[SKEIN_HEX];
 	struct meta m, copy;
 	struct err e;
 
@@ -25,10 +24,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(memcmp(digest, again, sizeof(digest)) == 0);
 		return 0;
 	}
-	if (meta_parse((const char *)data + 1, size - 1, &m, &e) < 0 || m.origin[0] == '\0')
+	if (meta_parse((const char *)data + 1, size - 1, &m, &e) < 0)
 		return 0;
-	snprintf(line, sizeof(line), "%s:%s@%s\n", m.origin, m.tag, m.snapshot);
-	assert(meta_parse(line, strlen(line), &copy, &e) == 0);
+	struct buf text = BUF_INIT;
+	meta_text(&m, &text);
+	assert(meta_parse(buf_str(&text), text.len, &copy, &e) == 0);
 	assert(strcmp(m.origin, copy.origin) == 0 && strcmp(m.tag, copy.tag) == 0);
+	assert(strcmp(m.own_snapshot, copy.own_snapshot) == 0 && strcmp(m.os, copy.os) == 0);
+	assert(m.format == copy.format && strcmp(m.snapshot, copy.snapshot) == 0);
+	buf_fini(&text);
 	return 0;
 }
