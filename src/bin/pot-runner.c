@@ -10,6 +10,7 @@
  */
 #include "base/log.h"
 #include "base/str.h"
+#include "cli/pot_import.h"
 #include "image/image.h"
 #include "platform/facts.h"
 #include "platform/proc.h"
@@ -81,23 +82,15 @@ import(const struct runner_config *c, const struct runner_request *q, struct run
 		.stop = stop,
 		.progress = on_progress,
 		.ctx = &i };
-	struct image_result image;
-	struct pot_receive r;
-	static const struct pot_net_options as_it_is;
+	const char *key;
 
 	/* a path would be read with rights that the asker has not */
 	if (!url_allowed(q->url))
 		return err_new(e, ERR_RIGHTS,
 		    "images come from http:// and https:// registries, not from \"%s\"", q->url);
-	if (image_fetch(&tool, q->url, q->image, q->tag, c->env->conf.cache, &image, e) < 0)
+	if (import_key(c->env, NULL, &key, e) < 0)
 		return -1;
-	if (pot_receive_begin(c->env, pot_image_name(q->image, q->tag, &mem), &r, e) < 0)
-		return -1;
-	if (image_unpack(&tool, image.path, r.conf_dir, r.root_dir, e) < 0) {
-		pot_receive_abort(c->env, &r);
-		return -1;
-	}
-	return pot_receive_commit(c->env, &r, &as_it_is, e);
+	return import_image(c->env, &tool, q->url, key, q->image, q->tag, e);
 }
 
 /* ---- modes ---- */

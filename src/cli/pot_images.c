@@ -2,6 +2,7 @@
 #include "cli/pot_cli.h"
 
 #include "base/str.h"
+#include "cli/pot_import.h"
 #include "pot/export.h"
 
 #include <stdlib.h>
@@ -77,27 +78,6 @@ const struct pot_command pot_cmd_create_base = { "create-base", NULL,
 
 /* ---- import ---- */
 
-/* The image under its own name, fetched and unpacked; nothing of it stays when that fails. */
-static int
-import_image(struct pot_call *c, const char *url, const char *pot, const char *tag,
-    const char *name, struct err *e)
-{
-	struct image_tool tool = call_image_tool(c);
-	struct image_result *image = arena_new(&c->mem, struct image_result);
-	struct pot_receive r;
-	struct pot_net_options as_it_is = { .net = NULL };
-
-	if (image_fetch(&tool, url, pot, tag, c->env->conf.cache, image, e) < 0)
-		return -1;
-	if (pot_receive_begin(c->env, name, &r, e) < 0)
-		return -1;
-	if (image_unpack(&tool, image->path, r.conf_dir, r.root_dir, e) < 0) {
-		pot_receive_abort(c->env, &r);
-		return -1;
-	}
-	return pot_receive_commit(c->env, &r, &as_it_is, e);
-}
-
 static bool
 pot_is_there(struct pot_call *c, const char *name)
 {
@@ -112,17 +92,17 @@ pot_is_there(struct pot_call *c, const char *name)
 	return false;
 }
 
+/* An import as asked for on the command line. */
 static int
-refuse_key(struct pot_call *c)
+import_asked(struct pot_call *c, const char *pot, const char *tag, struct err *e)
 {
-	struct err e;
+	struct image_tool tool = call_image_tool(c);
+	const char *key;
 
-	if (!given(c, 'C') && c->env->conf.signature_pubkey[0] == '\0')
-		return 0;
-	err_new(&e, ERR_UNSUPPORTED,
-	    "signatures of images cannot be checked yet: import without -C and without "
-	    "POT_DEFAULT_SIGNATURE_PUBKEY, or verify the .skein.sig file beforehand");
-	return fail(c, &e);
+	if (import_key(c->env, given_one(c, 'C'), &key, e) < 0)
+		return -1;
+	return import_image(
+	    c->env, &tool, given(c, 'U') ? given_one(c, 'U') : "", key, pot, tag, e);
 }
 
 static int
@@ -144,19 +124,12 @@ static int
 run_import(struct pot_call *c)
 {
 	const char *pot = given_one(c, 'p'), *tag = given_one(c, 't');
-	const char *url = given(c, 'U') ? given_one(c, 'U') : "";
 	struct err e;
 
-	if (refuse_key(c) != 0)
-		return 1;
 	if (pot_name_check(pot, &e) < 0 || pot_word_check("tag", tag, &e) < 0)
 		return fail(c, &e);
 	const char *name = pot_image_name(pot, tag, &c->mem);
-	if (pot_is_there(c, name)) {
-		err_new(&e, ERR_EXISTS, "pot %s exists already", name);
-		return fail(c, &e);
-	}
-	if (import_image(c, url, pot, tag, name, &e) < 0)
+	if (import_asked(c, pot, tag, &e) < 0)
 		return fail(c, &e);
 	return tell_name(c, "imported", name);
 }
@@ -166,7 +139,8 @@ static const struct pot_option import_options[] = {
 	{ 't', "tag", 0, OPTION_MUST, "its tag" },
 	{ 'U', "URL", COMPLETE_DIR, 0,
 	    "the registry: http, https, file or a directory; default: the current one" },
-	{ 'C', "key", COMPLETE_FILE, 0, "a public key: not available yet" },
+	{ 'C', "key", COMPLETE_FILE, 0,
+	    "the public key (signify) it must be signed with; \"\": none is asked for" },
 	END,
 };
 const struct pot_command pot_cmd_import = { "import", NULL,
@@ -177,51 +151,41 @@ const struct pot_command pot_cmd_import = { "import", NULL,
 
 struct exporting {
 	const struct image_tool *tool;
-	const char *out_dir, *pot, *tag;
+	const char *out_dir, *pot, *key;
 	int level;
-	bool replace;
 };
 
 static int
-export_files(const char *conf_dir, const char *root_dir, void *ctx, struct err *e)
+export_files(const struct pot_exported *x, void *ctx, struct err *e)
 {
-	const struct exporting *x = ctx;
+	const struct exporting *o = ctx;
+	struct image_to to = { .dir = o->out_dir,
+		.pot = o->pot,
+		.tag = x->tag,
+		.level = o->level,
+		.snapshot = x->snapshot,
+		.below = x->below,
+		.key = o->key };
 
-	return image_pack(
-	    x->tool, conf_dir, root_dir, x->out_dir, x->pot, x->tag, x->level, x->replace, NULL, e);
+	return image_pack(o->tool, &to, x->conf_dir, x->root_dir, x->below_root, e);
+}
+
+/* An absolute path in the arena: pot-image runs elsewhere. */
+static int
+absolute_dir(struct pot_call *c, const char *dir, const char **out, struct err *e)
+{
+	char *path = realpath(dir, NULL);
+
+	if (path == NULL)
+		return err_sys(e, "directory %s", dir);
+	*out = arena_strdup(&c->mem, path);
+	free(path);
+	return 0;
 }
 
 static int
-run_export(struct pot_call *c)
+tell_export(struct pot_call *c, const char *path)
 {
-	struct image_tool tool = call_image_tool(c);
-	struct exporting x = { .tool = &tool,
-		.pot = given_one(c, 'p'),
-		.tag = given_one(c, 't'),
-		.level = 6,
-		.replace = given(c, 'F') };
-	uint64_t level = 6;
-	struct err e;
-
-	if (given(c, 'S')) {
-		err_new(&e, ERR_UNSUPPORTED, "-S: images cannot be signed yet");
-		return fail(c, &e);
-	}
-	if (given(c, 'l') && !str_u64(given_one(c, 'l'), 9, &level))
-		return fail_usage(c, "-l %s: must be 0 to 9", given_one(c, 'l'));
-	if (given(c, 'l'))
-		x.level = (int)level;
-	char *dir = realpath(given(c, 'D') ? given_one(c, 'D') : ".", NULL);
-	if (dir == NULL) {
-		err_sys(&e, "directory %s", given(c, 'D') ? given_one(c, 'D') : ".");
-		return fail(c, &e);
-	}
-	x.out_dir = arena_strdup(&c->mem, dir);
-	free(dir);
-	if (pot_word_check("tag", x.tag, &e) < 0 ||
-	    pot_lend(c->env, x.pot, export_files, &x, &e) < 0)
-		return fail(c, &e);
-	const char *path = arena_printf(&c->mem, "%s/%s_%s.xz", x.out_dir, x.pot, x.tag);
 	if (c->json) {
 		struct jsonw w = json_begin(c);
 
@@ -234,19 +198,51 @@ run_export(struct pot_call *c)
 	return 0;
 }
 
+static int
+run_export(struct pot_call *c)
+{
+	struct image_tool tool = call_image_tool(c);
+	struct exporting x = {
+		.tool = &tool, .pot = given_pot(c), .key = given_one(c, 'S'), .level = 6
+	};
+	struct pot_export_options opt = { .name = x.pot,
+		.tag = given_one(c, 't'),
+		.take = given(c, 'A'),
+		.several = given(c, 'F'),
+		.now = given(c, 'n'),
+		.check = given(c, 'c'),
+		.whole = given(c, 'w') };
+	const char *tag;
+	uint64_t level = 6;
+	struct err e;
+
+	if (given(c, 'l') && !str_u64(given_one(c, 'l'), 9, &level))
+		return fail_usage(c, "-l %s: must be 0 to 9", given_one(c, 'l'));
+	x.level = (int)level;
+	if (absolute_dir(c, given(c, 'D') ? given_one(c, 'D') : ".", &x.out_dir, &e) < 0 ||
+	    (x.key != NULL && absolute_dir(c, x.key, &x.key, &e) < 0) ||
+	    pot_export(c->env, &opt, export_files, &x, &c->mem, &tag, &e) < 0)
+		return fail(c, &e);
+	return tell_export(c, arena_printf(&c->mem, "%s/%s_%s.xz", x.out_dir, x.pot, tag));
+}
+
 static const struct pot_option export_options[] = {
-	{ 'p', "pot", COMPLETE_POT, OPTION_MUST, "the pot; it must not run" },
-	{ 't', "tag", 0, OPTION_MUST, "the image's tag" },
+	{ 'p', "pot", COMPLETE_POT, OPTION_MUST, "the pot, of type single" },
+	{ 't', "tag", 0, 0, "the image's tag; default: the snapshot's name" },
 	{ 'D', "directory", COMPLETE_DIR, 0,
-	    "where the three files go; default: the current directory" },
+	    "where the image's files go; default: the current directory" },
 	{ 'l', "level", 0, 0, "how hard to compress, 0 to 9; default 6" },
-	{ 'F', NULL, 0, 0, "replace an image of that name" },
-	{ 'A', NULL, 0, 0, "accepted: the current state is always what is exported" },
-	{ 'S', "key", COMPLETE_FILE, 0, "sign: not available yet" },
+	{ 'A', NULL, 0, 0,
+	    "take a snapshot when there is none; of several only the newest is kept" },
+	{ 'F', NULL, 0, 0, "export the newest of several snapshots" },
+	{ 'n', NULL, 0, 0, "take a snapshot now, and export that" },
+	{ 'c', NULL, 0, 0, "refuse a tag that is older than the last one of this pot" },
+	{ 'w', NULL, 0, 0, "a whole image, also of a clone, which otherwise becomes a layer" },
+	{ 'S', "key", COMPLETE_FILE, 0, "sign it with this secret key (signify -G -n)" },
 	END,
 };
-const struct pot_command pot_cmd_export = { "export", NULL, "make an image of a pot",
-	COMMAND_ROOT | COMMAND_JSON, export_options, NULL, run_export, GROUP };
+const struct pot_command pot_cmd_export = { "export", NULL, "make an image of a pot's snapshot",
+	COMMAND_ROOT | COMMAND_JSON | COMMAND_NAME, export_options, NULL, run_export, GROUP };
 
 /* ---- prepare ---- */
 
@@ -280,15 +276,12 @@ run_prepare(struct pot_call *c)
 	char new_name[POT_NAME_MAX + 1];
 	struct err e;
 
-	if (refuse_key(c) != 0)
-		return 1;
 	if (pot_name_check(pot, &e) < 0 || pot_word_check("tag", tag, &e) < 0)
 		return fail(c, &e);
 	const char *image = pot_image_name(pot, tag, &c->mem);
 	/* Another prepare may have brought the image meanwhile: then it is there, which is all we
 	 * want. */
-	if (!pot_is_there(c, image) &&
-	    import_image(c, given(c, 'U') ? given_one(c, 'U') : "", pot, tag, image, &e) < 0 &&
+	if (!pot_is_there(c, image) && import_asked(c, pot, tag, &e) < 0 &&
 	    (e.kind != ERR_EXISTS || !pot_is_there(c, image)))
 		return fail(c, &e);
 	if (pot_prepare(c->env, &opt, new_name, &e) < 0)
@@ -311,7 +304,8 @@ static const struct pot_option prepare_options[] = {
 	{ 'B', "bridge", COMPLETE_BRIDGE, 0, "the private bridge" },
 	{ 'S', "stack", COMPLETE_STACK, 0, "ipv4, ipv6 or dual" },
 	{ 'd', "dns", 0, 0, "inherit, pot, off or custom:FILE" },
-	{ 'C', "key", COMPLETE_FILE, 0, "a public key: not available yet" },
+	{ 'C', "key", COMPLETE_FILE, 0,
+	    "the public key (signify) it must be signed with; \"\": none is asked for" },
 	{ 's', NULL, 0, 0, "start it" },
 	END,
 };

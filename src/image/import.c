@@ -105,8 +105,7 @@ static int
 run(struct importing *i, struct err *e)
 {
 	if (cache_open(&i->cache, &i->small.skein, &i->filling, &i->source, e) < 0)
-		return e->kind == ERR_ABSENT ? err_ctx(e, "the registry lacks the image's file")
-					     : -1;
+		return -1;
 	int rc = digesting_start(&i->digesting, &i->source, e);
 	if (rc == 0)
 		rc = import_all(i, e);

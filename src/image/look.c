@@ -108,7 +108,7 @@ look(struct tool *t, const struct look *what, struct err *e)
 		return -1;
 	if (digest_parse(buf_str(&s.skein), s.skein.len, digest, e) < 0)
 		return err_ctx(e, "%s.skein", c.url);
-	if (meta_parse(buf_str(&s.meta), s.meta.len, &m, e) < 0)
+	if (image_meta_parse(buf_str(&s.meta), s.meta.len, &m, e) < 0)
 		return err_ctx(e, "%s.meta", c.url);
 	if (check_meta(t, &c, &m, e) < 0)
 		return -1;

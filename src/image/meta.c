@@ -101,7 +101,7 @@ take_note(const char *line, size_t len, struct meta *m, struct err *e)
 }
 
 int
-meta_parse(const char *data, size_t len, struct meta *out, struct err *e)
+image_meta_parse(const char *data, size_t len, struct meta *out, struct err *e)
 {
 	struct meta m = { .origin = "" };
 
@@ -123,7 +123,7 @@ meta_parse(const char *data, size_t len, struct meta *out, struct err *e)
 }
 
 void
-meta_text(const struct meta *m, struct buf *out)
+image_meta_text(const struct meta *m, struct buf *out)
 {
 	if (m->origin[0] != '\0')
 		buf_addf(out, "%s:%s@%s\n", m->origin, m->tag, m->snapshot);

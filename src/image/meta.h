@@ -36,9 +36,9 @@ struct meta {
 /* The first line is pot's: `-` or `<origin>:<tag>@<snapshot>`; an empty file means `-`, as
  * registries without the file have it. More lines, `key=value`, are ours: format, snapshot, os,
  * arch; unknown keys are for later releases and skipped. */
-int meta_parse(const char *data, size_t len, struct meta *out, struct err *e);
+int image_meta_parse(const char *data, size_t len, struct meta *out, struct err *e);
 /* Appends the file's text. */
-void meta_text(const struct meta *m, struct buf *out);
+void image_meta_text(const struct meta *m, struct buf *out);
 
 /* A digest file: 256 hex digits and a newline (which may be missing). */
 int digest_parse(const char *data, size_t len, uint8_t out[SKEIN_DIGEST], struct err *e);

@@ -212,10 +212,10 @@ make_small(struct output *o, const struct pack *what, struct buf text[FILES], st
 	char hex[SKEIN_HEX + 1];
 	struct meta m = { .origin = "" };
 
-	if (what->below != NULL && meta_parse(what->below, strlen(what->below), &m, e) < 0)
+	if (what->below != NULL && image_meta_parse(what->below, strlen(what->below), &m, e) < 0)
 		return err_ctx(e, "image below");
 	make_meta(what, &m);
-	meta_text(&m, &text[META]);
+	image_meta_text(&m, &text[META]);
 	skein_add(&o->digest, buf_str(&text[META]), text[META].len);
 	skein_end(&o->digest, digest);
 	buf_addf(&text[DIGEST], "%s\n", skein_hex(digest, hex));

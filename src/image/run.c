@@ -216,7 +216,7 @@ image_look(const struct image_tool *tool, const struct image_from *from, struct 
 
 	int rc = image_run(tool, argv, r, e);
 	if (rc == 0)
-		rc = meta_parse(r->meta, strlen(r->meta), &m, e);
+		rc = image_meta_parse(r->meta, strlen(r->meta), &m, e);
 	if (rc == 0) {
 		str_copy(out->skein, sizeof(out->skein), r->skein);
 		str_copy(out->meta, sizeof(out->meta), r->meta);

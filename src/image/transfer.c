@@ -26,7 +26,7 @@ enum {
 	SEGMENT = 8, /* pieces asked for in one request */
 	LEGS = 4,    /* connections */
 	TRIES = 5,   /* failures in a row */
-	FIRST_PAUSE_MS = 200,
+	FIRST_PAUSE_MS = 100,
 	NOTE_HEAD = 17
 };
 #define TOTAL_MAX (1ULL << 40)

@@ -10,6 +10,7 @@ struct import {
 	struct pot_env *env;
 	const struct pot_import_ops *ops;
 	void *ctx;
+	const char *chain[LAYERS_MAX]; /* what is being imported, the topmost first */
 	unsigned depth;
 };
 
@@ -28,8 +29,18 @@ fill(const char *conf_dir, const char *root_dir, void *ctx, struct err *e)
 {
 	const struct filling *f = ctx;
 
-	return f->import->ops->fill(f->import->ctx, f->pot, f->tag, f->image, conf_dir, root_dir,
-	    f->layer, e);
+	return f->import->ops->fill(
+	    f->import->ctx, f->pot, f->tag, f->image, conf_dir, root_dir, f->layer, e);
+}
+
+/* 1: it is there, and not only half of it. */
+static int
+is_complete(struct pot_env *env, const char *name, struct err *e)
+{
+	int there = pot_exists(env, name, e);
+	int half = there > 0 ? intent_exists(env, name, INTENT_POT, e) : 0;
+
+	return there < 0 || half < 0 ? -1 : there && !half;
 }
 
 /* The image below is there, with the very snapshot that the layer was made upon. */
@@ -38,19 +49,13 @@ need_below(struct import *i, const struct pot_image *image, const char *below, s
 {
 	autonames struct names snaps = NAMES_INIT;
 	char dataset[DATASET_SIZE];
-	int there = pot_exists(i->env, below, e);
+	int there = is_complete(i->env, below, e);
 
 	if (there == 0) {
-		if (i->depth == LAYERS_MAX)
-			return err_new(
-			    e, ERR_INPUT, "it has more than %d layers below it", LAYERS_MAX);
 		pot_say(i->env, POT_SAY_INFO, "%s is needed below: it is imported first", below);
-		i->depth++;
-		int rc = import_one(i, image->below, image->below_tag, e);
-		i->depth--;
 		/* another import may have brought it meanwhile */
-		if (rc < 0 && e->kind != ERR_EXISTS)
-			return err_ctx(e, "the image below");
+		if (import_one(i, image->below, image->below_tag, e) < 0 && e->kind != ERR_EXISTS)
+			return -1;
 	}
 	if (there < 0 ||
 	    i->env->host->dataset->snapshots(i->env->host, ds_root(dataset, below), &snaps, e) < 0)
@@ -97,9 +102,22 @@ try_once(struct import *i, const char *pot, const char *tag, const char *name, s
 	if (image.below[0] != '\0') {
 		below = pot_image_name(image.below, image.below_tag, &mem);
 		if (need_below(i, &image, below, e) < 0)
-			return err_ctx(e, "import %s", name);
+			return -1;
 	}
 	return receive(i, pot, tag, name, &image, below, e);
+}
+
+static int
+enter(struct import *i, const char *name, struct err *e)
+{
+	for (unsigned k = 0; k < i->depth; k++)
+		if (strcmp(i->chain[k], name) == 0)
+			return err_new(e, ERR_INPUT, "%s is a layer upon itself", name);
+	if (i->depth == LAYERS_MAX)
+		return err_new(e, ERR_INPUT, "%s has more than %d layers below it", i->chain[0],
+		    LAYERS_MAX - 1);
+	i->chain[i->depth++] = name;
+	return 0;
 }
 
 static int
@@ -110,17 +128,21 @@ import_one(struct import *i, const char *pot, const char *tag, struct err *e)
 	if (pot_word_check("image", pot, e) < 0 || pot_word_check("tag", tag, e) < 0)
 		return -1;
 	const char *name = pot_image_name(pot, tag, &mem);
-	int there = pot_name_check(name, e) < 0 ? -1 : pot_exists(i->env, name, e);
+	int there = pot_name_check(name, e) < 0 ? -1 : is_complete(i->env, name, e);
 	if (there != 0)
 		return there < 0 ? -1
 				 : err_new(e, ERR_EXISTS, "a pot named '%s' exists already", name);
-	if (try_once(i, pot, tag, name, e) == 0)
-		return 0;
-	if (e->kind != ERR_CORRUPT)
+	if (enter(i, name, e) < 0)
 		return -1;
-	/* a damaged copy is gone by now; or the image was published anew between two questions */
-	pot_say(i->env, POT_SAY_INFO, "%s; once more", e->text);
-	return try_once(i, pot, tag, name, e);
+	int rc = try_once(i, pot, tag, name, e);
+	if (rc < 0 && e->kind == ERR_CORRUPT) {
+		/* a damaged copy is gone by now; or the image was published anew between two
+		 * questions */
+		pot_say(i->env, POT_SAY_INFO, "%s; once more", e->text);
+		rc = try_once(i, pot, tag, name, e);
+	}
+	i->depth--;
+	return rc;
 }
 
 int

@@ -9,10 +9,11 @@
 
 /* What is known about an image before it is fetched. Strings are "" where nothing is known. */
 struct pot_image {
-	char below[POT_NAME_MAX + 1], below_tag[POT_NAME_MAX + 1]; /* it is a layer upon this one … */
-	char below_snapshot[POT_NAME_MAX + 1];			   /* … as it was then */
-	char snapshot[POT_NAME_MAX + 1]; /* how its own first snapshot is called */
-	void *facts;			 /* of the ops */
+	char below[POT_NAME_MAX + 1],
+	    below_tag[POT_NAME_MAX + 1];       /* it is a layer upon this one … */
+	char below_snapshot[POT_NAME_MAX + 1]; /* … as it was then */
+	char snapshot[POT_NAME_MAX + 1];       /* how its own first snapshot is called */
+	void *facts;			       /* of the ops */
 };
 
 struct pot_import_ops {

@@ -48,6 +48,7 @@ struct pot_config {
 	char *network_stack;		   /* "ipv4", "ipv6" or "dual" */
 	char *dns_name, *dns_ip;
 	char *signature_pubkey, *log_facility;
+	char *signatures; /* own key: "auto" or "require" */
 	char *run_dir, *cgroup, *bridge, *nft_table, *dataset_backend, *zfs_command; /* own keys */
 	char *reserve_memory; /* own key: "512m" that stays for the machine itself; "": nothing */
 	char *hook_failure;   /* own key: "refuse" or "ignore" */
@@ -366,11 +367,20 @@ int pot_prune(struct pot_env *, const struct pot_prune_options *, struct arena *
 struct pot_receive {
 	char name[POT_NAME_MAX + 1];
 	char *conf_dir; /* put pot.conf, fscomp.conf and the rest of conf/ here */
-	char *root_dir; /* and the root's files here */
+	char *root_dir; /* and the root's files here; NULL for a layer */
+	/* of the image, for layers upon it: "" or set before the commit */
+	char image[POT_NAME_MAX + 1], tag[POT_NAME_MAX + 1], snapshot[POT_NAME_MAX + 1];
 	struct arena mem;
 	int lock;
 };
-int pot_receive_begin(struct pot_env *, const char *name, struct pot_receive *, struct err *);
+/* With `below` (else NULL) the root begins as this pot's was in that snapshot. */
+int pot_receive_begin(struct pot_env *, const char *name, const char *below, const char *snapshot,
+    struct pot_receive *, struct err *);
+/* Calls fn with both directories, which are usable by programs it starts; for a layer in a child
+ * process. */
+typedef int pot_fill_fn(const char *conf_dir, const char *root_dir, void *ctx, struct err *e);
+int pot_receive_fill(
+    struct pot_env *, struct pot_receive *, pot_fill_fn *fn, void *ctx, struct err *);
 /* Checks and adapts conf/ (host name, network, hooks and host paths unless allowed), takes the
  * first snapshot; on failure all is removed again. */
 int pot_receive_commit(

@@ -1,3 +1,4 @@
+#include "pot/export.h"
 #include "pot/net.h"
 #include "pot/priv.h"
 #include "pot/run.h"
@@ -37,16 +38,37 @@ receive_end(struct pot_receive *r)
 	r->lock = -1;
 }
 
+/* An empty root, or one that begins as a snapshot of another pot. */
+static int
+make_root(struct pot_env *env, const char *name, const char *below, const char *snapshot,
+    struct pot_receive *r, struct err *e)
+{
+	const struct dataset_ops *ds = env->host->dataset;
+	char dataset[DATASET_SIZE], source[DATASET_SIZE];
+
+	ds_root(dataset, name);
+	if (below != NULL)
+		return ds->clone(env->host, ds_root(source, below), snapshot, dataset, e);
+	if (ds->create(env->host, dataset, DATASET_LAYERED, e) < 0)
+		return -1;
+	return root_dir_of(env, dataset, r, e);
+}
+
 int
-pot_receive_begin(struct pot_env *env, const char *name, struct pot_receive *r, struct err *e)
+pot_receive_begin(struct pot_env *env, const char *name, const char *below, const char *snapshot,
+    struct pot_receive *r, struct err *e)
 {
 	const struct dataset_ops *ds = env->host->dataset;
 	char dataset[DATASET_SIZE];
+	autofd int below_lock = -1; /* so that it stays until it is cloned */
 
 	*r = (struct pot_receive){ .mem = ARENA_INIT, .lock = -1 };
 	if (pot_name_check(name, e) < 0 || need_root("import", e) < 0 || pot_env_ready(env, e) < 0)
 		return -1;
-	r->lock = lock_pot(env, name, LOCK_WAIT, e);
+	if (below == NULL)
+		r->lock = lock_pot(env, name, LOCK_WAIT, e);
+	else if (lock_pots(env, name, below, &r->lock, &below_lock, e) < 0)
+		r->lock = -1;
 	int there = r->lock < 0 ? -1 : pot_exists(env, name, e);
 	if (there != 0) {
 		receive_end(r);
@@ -57,13 +79,45 @@ pot_receive_begin(struct pot_env *env, const char *name, struct pot_receive *r, 
 	r->conf_dir = arena_printf(&r->mem, "%s/jails/%s/conf", env->conf.fs_root, name);
 	if (intent_begin(env, name, INTENT_POT, NULL, e) < 0 ||
 	    ds->create(env->host, ds_pot(dataset, name), DATASET_PLAIN, e) < 0 ||
-	    mkdir_conf(env, name, e) < 0 ||
-	    ds->create(env->host, ds_root(dataset, name), DATASET_LAYERED, e) < 0 ||
-	    root_dir_of(env, dataset, r, e) < 0) {
+	    mkdir_conf(env, name, e) < 0 || make_root(env, name, below, snapshot, r, e) < 0) {
 		pot_receive_abort(env, r);
 		return err_ctx(e, "receive pot %s", name);
 	}
 	return 0;
+}
+
+struct fill_call {
+	const char *conf_dir;
+	pot_fill_fn *fn;
+	void *ctx;
+};
+
+/* Programs started from here reach the root through this process's descriptor; the dot makes the
+ * name that of the directory, not of a link. */
+static int
+fill_root(int root_fd, void *ctx, struct err *e)
+{
+	const struct fill_call *c = ctx;
+	char path[PATH_OF_FD], root[PATH_OF_FD + 2];
+
+	path_of_fd(root_fd, path);
+	snprintf(root, sizeof(root), "%s/.", path);
+	return c->fn(c->conf_dir, root, c->ctx, e);
+}
+
+int
+pot_receive_fill(
+    struct pot_env *env, struct pot_receive *r, pot_fill_fn *fn, void *ctx, struct err *e)
+{
+	struct fill_call c = { .conf_dir = r->conf_dir, .fn = fn, .ctx = ctx };
+	struct mount_root root;
+	char dataset[DATASET_SIZE];
+
+	if (r->root_dir != NULL)
+		return fn(r->conf_dir, r->root_dir, ctx, e);
+	if (mount_root_of(env, ds_root(dataset, r->name), &r->mem, &root, e) < 0)
+		return -1;
+	return env->host->mount->with_root(&root, NULL, 0, fill_root, &c, e);
 }
 
 void
@@ -185,17 +239,31 @@ adapt_conf(
 	return conf_save(&conf, env, r->name, e);
 }
 
+/* The first snapshot, under the name by which layers upon this image refer to it. */
+static int
+first_snapshot(struct pot_env *env, struct pot_receive *r, struct err *e)
+{
+	char dataset[DATASET_SIZE], snap[POT_NAME_MAX + 1];
+
+	if (r->snapshot[0] == '\0')
+		return snapshot_all(env, r->name, snap, sizeof(snap), e);
+	if (env->host->dataset->snapshot(
+		env->host, ds_pot(dataset, r->name), r->snapshot, true, e) < 0)
+		return -1;
+	return r->image[0] == '\0' ? 0
+				   : exported_note(env, r->name, r->snapshot, r->image, r->tag, e);
+}
+
 int
 pot_receive_commit(
     struct pot_env *env, struct pot_receive *r, const struct pot_net_options *o, struct err *e)
 {
-	char path[PATH_SIZE], snap[32];
+	char path[PATH_SIZE];
 
 	path_at(path, "%s/.last_run_stats", r->conf_dir);
 	if (only_files(r->conf_dir, e) < 0 || (unlink(path) < 0 && errno != ENOENT) ||
 	    check_mounts(env, r->name, &r->mem, e) < 0 || adapt_conf(env, r, o, e) < 0 ||
-	    snapshot_all(env, r->name, snap, sizeof(snap), e) < 0 ||
-	    intent_done(env, r->name, INTENT_POT, e) < 0) {
+	    first_snapshot(env, r, e) < 0 || intent_done(env, r->name, INTENT_POT, e) < 0) {
 		err_ctx(e, "import %s", r->name);
 		pot_receive_abort(env, r);
 		return -1;

@@ -7,6 +7,8 @@
  */
 #include "base/own.h"
 #include "platform/fake/fake.h"
+#include "pot/export.h"
+#include "pot/import.h"
 #include "pot/priv.h"
 #include "pot/run.h"
 #include "pot/tree.h"
@@ -347,7 +349,7 @@ do_receive(void)
 	struct pot_receive r;
 	char path[PATH_SIZE];
 
-	if (pot_receive_begin(env, "new", &r, &e) < 0)
+	if (pot_receive_begin(env, "new", NULL, NULL, &r, &e) < 0)
 		return -1;
 	FILE *f = fopen(path_at(path, "%s/pot.conf", r.conf_dir), "we");
 	if (f == NULL)
@@ -355,6 +357,73 @@ do_receive(void)
 	fputs(text, f);
 	fclose(f);
 	return pot_receive_commit(env, &r, NULL, &e);
+}
+
+/* An image "top" upon another, "low", by ops that know both. */
+static int
+look_at_image(void *ctx, const char *pot, const char *tag, struct arena *mem, struct pot_image *out,
+    struct err *err)
+{
+	(void)ctx;
+	(void)tag;
+	(void)mem;
+	(void)err;
+	if (strcmp(pot, "low") == 0) {
+		strcpy(out->snapshot, "17");
+		return 0;
+	}
+	strcpy(out->snapshot, "18");
+	strcpy(out->below, "low");
+	strcpy(out->below_tag, "1");
+	strcpy(out->below_snapshot, "17");
+	return 0;
+}
+
+static int
+fill_image(void *ctx, const char *pot, const char *tag, const struct pot_image *image,
+    const char *conf_dir, const char *root_dir, bool layer, struct err *err)
+{
+	char path[PATH_SIZE];
+
+	(void)ctx;
+	(void)pot;
+	(void)tag;
+	(void)image;
+	(void)root_dir;
+	(void)layer;
+	FILE *f = fopen(path_at(path, "%s/pot.conf", conf_dir), "we");
+	if (f == NULL)
+		return err_sys(err, "make %s", path);
+	fputs("pot.type=single\npot.level=0\nnetwork_type=public-bridge\n", f);
+	fclose(f);
+	return 0;
+}
+
+static int
+do_import(void)
+{
+	static const struct pot_import_ops ops = { .look = look_at_image, .fill = fill_image };
+
+	return pot_import(env, "top", "1", &ops, NULL, &e);
+}
+
+static int
+pack_nothing(const struct pot_exported *x, void *ctx, struct err *err)
+{
+	(void)x;
+	(void)ctx;
+	(void)err;
+	return 0;
+}
+
+static int
+do_export(void)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_export_options o = { .name = "src", .tag = "2", .now = true };
+	const char *tag;
+
+	return pot_export(env, &o, pack_nothing, NULL, &mem, &tag, &e);
 }
 
 static int
@@ -618,6 +687,8 @@ static const struct deed {
 	{ "clone", do_clone, NULL, WHOLE },
 	{ "prepare", do_prepare, NULL, 0 },
 	{ "receive an image", do_receive, NULL, WHOLE },
+	{ "import an image and the one below", do_import, NULL, 0 },
+	{ "export", do_export, NULL, 0 },
 	{ "make a base", do_base, NULL, WHOLE },
 	{ "start", do_start, NULL, WHOLE },
 	{ "start and wait", do_run, NULL, 0 },

@@ -24,11 +24,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(memcmp(digest, again, sizeof(digest)) == 0);
 		return 0;
 	}
-	if (meta_parse((const char *)data + 1, size - 1, &m, &e) < 0)
+	if (image_meta_parse((const char *)data + 1, size - 1, &m, &e) < 0)
 		return 0;
 	struct buf text = BUF_INIT;
-	meta_text(&m, &text);
-	assert(meta_parse(buf_str(&text), text.len, &copy, &e) == 0);
+	image_meta_text(&m, &text);
+	assert(image_meta_parse(buf_str(&text), text.len, &copy, &e) == 0);
 	assert(strcmp(m.origin, copy.origin) == 0 && strcmp(m.tag, copy.tag) == 0);
 	assert(strcmp(m.own_snapshot, copy.own_snapshot) == 0 && strcmp(m.os, copy.os) == 0);
 	assert(m.format == copy.format && strcmp(m.snapshot, copy.snapshot) == 0);

@@ -1,4 +1,5 @@
-/* The files of signify(1). The first byte chooses which; a signature that is read can be written. */
+/* The files of signify(1). The first byte chooses which; a signature that is read can be written.
+ */
 #include "codec/signify.h"
 
 #include <assert.h>

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -315,18 +316,21 @@ read_bounds(struct prctl_mm_map *map)
 void
 proc_command_line(const char *const *words)
 {
-	static char line[PROC_LINE_MAX]; /* the kernel reads it for as long as the process lives */
 	struct prctl_mm_map map;
 	size_t used = 0;
+	/* For as long as the process lives; the kernel reads it from anonymous memory only, which
+	 * our variables need not lie in. */
+	char *line =
+	    mmap(NULL, PROC_LINE_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	for (; *words != NULL; words++) {
+	for (; line != MAP_FAILED && *words != NULL; words++) {
 		size_t len = strlen(*words) + 1;
-		if (len > sizeof(line) - used)
+		if (len > PROC_LINE_MAX - used)
 			return;
 		memcpy(line + used, *words, len);
 		used += len;
 	}
-	if (read_bounds(&map) < 0)
+	if (line == MAP_FAILED || read_bounds(&map) < 0)
 		return;
 	/* all of it at once needs no right, unlike one bound at a time */
 	map.arg_start = (uintptr_t)line;

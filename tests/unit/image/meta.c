@@ -17,17 +17,44 @@ meta_files_name_an_origin_or_none(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(meta_parse("-\n", 2, &m, &e), 0);
+	assert_int_equal(image_meta_parse("-\n", 2, &m, &e), 0);
 	assert_string_equal(m.origin, "");
-	assert_int_equal(meta_parse("", 0, &m, &e), 0);
-	assert_int_equal(meta_parse("base:1.2@1700000000\n", 20, &m, &e), 0);
+	assert_int_equal(image_meta_parse("", 0, &m, &e), 0);
+	assert_int_equal(image_meta_parse("base:1.2@1700000000\n", 20, &m, &e), 0);
 	assert_string_equal(m.origin, "base");
 	assert_string_equal(m.tag, "1.2");
 	assert_string_equal(m.snapshot, "1700000000");
-	assert_int_equal(meta_parse("../x:1@2", 8, &m, &e), -1);
-	assert_int_equal(meta_parse("a:b", 3, &m, &e), -1);
-	assert_int_equal(meta_parse("a@b:c", 5, &m, &e), -1);
-	assert_int_equal(meta_parse("a:b@c\nx", 7, &m, &e), -1);
+	assert_int_equal(image_meta_parse("../x:1@2", 8, &m, &e), -1);
+	assert_int_equal(image_meta_parse("a:b", 3, &m, &e), -1);
+	assert_int_equal(image_meta_parse("a@b:c", 5, &m, &e), -1);
+	assert_int_equal(image_meta_parse("a:b@c\nx", 7, &m, &e), -1);
+	assert_int_equal(image_meta_parse("-\n\0", 3, &m, &e), -1);
+}
+
+static void
+meta_files_hold_notes(void **state)
+{
+	static const char text[] = "base:1.2@17\nformat=pax\nsnapshot=18\nos=linux\narch=amd64\n";
+	static const char more[] = "-\nlater=a b c\nos=linux";
+	struct buf again = BUF_INIT;
+	struct meta m;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(image_meta_parse(text, strlen(text), &m, &e), 0);
+	assert_int_equal(m.format, META_PAX);
+	assert_string_equal(m.own_snapshot, "18");
+	assert_string_equal(m.snapshot, "17");
+	image_meta_text(&m, &again);
+	assert_string_equal(buf_str(&again), text);
+	buf_fini(&again);
+	assert_int_equal(image_meta_parse(more, strlen(more), &m, &e), 0);
+	assert_string_equal(m.os, "linux");
+	assert_int_equal(image_meta_parse("-\nformat=zfs\n", 13, &m, &e), 0);
+	assert_int_equal(m.format, META_ZFS);
+	assert_int_equal(image_meta_parse("-\nformat=x\n", 11, &m, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	assert_int_equal(image_meta_parse("-\nos=\n", 6, &m, &e), -1);
 }
 
 static void
@@ -91,6 +118,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(meta_files_name_an_origin_or_none),
+		cmocka_unit_test(meta_files_hold_notes),
 		cmocka_unit_test(digests_are_hex_of_one_length),
 		cmocka_unit_test(names_hold_no_surprises),
 		cmocka_unit_test(report_lines_carry_errors_unchanged),

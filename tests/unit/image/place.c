@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "image/tool.h"
 
@@ -331,12 +332,32 @@ pack_pot(struct err *e)
 	return pack(&tool, &what, e);
 }
 
-static int
-fetch_pot(struct err *e)
+static char *
+text_of(const char *name)
 {
-	struct fetch what = { .url = at("reg"), .pot = "web", .tag = "1.0", .cache = at("cache") };
+	static struct buf texts[2];
+	static unsigned n;
+	struct buf *b = &texts[n++ % 2];
+	struct err e;
 
-	return fetch(&tool, &what, e);
+	buf_reset(b);
+	assert_int_equal(buf_read_file(b, at(name), 4096, &e), 0);
+	return (char *)(uintptr_t)buf_str(b);
+}
+
+static int
+import_pot(struct err *e)
+{
+	struct import what = { .url = at("reg"),
+		.pot = "web",
+		.tag = "1.0",
+		.cache = at("cache"),
+		.skein = text_of("reg/web_1.0.xz.skein"),
+		.meta = text_of("reg/web_1.0.xz.meta"),
+		.conf_dir = at("c4"),
+		.root_dir = at("r4") };
+
+	return import(&tool, &what, e);
 }
 
 static void
@@ -369,8 +390,10 @@ what_is_packed_comes_out_again(void **state)
 	assert_int_equal(stat(at("r2/n\xe4me"), &st), 0);
 	assert_int_equal(stat(at("r2/big"), &st), 0);
 	assert_int_equal(st.st_size, 69999);
-	assert_int_equal(pack_pot(&e), -1); /* an image is not replaced unasked */
-	assert_int_equal(e.kind, ERR_EXISTS);
+	assert_int_equal(pack_pot(&e), 0); /* in its place */
+	assert_int_equal(import_pot(&e), 0);
+	assert_int_equal(stat(at("r4/big"), &st), 0);
+	assert_int_equal(stat(at("c4/pot.conf"), &st), 0);
 }
 
 static void
@@ -392,32 +415,46 @@ an_image_cut_short_is_refused(void **state)
 		assert_int_equal(unpack(&tool, &what, &e), -1);
 		assert_int_equal(e.kind, ERR_CORRUPT);
 		assert_int_equal(stat(at("r3"), &root), -1);
+		/* whatever the unpacker says of it, the digest is the better word */
+		assert_int_equal(import_pot(&e), -1);
+		assert_int_equal(e.kind, ERR_CORRUPT);
+		assert_non_null(strstr(e.text, "checksum is wrong"));
+		assert_int_equal(stat(at("r4"), &root), -1);
+		assert_int_equal(stat(at("c4"), &root), -1);
 	}
-	assert_int_equal(fetch_pot(&e), -1);
-	assert_int_equal(e.kind, ERR_CORRUPT);
-	assert_non_null(strstr(e.text, "checksum is wrong"));
 }
 
 static void
-a_published_image_is_fetched_once_and_noticed_when_replaced(void **state)
+the_difference_of_two_trees(void **state)
 {
+	struct map changed = MAP_INIT;
+	struct buf removed = BUF_INIT;
 	struct err e;
 
 	(void)state;
 	make_pot();
-	assert_int_equal(fetch_pot(&e), -1);
-	assert_int_equal(e.kind, ERR_ABSENT);
-	assert_non_null(strstr(e.text, "has no image of pot web with tag 1.0"));
-	assert_int_equal(pack_pot(&e), 0);
-	assert_int_equal(fetch_pot(&e), 0);
-	assert_int_equal(unlink(at("reg/web_1.0.xz")), 0);
-	assert_int_equal(fetch_pot(&e), 0); /* the digest is enough */
-	put("proot/more", "more");
-	assert_int_equal(pack_pot(&e), 0);
-	assert_int_equal(fetch_pot(&e), 0);
-	put("reg/web_1.0.xz.meta", "other:1@2\n");
-	assert_int_equal(fetch_pot(&e), -1);
-	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	/* the same files, as a clone has them: hard links keep the time of the last change */
+	mkdir(at("old"), 0755);
+	mkdir(at("old/d"), 0755);
+	mkdir(at("old/gone"), 0755);
+	put("old/gone/x", "x");
+	put("old/link", "was a file");
+	put("old/big", "another");
+	assert_int_equal(link(at("proot/d/file"), at("old/d/file")), 0);
+	assert_int_equal(diff(&tool, at("old"), at("proot"), &changed, &removed, &e), 0);
+	assert_false(map_has(&changed, "d/file"));
+	assert_true(map_has(&changed, "d/same") && map_has(&changed, "d"));
+	assert_true(map_has(&changed, "link") && map_has(&changed, "big"));
+	assert_int_equal(removed.len, strlen("link") + strlen("gone") + 2);
+	assert_int_equal(diff_remove(&tool, at("old"), removed.data, removed.len, &e), 0);
+	assert_int_equal(access(at("old/gone"), F_OK), -1);
+	assert_int_equal(access(at("old/link"), F_OK), -1);
+	assert_int_equal(access(at("old/big"), F_OK), 0);
+	assert_int_equal(diff_remove(&tool, at("old"), "../proot/big", 13, &e), -1);
+	assert_int_equal(diff_remove(&tool, at("old"), "d/file", 6, &e), -1);
+	assert_int_equal(diff_remove(&tool, at("old"), "absent/x", 9, &e), 0);
+	map_fini(&changed);
+	buf_fini(&removed);
 }
 
 static void
@@ -453,7 +490,7 @@ main(void)
 		T(a_directory_in_use_is_not_touched),
 		T(what_is_packed_comes_out_again),
 		T(an_image_cut_short_is_refused),
-		T(a_published_image_is_fetched_once_and_noticed_when_replaced),
+		T(the_difference_of_two_trees),
 		T(a_tree_is_copied_with_its_links),
 	};
 

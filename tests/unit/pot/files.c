@@ -1,4 +1,5 @@
 /* The files of a pot: framework configuration, pot.conf, fscomp.conf, names, commands as words. */
+#include "pot/export.h"
 #include "pot/priv.h"
 
 #include <setjmp.h>
@@ -285,10 +286,26 @@ bad_mount_lines_name_their_place(void **state)
 	}
 }
 
+static void
+versions_are_compared_by_their_numbers(void **state)
+{
+	(void)state;
+	assert_int_equal(version_compare("1.0", "1.0"), 0);
+	assert_true(version_compare("1.9", "1.10") < 0);
+	assert_true(version_compare("1.10", "1.9") > 0);
+	assert_true(version_compare("1.0", "1.0.1") < 0);
+	assert_true(version_compare("2", "10") < 0);
+	assert_true(version_compare("1.01", "1.1") == 0);
+	assert_true(version_compare("a2", "a10") < 0);
+	assert_true(version_compare("1.0-a", "1.0-b") < 0);
+	assert_true(version_compare("", "0") < 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(versions_are_compared_by_their_numbers),
 		cmocka_unit_test(configuration_is_plain_assignments),
 		cmocka_unit_test(configuration_that_needs_a_shell_is_refused_with_its_place),
 		cmocka_unit_test(unknown_configuration_keys_are_gathered),

@@ -1,0 +1,71 @@
+#include "cli/pot_import.h"
+
+#include "base/str.h"
+#include "pot/import.h"
+
+struct importer {
+	struct pot_env *env;
+	const struct image_tool *tool;
+	const char *url, *key;
+};
+
+static struct image_from
+from(const struct importer *i, const char *pot, const char *tag)
+{
+	return (struct image_from){
+		.url = i->url, .pot = pot, .tag = tag, .cache = i->env->conf.cache, .key = i->key
+	};
+}
+
+static int
+look(void *ctx, const char *pot, const char *tag, struct arena *mem, struct pot_image *out,
+    struct err *e)
+{
+	const struct importer *i = ctx;
+	struct image_from f = from(i, pot, tag);
+	struct image_facts *facts = arena_new(mem, struct image_facts);
+
+	if (image_look(i->tool, &f, facts, e) < 0)
+		return -1;
+	out->facts = facts;
+	if (!str_copy(out->below, sizeof(out->below), facts->below) ||
+	    !str_copy(out->below_tag, sizeof(out->below_tag), facts->below_tag) ||
+	    !str_copy(out->below_snapshot, sizeof(out->below_snapshot), facts->below_snapshot) ||
+	    !str_copy(out->snapshot, sizeof(out->snapshot), facts->snapshot))
+		return err_new(
+		    e, ERR_INPUT, "%s_%s: its meta file holds too long a name", pot, tag);
+	return 0;
+}
+
+static int
+fill(void *ctx, const char *pot, const char *tag, const struct pot_image *image,
+    const char *conf_dir, const char *root_dir, bool layer, struct err *e)
+{
+	const struct importer *i = ctx;
+	struct image_from f = from(i, pot, tag);
+
+	return image_import(i->tool, &f, image->facts, conf_dir, root_dir, layer, e);
+}
+
+int
+import_image(struct pot_env *env, const struct image_tool *tool, const char *url, const char *key,
+    const char *pot, const char *tag, struct err *e)
+{
+	static const struct pot_import_ops ops = { .look = look, .fill = fill };
+	struct importer i = { .env = env, .tool = tool, .url = url, .key = key };
+
+	return pot_import(env, pot, tag, &ops, &i, e);
+}
+
+int
+import_key(struct pot_env *env, const char *asked, const char **key, struct err *e)
+{
+	const char *wanted = asked != NULL ? asked : env->conf.signature_pubkey;
+
+	*key = *wanted != '\0' ? wanted : NULL;
+	if (*key == NULL && !str_eq(env->conf.signatures, "auto"))
+		return err_new(e, ERR_RIGHTS,
+		    "POT_SIGNATURES demands that images are signed: name the key with -C, or set "
+		    "POT_DEFAULT_SIGNATURE_PUBKEY");
+	return 0;
+}
