@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "platform/linux/cgroups.h"
 #include "platform/linux/ops.h"
+#include "platform/linux/place.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +16,10 @@
 #include "own_net.h"
 
 #include <errno.h>
+#include <ftw.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 static const struct limits_ops *const li = &limits_linux;
 static struct host host;
@@ -257,6 +261,177 @@ a_refused_limit_leaves_nothing(void **state)
 	assert_int_equal(err.kind, ERR_INPUT);
 }
 
+/* ---- what is written, in trees of plain files: this machine has only one kind of them ---- */
+
+struct tree {
+	char top[64];
+	struct place p;
+};
+
+static void
+file(const struct tree *t, const char *path, const char *text)
+{
+	autofree char *full = xasprintf("%s/%s", t->top, path);
+	char *slash = strrchr(full, '/');
+
+	*slash = '\0';
+	if (mkdir(full, 0755) < 0)
+		assert_int_equal(errno, EEXIST);
+	*slash = '/';
+	FILE *f = fopen(full, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void
+assert_file(const struct tree *t, const char *path, const char *text)
+{
+	autofree char *full = xasprintf("%s/%s", t->top, path);
+	autobuf struct buf is = BUF_INIT;
+
+	OK(buf_read_file(&is, full, 100, &err));
+	assert_string_equal(buf_str(&is), text);
+}
+
+static void
+plant(struct tree *t, bool v2)
+{
+	*t = (struct tree){ .top = "/tmp/potter-limits.XXXXXX", .p = PLACE_INIT };
+	assert_non_null(mkdtemp(t->top));
+	if (v2)
+		t->p.c.v2 = xstrdup(t->top);
+	for (int i = 0; i < CG_CONTROLLERS; i++) {
+		t->p.c.v2_has[i] = v2;
+		if (!v2)
+			t->p.v1[i] = xasprintf("%s/pot/run", t->top);
+	}
+	if (v2)
+		t->p.v2 = xasprintf("%s/pot/run", t->top);
+	file(t, "cpuset.cpus.effective", "0-3");
+	file(t, "cpuset.effective_cpus", "0-3");
+	file(t, "pot/cpuset.cpus", "");
+}
+
+static int
+remove_file(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	(void)st, (void)kind, (void)where;
+	return remove(path);
+}
+
+static void
+uproot(struct tree *t)
+{
+	nftw(t->top, remove_file, 16, FTW_DEPTH | FTW_PHYS);
+	free(t->p.v2);
+	free(t->p.c.v2);
+	for (int i = 0; i < CG_CONTROLLERS; i++)
+		free(t->p.v1[i]);
+}
+
+static const struct limits everything = { .memory_bytes = 64 << 20,
+	.cpuset = "1-2",
+	.cpu_shares = 1024,
+	.cpu_quota_percent = 150,
+	.pids = 12,
+	.io_weight = 200 };
+
+static void
+v2_gets_all_limits(void **state)
+{
+	static const char *const files[] = { "memory.max", "memory.swap.max", "pids.max",
+		"cpu.weight", "cpu.max", "cpuset.cpus", "io.weight" };
+	struct tree t;
+
+	(void)state;
+	plant(&t, true);
+	file(&t, "pot/run/x", "");
+	for (size_t i = 0; i < NELEM(files); i++) {
+		autofree char *path = xasprintf("pot/run/%s", files[i]);
+		file(&t, path, "");
+	}
+	OK(limits_set(&t.p, &everything, &err));
+	assert_file(&t, "pot/run/memory.max", "67108864");
+	assert_file(&t, "pot/run/memory.swap.max", "0");
+	assert_file(&t, "pot/run/pids.max", "12");
+	assert_file(&t, "pot/run/cpu.weight", "39");
+	assert_file(&t, "pot/run/cpu.max", "150000 100000");
+	assert_file(&t, "pot/run/cpuset.cpus", "1-2");
+	assert_file(&t, "pot/run/io.weight", "200");
+	uproot(&t);
+}
+
+static void
+v1_gets_all_limits(void **state)
+{
+	static const char *const files[] = { "memory.limit_in_bytes", "pids.max", "cpu.shares",
+		"cpu.cfs_period_us", "cpu.cfs_quota_us", "cpuset.cpus", "blkio.weight" };
+	struct tree t;
+
+	(void)state;
+	plant(&t, false);
+	file(&t, "pot/run/x", "");
+	for (size_t i = 0; i < NELEM(files); i++) {
+		autofree char *path = xasprintf("pot/run/%s", files[i]);
+		file(&t, path, "");
+	}
+	OK(limits_set(&t.p, &everything, &err));
+	assert_file(&t, "pot/run/memory.limit_in_bytes", "67108864");
+	assert_file(&t, "pot/run/pids.max", "12");
+	assert_file(&t, "pot/run/cpu.shares", "1024");
+	assert_file(&t, "pot/run/cpu.cfs_period_us", "100000");
+	assert_file(&t, "pot/run/cpu.cfs_quota_us", "150000");
+	assert_file(&t, "pot/run/cpuset.cpus", "1-2");
+	assert_file(&t, "pot/run/blkio.weight", "1000"); /* 500 is usual there, 1000 the most */
+	uproot(&t);
+}
+
+static void
+a_kernel_that_cannot_weigh_disks_says_so(void **state)
+{
+	const struct limits l = { .io_weight = 50 };
+	struct tree t;
+
+	(void)state;
+	plant(&t, false);
+	file(&t, "pot/run/x", "");
+	assert_int_equal(limits_set(&t.p, &l, &err), -1);
+	assert_int_equal(err.kind, ERR_UNSUPPORTED);
+	file(&t, "pot/run/blkio.bfq.weight", "");
+	OK(limits_set(&t.p, &l, &err));
+	assert_file(&t, "pot/run/blkio.bfq.weight", "50");
+	uproot(&t);
+}
+
+static void
+the_host_keeps_what_it_reserves(void **state)
+{
+	struct host h = HOST_INIT;
+	struct tree t;
+	char rest[24];
+	uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	(void)state;
+	for (int v2 = 0; v2 < 2; v2++) {
+		const char *memory = v2 ? "pot/memory.max" : "pot/memory.limit_in_bytes";
+		plant(&t, v2 != 0);
+		file(&t, memory, "");
+		h.roots.reserve_memory_bytes = 256 << 20;
+		h.roots.reserve_cpus = 1;
+		OK(reserve_set(&h, &t.p, &err));
+		snprintf(rest, sizeof(rest), "%llu", (unsigned long long)(all - (256 << 20)));
+		assert_file(&t, memory, rest);
+		assert_file(&t, "pot/cpuset.cpus", "1-3");
+		h.roots.reserve_cpus = 4;
+		assert_int_equal(reserve_set(&h, &t.p, &err), -1);
+		assert_int_equal(err.kind, ERR_INPUT);
+		h.roots.reserve_memory_bytes = all;
+		assert_int_equal(reserve_set(&h, &t.p, &err), -1);
+		uproot(&t);
+	}
+}
+
 int
 main(void)
 {
@@ -268,6 +443,10 @@ main(void)
 		T(too_much_memory_is_killed_and_told),
 		T(cpus_are_shared_out_evenly),
 		T(a_refused_limit_leaves_nothing),
+		cmocka_unit_test(v2_gets_all_limits),
+		cmocka_unit_test(v1_gets_all_limits),
+		cmocka_unit_test(a_kernel_that_cannot_weigh_disks_says_so),
+		cmocka_unit_test(the_host_keeps_what_it_reserves),
 	};
 	char name[64];
 
