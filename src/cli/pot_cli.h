@@ -149,6 +149,7 @@ const char *pot_command_near(const char *name); /* a name that is nearly this, o
 void pot_help(const struct pot_command *command, FILE *to); /* NULL: the overview */
 /* The manual's list of commands; `pot completion mdoc` prints it. */
 void pot_mdoc(FILE *to);
+void pot_mdoc_conf(FILE *to); /* `pot completion mdoc-conf`: for pot.conf(5) */
 int pot_completion(const char *shell, FILE *to, struct err *e);
 int pot_cli_main(int argc, char **argv);
 

@@ -325,6 +325,8 @@ pot_completion(const char *shell, FILE *to, struct err *e)
 		fprintf(to, "%s\n", words_of(COMPLETE_COMMAND, &mem));
 	else if (str_eq(shell, "mdoc"))
 		pot_mdoc(to);
+	else if (str_eq(shell, "mdoc-conf"))
+		pot_mdoc_conf(to);
 	else
 		return err_new(e, ERR_INPUT, "\"%s\": only bash, zsh and fish are known", shell);
 	return 0;

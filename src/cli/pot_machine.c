@@ -14,13 +14,50 @@
 
 /* ---- show ---- */
 
+/* With -v: what belongs to it without being its own. */
 static void
-show_usage(const struct pot_row *row, const struct pot_usage *u)
+show_attached(struct pot_call *c, const struct pot_row *row)
+{
+	char text[SIZE_TEXT];
+	struct pot_info info;
+	uint64_t bytes;
+	struct err e;
+
+	if (row->spec == NULL || pot_info(c->env, row->name, &c->mem, &info, &e) < 0)
+		return;
+	if (row->spec->type == POT_MULTI &&
+	    pot_dataset_usage(
+		c->env, arena_printf(&c->mem, "bases/%s", row->spec->base), &bytes, &e) == 0)
+		printf("\tbase usage      : %s\n", size_text(bytes, text));
+	for (size_t i = 0; i < info.n_mounts; i++) {
+		const char *source = info.mounts[i].source;
+		if (source[0] != '/' && pot_dataset_usage(c->env, source, &bytes, &e) == 0)
+			printf("\tdataset %s usage : %s\n", source, size_text(bytes, text));
+	}
+}
+
+static void
+show_ports(const struct pot_row *row)
+{
+	if (row->state.n_maps == 0)
+		return;
+	puts("\tNetwork port redirection");
+	for (size_t i = 0; i < row->state.n_maps; i++)
+		printf("\t\t%s* port %u -> %s port %u\n", row->state.maps[i].udp ? "udp " : "",
+		    row->state.maps[i].host_port, row->spec != NULL ? row->spec->ip : "",
+		    row->state.maps[i].pot_port);
+}
+
+static void
+show_usage(struct pot_call *c, const struct pot_row *row, const struct pot_usage *u)
 {
 	char text[SIZE_TEXT];
 
 	printf("pot %s\n\tdisk usage      : %s\n", row->name, size_text(u->disk_bytes, text));
+	if (c->verbosity > 1)
+		show_attached(c, row);
 	if (u->running) {
+		printf("\tvirtual memory  : %s\n", size_text(u->virtual_bytes, text));
 		printf("\tphysical memory : %s\n", size_text(u->rss_bytes, text));
 		printf("\tswap memory     : %s\n", size_text(u->swap_bytes, text));
 		if (u->memory_limit_bytes > 0)
@@ -33,13 +70,7 @@ show_usage(const struct pot_row *row, const struct pot_usage *u)
 	if (u->running && u->cpus != NULL && u->cpus[0] != '\0')
 		printf("\tallocated CPUs    : %s\n", u->cpus);
 	putchar('\n');
-	if (row->state.n_maps == 0)
-		return;
-	puts("\tNetwork port redirection");
-	for (size_t i = 0; i < row->state.n_maps; i++)
-		printf("\t\t%s%s port %u -> %s port %u\n", row->state.maps[i].udp ? "udp " : "",
-		    "*", row->state.maps[i].host_port, row->spec != NULL ? row->spec->ip : "",
-		    row->state.maps[i].pot_port);
+	show_ports(row);
 }
 
 static void
@@ -50,6 +81,7 @@ show_json(struct jsonw *w, const struct pot_row *row, const struct pot_usage *u)
 	jsonw_kbool(w, "active", u->running);
 	jsonw_kuint(w, "disk_bytes", u->disk_bytes);
 	if (u->running) {
+		jsonw_kuint(w, "virtual_bytes", u->virtual_bytes);
 		jsonw_kuint(w, "rss_bytes", u->rss_bytes);
 		jsonw_kuint(w, "cache_bytes", u->cache_bytes);
 		jsonw_kuint(w, "swap_bytes", u->swap_bytes);
@@ -86,7 +118,7 @@ show_rows(
 		if (c->json)
 			show_json(w, &rows[i], &u);
 		else
-			show_usage(&rows[i], &u);
+			show_usage(c, &rows[i], &u);
 	}
 	return shown;
 }

@@ -102,3 +102,68 @@ pot_mdoc(FILE *to)
 	}
 	fputs(".El\n", to);
 }
+
+/* ---- pot.conf(5) ---- */
+
+static void
+sentence(const char *text, FILE *to)
+{
+	autofree char *line =
+	    xasprintf("%c%s.", text[0] - ('a' <= text[0] && text[0] <= 'z') * 32, text + 1);
+
+	text_line(line, to);
+}
+
+static void
+config_keys(FILE *to)
+{
+	size_t n;
+	const struct pot_config_key *keys = pot_config_keys(&n);
+
+	fputs(".Sh THE FRAMEWORK\n.Bl -tag -width Ds\n", to);
+	for (size_t i = 0; i < n; i++) {
+		fprintf(to, ".It Va %s\n", keys[i].key);
+		sentence(keys[i].meaning, to);
+		if (keys[i].def[0] != '\0')
+			fprintf(to, "Default:\n.Ql %s .\n", keys[i].def);
+	}
+	fputs(".El\n", to);
+}
+
+static void
+attributes(bool jail, FILE *to)
+{
+	static const char *const types[] = { [POT_ATTR_BOOL] = "yes or no",
+		[POT_ATTR_UINT] = "a number",
+		[POT_ATTR_SYSV] = "new, inherit or disable",
+		[POT_ATTR_STRING] = "text" };
+	size_t n;
+	const struct pot_attr *a = pot_attrs(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (a[i].jail != jail)
+			continue;
+		fprintf(to, ".It Va %s\n", a[i].name);
+		sentence(a[i].meaning, to);
+		fprintf(to, "%c%s", types[a[i].type][0] - 32, types[a[i].type] + 1);
+		if (a[i].read_only)
+			fputs("; only pot itself sets it", to);
+		if (a[i].def[0] != '\0')
+			fprintf(to, "; default:\n.Ql %s .\n", a[i].def);
+		else
+			fputs("; default: none.\n", to);
+		if ((a[i].effect & POT_ATTR_LINUX) == 0)
+			fputs("Without effect on Linux.\n", to);
+	}
+}
+
+void
+pot_mdoc_conf(FILE *to)
+{
+	config_keys(to);
+	fputs(".Sh ATTRIBUTES\nThe framework's:\n.Bl -tag -width Ds\n", to);
+	attributes(false, to);
+	fputs(".El\n.Pp\nThe jail's:\n.Bl -tag -width Ds\n", to);
+	attributes(true, to);
+	fputs(".El\n", to);
+}

@@ -244,13 +244,15 @@ pot_info(
 	return info_snapshots(env, mem, out, e);
 }
 
-static int
-disk_usage(struct pot_env *env, const char *name, uint64_t *out, struct err *e)
+int
+pot_dataset_usage(struct pot_env *env, const char *dataset, uint64_t *out, struct err *e)
 {
 	autodataset_survey struct dataset_survey found = DATASET_SURVEY_INIT;
-	char dataset[DATASET_SIZE];
+	size_t n = strlen(env->conf.zfs_root);
 
-	if (datasets_survey(env, ds_pot(dataset, name), &found, e) < 0)
+	if (strncmp(dataset, env->conf.zfs_root, n) == 0 && dataset[n] == '/')
+		dataset += n + 1;
+	if (dataset_check_name(dataset, e) < 0 || datasets_survey(env, dataset, &found, e) < 0)
 		return -1;
 	*out = 0;
 	for (size_t i = 0; i < found.n; i++)
@@ -262,7 +264,7 @@ int
 pot_usage(struct pot_env *env, const char *name, bool disk, struct arena *mem,
     struct pot_usage *out, struct err *e)
 {
-	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];
+	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1], dataset[DATASET_SIZE];
 	struct pot_spec *spec;
 	struct usage u = { 0 };
 	struct run r;
@@ -270,7 +272,7 @@ pot_usage(struct pot_env *env, const char *name, bool disk, struct arena *mem,
 	if (pot_spec_load(env, name, mem, &spec, e) < 0)
 		return -1;
 	*out = (struct pot_usage){ .cpus = arena_strdup(mem, "") };
-	if (disk && disk_usage(env, name, &out->disk_bytes, e) < 0)
+	if (disk && pot_dataset_usage(env, ds_pot(dataset, name), &out->disk_bytes, e) < 0)
 		return -1;
 	if (run_read(env, name, &r, e) < 0)
 		return e->kind == ERR_ABSENT ? 0 : -1;

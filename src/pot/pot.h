@@ -647,6 +647,8 @@ struct pot_usage {
 	char *cpus;		/* allocated ones, "0,1"; "" when all */
 	uint64_t virtual_bytes; /* memory and swap charged to it, with files that are cached */
 };
+/* What a dataset and those below it use; named as in fscomp.conf, or relative to the root. */
+int pot_dataset_usage(struct pot_env *, const char *dataset, uint64_t *bytes, struct err *);
 /* Of one processor of this machine, for figures in MHz. */
 uint64_t pot_clock_mhz(void);
 int pot_usage(struct pot_env *, const char *name, bool disk, struct arena *, struct pot_usage *,

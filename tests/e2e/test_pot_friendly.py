@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from machine import BIN, Failure
+from machine import BIN, TOP, Failure
 
 
 def inside(m, *argv, **options):
@@ -97,6 +97,11 @@ def test_help_comes_from_the_table(machine):
     m.pot_fails("help", "strat", says='did you mean "start"?')
     m.pot_fails("strat", says='did you mean "start"?')
     assert m.pot_fails().stdout == m.pot("help")
+
+
+def test_the_manual_of_the_configuration_agrees(bare):
+    page = (TOP / "docs" / "man" / "pot.conf.5").read_text()
+    assert bare.pot("completion", "mdoc-conf") in page, "docs/man/pot.conf.5 is old: see `pot completion mdoc-conf`"
 
 
 def test_unknown_options_are_named(machine):

@@ -1,6 +1,7 @@
 """Setters with their unset, hooks, signals, limits, states: what stands in a pot's configuration, and what comes of it."""
 import json
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -348,3 +349,50 @@ def test_the_environment_reaches_the_command_as_it_is(networked):
     assert "export _POT_IP=10.192.0.9\n" in told and "_POT_JID=" in told
     m.pot("stop", "web")
     assert "_POT_JID" not in m.pot("info", "-Ep", "web")
+
+
+def test_looking_at_everything(networked):
+    m = networked
+    m.pot("create-fscomp", "-f", "data")
+    m.make_pot("web", "-N", "public-bridge", "-i", "auto")
+    m.pot("create", "-p", "app", "-t", "multi", "-b", "bb")
+    m.pot("mount-in", "-p", "web", "-f", "data", "-m", "/mnt")
+    m.pot("export-ports", "-p", "web", "-e", "80:8080")
+    m.pot("set-rss", "-p", "web", "-C", "1")
+    # list
+    assert m.pot("ls", "-qp") == "app\nweb\n" and m.pot("ls", "-b") == "bases: bb\n" and m.pot("ls", "-qf") == "data\n"
+    assert m.pot("ls", "-f") == "fscomp: data\n"
+    block = "pot name : web\n\tnetwork : public-bridge\n\tip : 10.192.0.3\n\tactive : false\n\n"
+    assert block in m.pot("ls") and m.pot("ls").startswith("pot name : app\n\tnetwork : inherit\n\tactive : false\n\n")
+    text = m.pot("ls", "-v")
+    assert "\tbase : bb\n\tlevel : 0\n" in text and "\t\t/mnt => " in text and "no snapshots" in text
+    assert m.pot("ls", "-a").index("bases: bb") < m.pot("ls", "-a").index("pot name : app") < m.pot("ls", "-a").index("fscomp: data")
+    m.pot_fails("ls", "-a", "-q", says="exclude")
+    m.pot_fails("ls", "-b", "-f", says="only one")
+    # show: running ones, unless said otherwise
+    assert m.pot("show") == "" and m.pot("show", "-aq") == "app\nweb\n"
+    m.start("web")
+    text = m.pot("show", "-v")
+    for label in ("pot web\n", "\tdisk usage      : ", "\tvirtual memory  : ", "\tphysical memory : ", "\tmax amount of CPUs: 1\n",
+                  "\tallocated CPUs    : ", "\tNetwork port redirection\n\t\t* port 8080 -> 10.192.0.3 port 80\n", "/fscomp/data usage : "):
+        assert label in text, label
+    assert "\tbase usage      : " in m.pot("show", "-vp", "app")
+    m.pot_fails("show", "-a", "-p", "web", says="exclude")
+    # info
+    text = m.pot("info", "-vp", "web")
+    assert text.startswith("pot name : web\n\ttype : single\n\tbase : bb\n\tlevel : 0\n\tnetwork_type : public-bridge\n\tip : 10.192.0.3\n"
+                           "\t\texported ports: 80:8080\n")
+    assert "\tactive : true\n\tdatasets:\n" in text and "\tattributes:\n" in text and "\tjail attributes:\n" in text
+    names = re.findall(r"^\t\t([a-z-]+): ", text.split("\tattributes:")[1].split("\tjail attributes")[0], re.M)
+    assert len(names) == 9 and names[-1] == "to-be-pruned"
+    assert m.try_pot("info", "-qrp", "web").returncode == 0 and m.try_pot("info", "-qrp", "app").returncode == 1
+    m.pot_fails("info", "-q", "-vp", "web", says="exclude")
+    # snapshots
+    m.pot("snapshot", "-p", "app")
+    stamp = m.pot("info", "-sp", "app").strip()
+    assert stamp.isdigit() and m.pot("info", "-svp", "app").startswith(f"{stamp}: -> 20")
+    # ps, get-attribute
+    assert m.pot("ps", "-q") == "web\n" and "the public virtual network is up" in m.pot("ps")
+    assert m.pot("get-attr", "-p", "web", "-A", "early-start-at-boot") == "===>  early-start-at-boot: not set\n"
+    assert m.pot("get-attr", "-qp", "web", "-A", "early-start-at-boot") == "\n"
+    m.pot_fails("get-attr", "-p", "web", "-A", "nonsense")
