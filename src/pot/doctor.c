@@ -197,6 +197,30 @@ visit_ports(struct visit *v, const struct filter_entries *ports)
 	}
 }
 
+/* Somebody emptied the whole packet filter: pots run, and nobody reaches them. */
+static void
+visit_table(struct visit *v)
+{
+	struct err why = ERR_INIT;
+	struct pot_strs names;
+	bool bridged = false;
+
+	if (v->env->host->filter->ready(v->env->host, &why) != 0 ||
+	    run_names(v->env, v->mem, &names, &why) < 0)
+		return;
+	for (size_t i = 0; i < names.n && !bridged; i++) {
+		struct run r;
+		bridged = run_read(v->env, names.at[i], &r, &why) == 0 &&
+			  (r.begun & (1u << RUN_NETWORK)) != 0 && r.n_aliases == 0 &&
+			  run_alive(v->env, &r, &why) > 0;
+	}
+	if (!bridged)
+		return;
+	int rc = v->mend ? pot_vnet_start(v->env, &why) : 0;
+	finding(v, arena_printf(v->mem, "packet filter table %s", v->env->conf.nft_table),
+	    "pots run, and it is gone", rc, &why);
+}
+
 /* ---- files ---- */
 
 static void
@@ -266,6 +290,7 @@ pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding
 		visit_groups(&v, &groups);
 		visit_links(&v, &links);
 		visit_ports(&v, &ports);
+		visit_table(&v);
 		visit_run_dirs(&v, e);
 		visit_pots(&v);
 		rc = mend ? h->dataset->sweep(h, e) : 0;

@@ -139,14 +139,18 @@ one_port(struct start *s, const struct filter_entries *all, const struct pot_por
 }
 
 static size_t
-rules(const struct start *s, struct filter_port *out)
+rules(
+    struct pot_env *env, const struct pot_spec *spec, const struct run *r, struct filter_port *out)
 {
-	const char *const addresses[] = { s->spec->ip, s->spec->ip6 };
+	enum pot_stack stack =
+	    spec->net == POT_NET_PRIVATE ? POT_STACK_IPV4 : pot_spec_stack(env, spec);
+	const char *const addresses[] = { stack != POT_STACK_IPV6 ? spec->ip : "",
+		stack != POT_STACK_IPV4 ? spec->ip6 : "" };
 	size_t n = 0;
 
-	for (size_t i = 0; i < s->run.n_ports; i++)
+	for (size_t i = 0; i < r->n_ports; i++)
 		for (size_t a = 0; a < NELEM(addresses); a++) {
-			const struct pot_map *m = &s->run.ports[i];
+			const struct pot_map *m = &r->ports[i];
 			if (*addresses[a] == '\0')
 				continue;
 			out[n] = (struct filter_port){ .proto = m->udp ? IPPROTO_UDP : IPPROTO_TCP,
@@ -170,5 +174,43 @@ ports_up(struct start *s, struct err *e)
 		if (one_port(s, &all, &s->spec->ports[i], e) < 0)
 			return -1;
 	struct filter_port *to_add = arena_array(s->mem, 2 * RUN_PORTS_MAX, struct filter_port);
-	return host->filter->ports_add(host, s->run.id, to_add, rules(s, to_add), e);
+	return host->filter->ports_add(
+	    host, s->run.id, to_add, rules(s->env, s->spec, &s->run, to_add), e);
+}
+
+/* ---- after the table was lost ---- */
+
+static int
+restore(struct pot_env *env, const char *name, struct arena *mem, struct err *e)
+{
+	const struct filter_ops *filter = env->host->filter;
+	struct filter_port *to_add = arena_array(mem, 2 * RUN_PORTS_MAX, struct filter_port);
+	struct err gone = ERR_INIT;
+	struct pot_spec *spec;
+	struct run r, now;
+
+	if (run_read(env, name, &r, &gone) < 0 || (r.begun & (1u << RUN_PORTS)) == 0 ||
+	    run_alive(env, &r, &gone) <= 0 || pot_spec_load(env, name, mem, &spec, &gone) < 0)
+		return 0;
+	if (filter->ports_add(env->host, r.id, to_add, rules(env, spec, &r, to_add), e) < 0)
+		return err_ctx(e, "ports of pot %s", name);
+	/* it may have ended meanwhile, and have found no table to take them out of */
+	if (run_read(env, name, &now, &gone) < 0 || strcmp(now.id, r.id) != 0)
+		return filter->ports_remove(env->host, r.id, e);
+	return 0;
+}
+
+int
+ports_restore(struct pot_env *env, struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	autofd int lock = lock_named(env, LOCK_PORTS, LOCK_WAIT, e);
+	struct pot_strs names;
+
+	if (lock < 0 || run_names(env, &mem, &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (restore(env, names.at[i], &mem, e) < 0)
+			return -1;
+	return 0;
 }

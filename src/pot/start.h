@@ -33,6 +33,8 @@ int hosts_of_pots(
     struct pot_env *, const struct pot_spec *, struct arena *, struct pot_strs *out, struct err *e);
 /* ports.c: chooses, notes and opens the ports of the spec */
 int ports_up(struct start *, struct err *e);
+/* Opens the ports of all live runs again: somebody removed the table under them. */
+int ports_restore(struct pot_env *, struct err *);
 /* ready.c: waits as pot_start_options.ready_ms says. 1: the pot has ended meanwhile (x says how);
  * 2: its command has, the pot is up; 0: it is ready, or the time is over (told). */
 int ready_wait(struct start *, struct keeper_exit *x, struct err *);

@@ -2,7 +2,7 @@
 #include "platform/netif.h"
 #include "pot/net.h"
 #include "pot/priv.h"
-#include "pot/run.h"
+#include "pot/start.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -163,6 +163,10 @@ network_up(struct pot_env *env, const struct nets *n, const struct bridge *own, 
 
 	if (own != NULL)
 		addrs[0] = (struct ipnet){ .addr = own->gateway, .prefix = own->net.prefix };
+	int ready = h->filter->ready(h, e);
+
+	if (ready < 0)
+		return -1;
 	r->net.net6 = with6 ? n->net6 : (struct ipnet){ .prefix = 0 };
 	if (h->netif->forwarding_enable(h, e) < 0)
 		return err_ctx(e, "let packets pass");
@@ -170,7 +174,24 @@ network_up(struct pot_env *env, const struct nets *n, const struct bridge *own, 
 		return err_ctx(e, "bridge %s", link);
 	if (h->filter->setup(h, &r->net, e) < 0)
 		return err_ctx(e, "address translation");
-	return 0;
+	return ready > 0 ? 0 : ports_restore(env, e);
+}
+
+/* Others' rules are theirs: what stands in the way is told, not changed. */
+static void
+tell_obstacles(struct pot_env *env)
+{
+	autonames struct names found = NAMES_INIT;
+	struct err ignored = ERR_INIT;
+
+	if (env->host->filter->obstacles(env->host, &found, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < found.n; i++)
+		pot_say(env, POT_SAY_INFO,
+		    "the packet filter's chain '%s' drops what it does not let pass by a rule of "
+		    "its own: pots get out, and are reached from outside, only if it accepts "
+		    "packets from and to %s",
+		    found.at[i], env->conf.bridge);
 }
 
 static int
@@ -189,6 +210,7 @@ vnet_start(struct pot_env *env, const char *bridge, struct err *e)
 		return -1;
 	const struct bridge *which = bridge != NULL ? &own : NULL;
 	bool with6 = nets.net6.addr.family != 0;
+	tell_obstacles(env);
 	if (network_up(env, &nets, which, &r, with6, &first) == 0)
 		return 0;
 	if (!with6 || strcmp(env->conf.network_stack, "ipv4") != 0 ||

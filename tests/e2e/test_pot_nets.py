@@ -513,15 +513,51 @@ table ip nat {
     m.pot("export-ports", "-p", "a", "-e", "80:8080")
     m.start("a")
     assert m.tables() == ["table inet mine", "table ip nat", "table inet pot"]
+    # when somebody empties everything, the rules come back, and the ports of the pots that run
+    ports = m.run("nft", "list", "map", "inet", "pot", "ports4")
     m.run("nft", "delete", "table", "inet", "pot")
-    m.pot("vnet-start")
-    m.pot("stop", "a")
-    m.start("a")
+    assert "packet filter table pot" in m.try_pot("doctor", "-n").stdout
+    m.pot("doctor")
+    assert m.run("nft", "list", "map", "inet", "pot", "ports4") == ports and "8080" in ports
     assert "pot-br" in m.run("nft", "list", "table", "inet", "pot")
+    m.pot("doctor", "-n")
     m.pot("stop", "a")
     m.pot("vnet-stop")
     assert m.run("nft", "list", "ruleset") == before
     m.run("nft", "flush", "ruleset")
+
+
+def test_what_others_rules_forbid_is_told(bare):
+    m = bare
+    m.init()
+    m.run("nft", "-f", "-", input="""
+table ip filter {
+  chain FORWARD {
+    type filter hook forward priority 0; policy drop
+  }
+}
+""")
+    assert "'ip filter FORWARD'" in m.pot("vnet-start")
+    m.run("nft", "delete", "table", "ip", "filter")
+    assert "FORWARD" not in m.pot("vnet-start")
+
+
+def test_an_image_brings_no_addresses_of_its_machine(networked):
+    m = networked
+    m.pot("create-private-bridge", "-B", "br", "-S", "5")
+    m.make_pot("a", "-N", "alias", "-i", "203.0.113.9", cmd=None)
+    m.make_pot("b", "-N", "private-bridge", "-B", "br", cmd=None)
+    for name in "ab":
+        m.pot("export", "-p", name, "-t", "1", "-D", m.dir, "-l", "0")
+        m.pot("import", "-p", name, "-t", "1", "-U", f"file://{m.dir}")
+    a, b = info(m, "a_1"), info(m, "b_1")
+    assert (a["network_type"], a["ip"]) == ("public-bridge", "10.192.0.3")
+    assert (b["network_type"], b["bridge"], b["ip"]) == ("private-bridge", "br", "10.192.0.11")
+    for name in ("b", "b_1"):
+        m.pot("destroy", "-p", name)
+    m.pot("destroy", "-B", "br")
+    assert "private bridge br" in m.pot("import", "-p", "b", "-t", "1", "-U", f"file://{m.dir}")
+    m.pot_fails("start", "-d", "b_1", says="create-private-bridge")
 
 
 # ---- names ----

@@ -302,6 +302,13 @@ ready(struct host *h, struct err *e)
 	FAKE_OP(f, "filter.ready", f->table ? 1 : 0);
 }
 
+static int
+obstacles(struct host *h, struct names *out, struct err *e)
+{
+	(void)out;
+	FAKE_OP(h->self, "filter.obstacles", 0);
+}
+
 static bool
 same_port(const struct filter_port *a, const struct filter_port *b)
 {
@@ -380,6 +387,7 @@ const struct filter_ops fake_filter = {
 	.probe = probe,
 	.setup = setup,
 	.ready = ready,
+	.obstacles = obstacles,
 	.teardown = teardown,
 	.ports_add = ports_add,
 	.ports_remove = ports_remove,

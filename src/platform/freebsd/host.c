@@ -57,6 +57,7 @@ static const struct netif_ops netif_freebsd = {
 
 NOT_YET("pf anchors", pf_do, struct err *e)
 NOT_YET("pf anchors", pf_setup, const struct filter_net *n, struct err *e)
+NOT_YET("pf anchors", pf_obstacles, struct names *out, struct err *e)
 NOT_YET("pf anchors", pf_add, const char *run, const struct filter_port *p, size_t n, struct err *e)
 NOT_YET("pf anchors", pf_remove, const char *run, struct err *e)
 NOT_YET("pf anchors", pf_ports, struct filter_entries *out, struct err *e)
@@ -66,6 +67,7 @@ static const struct filter_ops filter_freebsd = {
 	.probe = pf_do,
 	.setup = pf_setup,
 	.ready = pf_do,
+	.obstacles = pf_obstacles,
 	.teardown = pf_do,
 	.ports_add = pf_add,
 	.ports_remove = pf_remove,
