@@ -75,8 +75,8 @@ struct filter_ops {
 	int (*setup)(struct host *, const struct filter_net *, struct err *);
 	/* 1 when the table is there, 0 when not. */
 	int (*ready)(struct host *, struct err *);
-	/* Rules of others that by themselves let no forwarded packet pass, "ip filter FORWARD": pots
-	 * may be cut off by them, and only their owner can say that they may pass. */
+	/* Rules of others that by themselves let no forwarded packet pass, "ip filter FORWARD":
+	 * pots may be cut off by them, and only their owner can say that they may pass. */
 	int (*obstacles)(struct host *, struct names *out, struct err *);
 	/* The table goes with everything in it. */
 	int (*teardown)(struct host *, struct err *);
