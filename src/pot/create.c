@@ -376,6 +376,10 @@ create_locked(struct making *m, const struct pot_create_options *o, struct err *
 	}
 	m->ctx = parent;
 	m->base = o->base != NULL ? o->base : parent != NULL ? parent->base : NULL;
+	pot_say(m->env, POT_SAY_DEBUG, "%s: type %s, level %u, base %s%s%s, network %s, stack %s",
+	    m->name, pot_type_text(type_of(o)), level_of(o), m->base != NULL ? m->base : "none",
+	    parent != NULL ? ", from pot " : "", parent != NULL ? parent->name : "",
+	    pot_net_text(m->net), pot_stack_text(m->stack));
 	return making_run(m, e);
 }
 

@@ -18,24 +18,32 @@ remove_announced(struct pot_env *env, const char *name, struct err *e)
 	return intent_undo(env, name, INTENT_POT, e);
 }
 
-/* Pots made from this one by copying (create -P). Clones keep living without it. */
+struct family {
+	struct pot_strs children; /* made from it by copying (create -P); clones live without it */
+	struct pot_strs dependents; /* start after it */
+};
+
 static int
-children_of(
-    struct pot_env *env, const char *name, struct arena *mem, struct pot_strs *out, struct err *e)
+family_of(
+    struct pot_env *env, const char *name, struct arena *mem, struct family *out, struct err *e)
 {
-	struct strs_builder b = STRS_BUILDER(out, mem);
+	struct strs_builder children = STRS_BUILDER(&out->children, mem),
+			    dependents = STRS_BUILDER(&out->dependents, mem);
 	struct pot_strs all;
 
-	*out = (struct pot_strs){ 0 };
+	*out = (struct family){ .children = { 0 } };
 	if (pot_names(env, POT_KIND_POT, mem, &all, e) < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++) {
 		struct err ignored = ERR_INIT;
 		struct pot_spec *spec;
-		if (strcmp(all.at[i], name) != 0 &&
-		    pot_spec_load(env, all.at[i], mem, &spec, &ignored) == 0 &&
-		    strcmp(spec->potbase, name) == 0)
-			list_add(&b, all.at[i]);
+		if (strcmp(all.at[i], name) == 0 ||
+		    pot_spec_load(env, all.at[i], mem, &spec, &ignored) < 0)
+			continue;
+		if (strcmp(spec->potbase, name) == 0)
+			list_add(&children, all.at[i]);
+		if (list_has(&spec->depend, name))
+			list_add(&dependents, all.at[i]);
 	}
 	return 0;
 }
@@ -46,6 +54,7 @@ destroy_locked(
 {
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_spec *spec = NULL;
+	struct family family;
 	int live;
 
 	if (pot_spec_load(env, name, &mem, &spec, e) < 0 && (e->kind != ERR_CORRUPT || !o->force))
@@ -66,8 +75,16 @@ destroy_locked(
 			     : "whether it runs cannot be told now; 'pot doctor' says more");
 	if (only_told(env, "pot %s", name))
 		return 0;
+	/* one may have been made before we had the lock */
+	if (family_of(env, name, &mem, &family, e) < 0)
+		return -1;
+	if (family.children.n > 0)
+		return err_new(e, ERR_BUSY, "pot %s was made from it", family.children.at[0]);
 	if (remove_announced(env, name, e) < 0)
 		return -1;
+	for (size_t i = 0; i < family.dependents.n; i++)
+		pot_say(env, POT_SAY_INFO, "pot %s depends on %s, and does not start without it",
+		    family.dependents.at[i], name);
 	lock_forget(env, name);
 	return 0;
 }
@@ -96,13 +113,14 @@ destroy_tree(struct pot_env *env, const char *name, const struct pot_destroy_opt
     unsigned depth, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
-	struct pot_strs children;
+	struct family family;
 
 	if (depth > 32)
 		return err_new(
 		    e, ERR_CORRUPT, "pots name each other as their origin (pot.potbase)");
-	if (children_of(env, name, &mem, &children, e) < 0)
+	if (family_of(env, name, &mem, &family, e) < 0)
 		return -1;
+	const struct pot_strs children = family.children;
 	if (children.n > 0 && !o->recursive)
 		return err_new(e, ERR_BUSY, "pot %s was made from it; -r destroys that as well",
 		    children.at[0]);

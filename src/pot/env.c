@@ -43,6 +43,8 @@ only_told(struct pot_env *env, const char *fmt, ...)
 	va_start(ap, fmt);
 	char *what = arena_vprintf(&env->mem, fmt, ap);
 	va_end(ap);
+	if (list_has(&env->would, what))
+		return true;
 	list_add(&b, what);
 	pot_say(env, POT_SAY_INFO, "%s would be destroyed", what);
 	return true;

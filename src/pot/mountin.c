@@ -127,6 +127,11 @@ mount_now(struct pot_env *env, const struct pot_spec *spec, const struct pot_fsc
 
 	if (mount_of(env, f, mem, &item, e) < 0)
 		return -1;
+	if (item.kind == MOUNT_TREE && item.tree.upper != NULL)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "%s is what a pot's or a base's own files are made of, and can have one writer "
+		    "only: mount it read-only (-r), or a fscomp",
+		    f->source);
 	int live = live_run(env, spec->name, r, e);
 	if (live > 0)
 		return mount->add(r->init, r->init_start, &item, e) < 0 ? -1 : 1;

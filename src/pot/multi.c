@@ -226,3 +226,26 @@ multi_may_start(struct pot_env *env, const struct pot_spec *spec, struct arena *
 	}
 	return 0;
 }
+
+int
+multi_may_revert(struct pot_env *env, const char *name, struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_strs names;
+
+	if (run_names(env, &mem, &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		struct err ignored = ERR_INIT;
+		struct fscomps l;
+		if (strcmp(names.at[i], name) == 0 || run_is_live(env, names.at[i]) == 0 ||
+		    fscomp_load(env, names.at[i], &mem, &l, &ignored) < 0)
+			continue;
+		for (size_t k = 0; k < l.n; k++)
+			if (own_part(env, name, &l.at[k]) != NULL)
+				return err_new(e, ERR_BUSY,
+				    "pot %s is running with the packages of %s; stop it first",
+				    names.at[i], name);
+	}
+	return 0;
+}

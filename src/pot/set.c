@@ -1,6 +1,7 @@
 #include "pot/edit.h"
 
 #include "base/ip.h"
+#include "pot/run.h"
 
 #include <string.h>
 #include <strings.h>
@@ -212,6 +213,22 @@ attr_value(const struct pot_attr *a, const char *value, const char **out, struct
 	return 0;
 }
 
+/* The files of /tmp would go and come under a running pot's hands; a multi pot's root, where /tmp
+ * would be, is read-only. */
+static int
+check_no_tmpfs(
+    struct edit *x, struct pot_env *env, const char *name, const char *value, struct err *e)
+{
+	const char *type = conf_get(&x->conf, "pot.type");
+
+	if (run_is_live(env, name) != 0)
+		return err_new(e, ERR_BUSY, "no-tmpfs: pot %s is running; stop it first", name);
+	if (value != NULL && strcmp(value, "YES") == 0 &&
+	    (type == NULL || strcmp(type, "single") != 0))
+		return err_new(e, ERR_INPUT, "no-tmpfs: pot %s is not of type single", name);
+	return 0;
+}
+
 int
 pot_set_attr(
     struct pot_env *env, const char *name, const char *attr, const char *value, struct err *e)
@@ -224,7 +241,8 @@ pot_set_attr(
 		    a == NULL ? "no attribute is named '%s'" : "attribute %s is read-only", attr);
 	if (value != NULL && attr_value(a, value, &value, e) < 0)
 		return -1;
-	if (edit_begin(&x, env, name, "set-attribute", e) < 0)
+	if (edit_begin(&x, env, name, "set-attribute", e) < 0 ||
+	    (strcmp(attr, "no-tmpfs") == 0 && check_no_tmpfs(&x, env, name, value, e) < 0))
 		return -1;
 	conf_set(&x.conf, arena_printf(&x.mem, "pot.attr.%s", attr), value);
 	if (value != NULL && strcmp(value, a->def) != 0 && !pot_attr_has_effect(env, a))

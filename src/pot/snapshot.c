@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "pot/priv.h"
 #include "pot/run.h"
+#include "pot/tree.h"
 
 #include <string.h>
 
@@ -254,7 +255,7 @@ pot_revert(struct pot_env *env, const char *name, struct err *e)
 {
 	autofd int lock = take_pot(env, name, "revert", true, e);
 
-	if (lock < 0)
+	if (lock < 0 || multi_may_revert(env, name, e) < 0)
 		return -1;
 	if (only_told(env, "what pot %s has changed since its newest snapshot", name))
 		return 0;

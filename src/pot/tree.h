@@ -47,6 +47,9 @@ int multi_users(struct pot_env *, const char *base, struct arena *, struct pot_s
  * shares, or shares what this one changes. */
 int multi_may_start(struct pot_env *, const struct pot_spec *, struct arena *, struct err *);
 
+/* ERR_BUSY while a pot of level 2 runs that has this pot's packages mounted. */
+int multi_may_revert(struct pot_env *, const char *name, struct err *);
+
 /* ---- copying (copy.c) ---- */
 /* One entry of a directory with all below it: owner, mode, times, links as they are. Links are not
  * followed, device nodes refused. Merges into directories that exist, replaces other files. */

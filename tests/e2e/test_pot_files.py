@@ -73,6 +73,10 @@ def test_mounts_live_and_kept(machine, kind):
         m.pot_fails("mount-in", "-p", "web", "-d", m.dir / "more", *argv)
     m.pot_fails("mount-in", "-p", "web", "-d", data, "-f", "www", "-m", "/media", says="exactly one")
     m.pot_fails("mount-out", "-p", "web", "-m", "/media", says="no mount")
+    m.make_pot("other")
+    m.pot_fails("mount-in", "-p", "web", "-z", "tank/data", "-m", "/media", says="tank/data")
+    m.pot_fails("mount-in", "-p", "web", "-z", "zroot/pot/jails/other/n", "-m", "/media", says="other/n")
+    m.pot_fails("mount-in", "-p", "web", "-z", "zroot/pot/jails/other/m", "-m", "/media", says="one writer")
     if kind == "multi":
         m.pot_fails("mount-in", "-p", "web", "-d", m.dir / "more", "-m", "/nowhere", says="read-only")
     m.start("web")
@@ -163,6 +167,10 @@ def test_rename(networked, kind):
     m.start("child")
     m.pot("stop", "child")
     m.make_pot("old")  # the name is free
+    for name in ("user", "new", "old"):
+        m.pot("stop", name)
+    m.pot("add-dep", "-p", "child", "-P", "old")
+    assert "pot child depends on old" in m.pot("destroy", "-p", "old")
 
 
 def test_dependencies_start_first(machine):

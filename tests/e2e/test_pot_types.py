@@ -91,8 +91,12 @@ def test_level_two_shares_packages(machine):
     assert sh(m, "two", "cat /usr/local/tool /etc/conf") == "tool\nconf\n"
     m.pot_fails("exec", "-p", "two", "touch", "/usr/local/x", says="Read-only")
     sh(m, "two", "echo other > /etc/conf")
+    m.pot("stop", "one")
+    m.pot_fails("revert", "-p", "one", says="two")  # the packages of one that runs
+    m.start("one")
     assert sh(m, "one", "cat /etc/conf") == "conf\n"
     m.pot("stop", "two")
+    m.pot_fails("set-attr", "-p", "two", "-A", "no-tmpfs", "-V", "YES", says="single")
     m.pot_fails("destroy", "-p", "one", "-F", says="two")
     m.pot("destroy", "-rFp", "one")
     assert m.pot("ls", "-q") == ""
