@@ -129,6 +129,10 @@ struct dataset_ops {
 	/* `name` may be "dataset@snapshot": read-only then (no upper; a plain one must be bound
 	 * so). */
 	int (*root)(struct host *, const char *name, struct dataset_root *out, struct err *);
+	/* Not NULL where the file system keeps the order of all that is done to the tree, and
+	 * snapshot(), clone() and copy() put everything before them on disk: then nobody need wait
+	 * for the disk by himself. Only a file's content must be given to it before, by this. */
+	int (*give_out)(struct host *, int fd, struct err *);
 	/* Removes what interrupted calls left; waits for nobody. Number of things removed. */
 	int (*sweep)(struct host *, struct err *);
 };

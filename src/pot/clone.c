@@ -100,21 +100,42 @@ clone_conf(struct making *m, struct cloning *c, struct conf *conf, struct err *e
 	return conf_save(conf, m->env, m->name, e);
 }
 
+/* conf/ of the new pot. */
 static int
-clone_parts(struct making *m, struct cloning *c, struct err *e)
+clone_pot_conf(struct making *m, struct cloning *c, struct err *e)
+{
+	const struct pot_clone_options *o = c->o;
+	autoconf struct conf conf = CONF_INIT(&m->mem);
+
+	if (copy_conf_files(
+		m, c->source, o->net.dns != NULL && str_starts(o->net.dns, "custom:"), e) < 0)
+		return -1;
+	return clone_conf(m, c, &conf, e);
+}
+
+static int
+clone_multi(struct making *m, struct cloning *c, struct err *e)
 {
 	const struct pot_clone_options *o = c->o;
 	autofree char *snap = NULL;
+	char source[DATASET_SIZE];
+
+	snprintf(source, sizeof(source), "jails/%s/custom", o->source);
+	if (choose_snapshot(m, c, source, &snap, e) < 0 ||
+	    multi_clone(m, o->source, o->snapshot, e) < 0)
+		return -1;
+	return clone_pot_conf(m, c, e);
+}
+
+/* The root last: where things go to disk in order, the pot is complete with it. */
+static int
+clone_single(struct making *m, struct cloning *c, struct err *e)
+{
+	autofree char *snap = NULL;
 	char source[DATASET_SIZE], root[DATASET_SIZE];
 
-	if (c->source->type == POT_MULTI) {
-		snprintf(source, sizeof(source), "jails/%s/custom", o->source);
-		return choose_snapshot(m, c, source, &snap, e) < 0
-			   ? -1
-			   : multi_clone(m, o->source, o->snapshot, e);
-	}
-	ds_root(source, o->source);
-	if (choose_snapshot(m, c, source, &snap, e) < 0)
+	ds_root(source, c->o->source);
+	if (choose_snapshot(m, c, source, &snap, e) < 0 || clone_pot_conf(m, c, e) < 0)
 		return -1;
 	return m->env->host->dataset->clone(m->env->host, source, snap, ds_root(root, m->name), e);
 }
@@ -123,18 +144,13 @@ static int
 clone_make(struct making *m, struct err *e)
 {
 	struct cloning *c = m->ctx;
-	const struct pot_clone_options *o = c->o;
-	const struct dataset_ops *ds = m->env->host->dataset;
-	autoconf struct conf conf = CONF_INIT(&m->mem);
 	char dataset[DATASET_SIZE];
 
-	if (ds->create(m->env->host, ds_pot(dataset, m->name), DATASET_PLAIN, e) < 0 ||
-	    mkdir_conf(m->env, m->name, e) < 0 || clone_parts(m, c, e) < 0)
+	if (m->env->host->dataset->create(
+		m->env->host, ds_pot(dataset, m->name), DATASET_PLAIN, e) < 0 ||
+	    mkdir_conf(m->env, m->name, e) < 0)
 		return -1;
-	if (copy_conf_files(
-		m, c->source, o->net.dns != NULL && str_starts(o->net.dns, "custom:"), e) < 0)
-		return -1;
-	return clone_conf(m, c, &conf, e);
+	return c->source->type == POT_MULTI ? clone_multi(m, c, e) : clone_single(m, c, e);
 }
 
 static int
@@ -152,7 +168,16 @@ clone_locked(struct making *m, struct cloning *c, struct err *e)
 		return -1;
 	if (c->source->type == POT_MULTI)
 		m->base = c->source->base;
-	return making_run(m, e);
+	char root[DATASET_SIZE];
+	bool flavoured = o->flavours != NULL && o->flavours[0] != NULL;
+	if (c->source->type == POT_SINGLE && !flavoured) {
+		m->env->making = true;
+		if (m->env->host->dataset->give_out != NULL)
+			m->whole = ds_root(root, m->name);
+	}
+	int rc = making_run(m, e);
+	m->env->making = false;
+	return rc;
 }
 
 int

@@ -109,6 +109,27 @@ conf_load(struct conf *c, struct pot_env *env, const char *pot, struct err *e)
 }
 
 int
+give_out(struct pot_env *env, int dir, const char *file, struct err *e)
+{
+	autofd int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, "open %s", file);
+	if (env->host->dataset->give_out != NULL)
+		return env->host->dataset->give_out(env->host, fd, e);
+	return fdatasync(fd) < 0 ? err_sys(e, "sync %s", file) : 0;
+}
+
+static int
+put(struct pot_env *env, int dir, const char *file, const void *data, size_t len, mode_t mode,
+    struct err *e)
+{
+	if (!env->making)
+		return file_replace(dir, file, data, len, mode, e);
+	return file_swap(dir, file, data, len, mode, e) < 0 ? -1 : give_out(env, dir, file, e);
+}
+
+int
 conf_file_put(struct pot_env *env, const char *pot, const char *file, const void *data, size_t len,
     mode_t mode, struct err *e)
 {
@@ -121,7 +142,7 @@ conf_file_put(struct pot_env *env, const char *pot, const char *file, const void
 	if (dir >= 0 && !str_ends(file, ".sh") &&
 	    fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
 		mode = st.st_mode & 0777;
-	if (dir < 0 || file_replace(dir, file, data, len, mode, e) < 0)
+	if (dir < 0 || put(env, dir, file, data, len, mode, e) < 0)
 		return err_ctx(e, "write %s of pot %s", file, pot);
 	return 0;
 }

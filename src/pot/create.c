@@ -78,7 +78,7 @@ making_announce(struct making *m, struct err *e)
 	};
 	if (alloc < 0 || net_choose(env, m->name, &want, &m->choice, e) < 0)
 		return -1;
-	return intent_begin(env, m->name, INTENT_POT, &m->choice, e);
+	return intent_making(env, m->name, &m->choice, m->whole, e);
 }
 
 static void

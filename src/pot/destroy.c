@@ -13,7 +13,7 @@
 static int
 remove_announced(struct pot_env *env, const char *name, struct err *e)
 {
-	if (intent_begin(env, name, INTENT_POT, NULL, e) < 0)
+	if (intent_begin(env, name, INTENT_POT, e) < 0)
 		return -1;
 	return intent_undo(env, name, INTENT_POT, e);
 }
@@ -202,7 +202,7 @@ pot_destroy_base(
 		there = env->host->dataset->exists(env->host, dataset, e);
 	if (there <= 0)
 		return there < 0 ? -1 : err_new(e, ERR_ABSENT, "no base is named '%s'", base);
-	if (intent_begin(env, base, INTENT_BASE, NULL, e) < 0 ||
+	if (intent_begin(env, base, INTENT_BASE, e) < 0 ||
 	    intent_undo(env, base, INTENT_BASE, e) < 0)
 		return err_ctx(e, "destroy base %s", base);
 	return 0;

@@ -131,7 +131,7 @@ visit_intents(struct visit *v, enum intent_kind kind, struct err *e)
 		autofd int lock = lock_named(v->env, lock_name, LOCK_TRY, &why);
 		if (lock < 0)
 			continue; /* in the making right now */
-		int rc = v->mend ? intent_undo(v->env, names.at[i], kind, &why) : 0;
+		int rc = v->mend ? intent_settle(v->env, names.at[i], kind, &why) : 0;
 		finding(v,
 		    arena_printf(
 			v->mem, "%s %s", kind == INTENT_BASE ? "base" : "pot", names.at[i]),

@@ -92,7 +92,7 @@ recover(struct pot_env *env, const char *name, enum intent_kind kind, struct err
 
 	if (there <= 0)
 		return there;
-	if (intent_undo(env, name, kind, e) < 0)
+	if (intent_settle(env, name, kind, e) < 0)
 		return err_ctx(e, "put right what an interrupted call left of %s", name);
 	pot_say(env, POT_SAY_INFO,
 	    kind == INTENT_REVERT   ? "finished the revert of %s that was interrupted"

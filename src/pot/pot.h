@@ -99,6 +99,7 @@ struct pot_env {
 	bool own_host;
 	const char *held; /* lock.c: the pot whose lock this environment shares */
 	int held_fd;
+	bool making;   /* a pot that does not count yet: its intent is what goes to disk last */
 	char boot[40]; /* identity of this boot, once asked */
 	/* What destroys something only says so, and notes it in `would` ("pot web"). */
 	bool dry_run;

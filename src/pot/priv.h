@@ -167,8 +167,11 @@ int dns_check(const char *dns, enum pot_dns *kind, const char **file, struct err
 /* ---- intents: what is being made or removed (intent.c) ---- */
 enum intent_kind { INTENT_POT, INTENT_BASE, INTENT_SNAPSHOT, INTENT_REVERT, INTENT_RENAME };
 /* choice: what it will take of the network; NULL: nothing. */
-int intent_begin(struct pot_env *, const char *name, enum intent_kind,
-    const struct net_choice *choice, struct err *e);
+int intent_begin(struct pot_env *, const char *name, enum intent_kind, struct err *e);
+/* A pot is being made, with these addresses; whole: the dataset whose being there says that it is
+ * complete (where the file system keeps order), or NULL. */
+int intent_making(struct pot_env *, const char *name, const struct net_choice *, const char *whole,
+    struct err *e);
 int intent_note(
     struct pot_env *, const char *name, enum intent_kind, const char *text, struct err *e);
 int intent_done(struct pot_env *, const char *name, enum intent_kind, struct err *e);
@@ -176,6 +179,8 @@ int intent_done(struct pot_env *, const char *name, enum intent_kind, struct err
 int intent_exists(struct pot_env *, const char *name, enum intent_kind, struct err *e);
 /* Removes what it announces, then itself. The caller holds the lock. */
 int intent_undo(struct pot_env *, const char *name, enum intent_kind, struct err *e);
+/* What whoever finds one does: undo, unless what it announces is complete. */
+int intent_settle(struct pot_env *, const char *name, enum intent_kind, struct err *e);
 int intent_list(
     struct pot_env *, enum intent_kind, struct arena *, struct pot_strs *, struct err *e);
 
@@ -193,6 +198,7 @@ struct making {
 	const char *const *ip;
 	const char *bridge, *mac;
 	struct net_choice choice; /* when make() is called */
+	const char *whole;	  /* intent_making() */
 	const void *options;
 	void *ctx;
 	struct arena mem;
@@ -230,6 +236,8 @@ int destroy_datasets(struct pot_env *, const char *name, struct err *e);
 int mkdir_conf(struct pot_env *, const char *name, struct err *e);
 int flavours_apply(struct pot_env *, const char *name, const char *const *flavours, struct err *e);
 int flavours_check(struct pot_env *, const char *const *flavours, struct err *e);
+/* A file's content is on disk, or goes there with the next snapshot. (conf.c) */
+int give_out(struct pot_env *, int dir, const char *file, struct err *e);
 /* A file of conf/, replaced durably. */
 int conf_file_put(struct pot_env *, const char *pot, const char *file, const void *data, size_t len,
     mode_t mode, struct err *e);

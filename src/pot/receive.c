@@ -77,7 +77,7 @@ pot_receive_begin(struct pot_env *env, const char *name, const char *below, cons
 	}
 	str_copy(r->name, sizeof(r->name), name);
 	r->conf_dir = arena_printf(&r->mem, "%s/jails/%s/conf", env->conf.fs_root, name);
-	if (intent_begin(env, name, INTENT_POT, NULL, e) < 0 ||
+	if (intent_begin(env, name, INTENT_POT, e) < 0 ||
 	    ds->create(env->host, ds_pot(dataset, name), DATASET_PLAIN, e) < 0 ||
 	    mkdir_conf(env, name, e) < 0 || make_root(env, name, below, snapshot, r, e) < 0) {
 		pot_receive_abort(env, r);
@@ -292,7 +292,7 @@ pot_base_begin(struct pot_env *env, const char *base, struct pot_receive *r, str
 				 : err_new(e, ERR_EXISTS, "a base named '%s' exists already", base);
 	}
 	str_copy(r->name, sizeof(r->name), base);
-	if (intent_begin(env, base, INTENT_BASE, NULL, e) < 0 ||
+	if (intent_begin(env, base, INTENT_BASE, e) < 0 ||
 	    env->host->dataset->create(env->host, dataset, DATASET_LAYERED, e) < 0 ||
 	    root_dir_of(env, dataset, r, e) < 0) {
 		pot_base_abort(env, r);

@@ -327,6 +327,29 @@ do_clone(void)
 }
 
 static int
+given_out(struct host *h, int fd, struct err *err)
+{
+	(void)h;
+	(void)fd;
+	if (fake_call(fake, "dataset.give_out", err) < 0)
+		return -1;
+	fake_done(fake);
+	return 0;
+}
+
+/* As on a file system that keeps the order of things. */
+static int
+do_clone_in_order(void)
+{
+	static struct dataset_ops ordered;
+
+	ordered = *host.dataset;
+	ordered.give_out = given_out;
+	host.dataset = &ordered;
+	return do_clone();
+}
+
+static int
 do_prepare(void)
 {
 	static const char *const ports[] = { "80", NULL };
@@ -685,6 +708,7 @@ static const struct deed {
 	{ "create from a base", do_create, NULL, WHOLE },
 	{ "create from a pot", do_copy, NULL, WHOLE },
 	{ "clone", do_clone, NULL, WHOLE },
+	{ "clone, order kept", do_clone_in_order, NULL, WHOLE },
 	{ "prepare", do_prepare, NULL, 0 },
 	{ "receive an image", do_receive, NULL, WHOLE },
 	{ "import an image and the one below", do_import, NULL, 0 },

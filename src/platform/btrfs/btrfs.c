@@ -536,6 +536,13 @@ btrfs_root_destroy(struct host *h, struct err *e)
 }
 
 static int
+give_out(struct host *h, int fd, struct err *e)
+{
+	(void)h;
+	return btrfs_give_out(fd, e);
+}
+
+static int
 btrfs_sweep(struct host *h, struct err *e)
 {
 	autostore struct store s = BSTORE_INIT;
@@ -578,5 +585,6 @@ const struct dataset_ops dataset_btrfs = {
 	.property_get = btrfs_property_get,
 	.property_set = btrfs_property_set,
 	.root = btrfs_root,
+	.give_out = give_out,
 	.sweep = btrfs_sweep,
 };

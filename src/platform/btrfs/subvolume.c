@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -150,6 +152,16 @@ int
 subvolume_remove(int dir_fd, const char *name, struct err *e)
 {
 	return remove_at(dir_fd, name, 0, e);
+}
+
+int
+btrfs_give_out(int fd, struct err *e)
+{
+	/* asked where its blocks are, the file system writes them and waits until that is decided
+	 */
+	struct fiemap map = { .fm_length = FIEMAP_MAX_OFFSET, .fm_flags = FIEMAP_FLAG_SYNC };
+
+	return ioctl(fd, FS_IOC_FIEMAP, &map) < 0 ? err_sys(e, "write a file out") : 0;
 }
 
 int

@@ -33,6 +33,8 @@ int subvolume_snapshot(int from, int dir_fd, const char *name, bool read_only, s
 /* With all subvolumes in it. Absent is fine. Its blocks are freed later, by the kernel. */
 int subvolume_remove(int dir_fd, const char *name, struct err *e);
 
+/* The file's content belongs to the next transaction that goes to disk. */
+int btrfs_give_out(int fd, struct err *e);
 int subvolume_look(int fd, struct subvolume *out, struct err *e);
 /* Bytes on disk of the file contents that were written after transaction `since`; 0: of all. */
 int subvolume_bytes(int fd, uint64_t since, uint64_t *bytes, struct err *e);

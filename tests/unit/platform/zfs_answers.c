@@ -1,10 +1,10 @@
 /*
  * zfs_answers: answers like the command zfs, on a machine without ZFS.
  *
- * The words it answers with, and the columns it prints, were recorded from OpenZFS 2.1; what they
- * are about are ordinary directories, copied where ZFS would share. It knows the uses that
- * src/platform/zfs makes of the command and refuses all others. Its state lies beside the program,
- * so each test puts a copy of it into a directory of its own.
+ * The words it answers with, and the columns it prints, are those of OpenZFS 2 as its sources have
+ * them; no real one was asked. What they are about are ordinary directories, copied where ZFS would
+ * share. It knows the uses that src/platform/zfs makes of the command and refuses all others. Its
+ * state lies beside the program, so each test puts a copy of it into a directory of its own.
  */
 #include "base/buf.h"
 #include "base/str.h"
