@@ -1,11 +1,12 @@
 """Flavours: command files, scripts that run inside, where they are looked for, and what stays when they fail."""
 import os
 import pathlib
+import shutil
 import signal
 import time
 
 import pytest
-from machine import BIN, wait_until
+from machine import BIN, TOP, wait_until
 from test_pot_files import conf, in_dir, make
 from test_pot_types import fscomp_conf, sh
 
@@ -160,3 +161,33 @@ def test_doctor_ends_a_half_built_pot(networked):
     assert "interrupted" in m.pot("doctor")
     assert m.residue(bridge=True) == [] and m.pot("ls", "-q") == ""
     assert not pathlib.Path(m.conf["POT_FS_ROOT"], "jails", "x").exists()
+
+
+def test_those_of_the_prefix(machine):
+    """Installed flavours are found by name; one of the working directory goes before."""
+    m = machine
+    prefix = m.dir / "prefix"
+    flavours = prefix / "etc" / "pot" / "flavours"
+    (prefix / "bin").mkdir(parents=True)
+    flavours.mkdir(parents=True)
+    shutil.copy(BIN / "pot", prefix / "bin" / "pot")
+    for path in (TOP / "packaging" / "flavours").iterdir():
+        shutil.copy(path, flavours)
+    (flavours / "mine").write_text("set-env -E FROM=prefix\n")
+    (flavours / "mine.d").mkdir()
+    pot = prefix / "bin" / "pot"
+    assert m.run(pot, "ls", "-qF") == "mine\nslim\nupgrade\n"
+    m.run(pot, "create", "-p", "a", "-t", "single", "-b", "bb", "-f", "mine")
+    assert 'pot.env="FROM=prefix"' in conf(m, "a")
+    (m.dir / "mine").write_text("set-env -E FROM=here\n")
+    m.run("sh", "-c", f'cd "$0" && exec {pot} create -p b -t single -b bb -f mine', m.dir)
+    assert 'pot.env="FROM=here"' in conf(m, "b")
+    doc = m.dir / "doc"
+    (doc / "sub").mkdir(parents=True)
+    (doc / "sub" / "manual").write_text("long\n")
+    m.make_pot("src")
+    m.pot("copy-in", "-cp", "src", "-s", doc, "-d", "/usr/share/doc")
+    m.run(pot, "clone", "-p", "c", "-P", "src", "-F", "-f", "slim")
+    m.pot_fails("create", "-p", "d", "-b", "bb", "-f", flavours / "upgrade", says="ended with 1")
+    m.start("c")
+    assert sh(m, "c", "find /usr/share/doc -type f") == ""
