@@ -65,7 +65,8 @@ enum pot_command_flags {
 	COMMAND_ARGS = 8,    /* what follows the options is its own business */
 	COMMAND_JSON = 16,   /* prints something: knows --json */
 	COMMAND_NO_ENV = 32, /* needs no configuration */
-	COMMAND_LATER = 64   /* one of pot's verbs that is not there yet */
+	COMMAND_LATER = 64,  /* one of pot's verbs that is not there yet */
+	COMMAND_LOOKS = 128  /* changes nothing although it needs root: not logged */
 };
 
 struct pot_call;
@@ -141,6 +142,9 @@ struct image_tool call_image_tool(struct pot_call *c);
 void call_catch_signals(void);
 /* The same for calls of libpot that may take long. */
 void call_catch_for(struct pot_call *c);
+
+/* One line in the system's log (pot_audit.c). */
+void pot_audit(struct pot_call *c, const char *facility);
 
 /* ---- the table ---- */
 extern const struct pot_command *const pot_commands[]; /* NULL ends; in the order of help */

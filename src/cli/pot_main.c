@@ -499,6 +499,8 @@ open_env(struct pot_call *c)
 		err_new(&e, ERR_RIGHTS, "this needs root: try it with sudo or as root");
 		return fail(c, &e);
 	}
+	if ((c->command->flags & (COMMAND_ROOT | COMMAND_LOOKS)) == COMMAND_ROOT)
+		pot_audit(c, c->env->conf.log_facility);
 	return -1;
 }
 

@@ -385,5 +385,5 @@ static const struct pot_option get_rss_options[] = {
 	END,
 };
 const struct pot_command pot_cmd_get_rss = { "get-rss", NULL, "what a running pot uses",
-	COMMAND_ROOT | COMMAND_JSON | COMMAND_NAME, get_rss_options, NULL, run_get_rss,
+	COMMAND_ROOT | COMMAND_LOOKS | COMMAND_JSON | COMMAND_NAME, get_rss_options, NULL, run_get_rss,
 	"Information" };

@@ -141,7 +141,7 @@ pot_address_check(
 	autotakens struct takens t = TAKENS_INIT;
 	struct segment g;
 	struct bridge b;
-	struct ip ip;
+	struct ip ip = { 0 };
 
 	if (segment_read(env, bridge, &b, &g, &t, e) < 0 ||
 	    check_free(&g, &t, text, NULL, &ip, e) < 0)

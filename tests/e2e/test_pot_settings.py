@@ -2,6 +2,7 @@
 import json
 import pathlib
 import re
+import socket
 import subprocess
 
 import pytest
@@ -396,3 +397,47 @@ def test_looking_at_everything(networked):
     assert m.pot("get-attr", "-p", "web", "-A", "early-start-at-boot") == "===>  early-start-at-boot: not set\n"
     assert m.pot("get-attr", "-qp", "web", "-A", "early-start-at-boot") == "\n"
     m.pot_fails("get-attr", "-p", "web", "-A", "nonsense")
+
+
+@pytest.fixture
+def logged(machine):
+    """What arrives at /dev/log of this machine."""
+    m = machine
+    dev = m.dir / "dev"
+    dev.mkdir()
+    for node in ("null", "zero", "full", "random", "urandom", "tty"):
+        m.run("cp", "-a", f"/dev/{node}", dev)
+    log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    log.bind(str(dev / "log"))
+    log.setblocking(False)
+    m.run("mount", "--bind", dev, "/dev")
+
+    def lines():
+        found = []
+        while True:
+            try:
+                found.append(log.recv(8192).decode().rstrip("\0\n"))
+            except BlockingIOError:
+                return found
+    yield m, lines
+    m.run("umount", "/dev")
+    log.close()
+
+
+def test_changes_are_logged_without_secrets(logged):
+    m, lines = logged
+    m.make_pot("web", cmd=None)
+    lines()
+    m.pot("set-env", "-p", "web", "-E", "TOKEN=very secret", "-E", "B=also=secret")
+    m.pot("ls")
+    m.pot("info", "-p", "web")
+    m.pot("set-rss", "-p", "web", "-M", "64m", "--unset")
+    m.pot_fails("set-cmd", "-p", "web\nforged", "-c", "x")
+    told = lines()
+    assert len(told) == 3 and "secret" not in "".join(told)
+    assert told[0].startswith("<150>") and told[0].endswith("pot: set-env -p web -E TOKEN=... -E B=...")  # local2.info
+    assert told[1].endswith("pot: set-rss -p web -M 64m --unset")
+    assert told[2].endswith("pot: set-cmd -p web?forged -c x")
+    m.conf["POT_LOG_FACILITY"] = "daemon"
+    m.pot("set-cmd", "-p", "web", "-c", "true")
+    assert lines()[0].startswith("<30>")
