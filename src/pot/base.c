@@ -1,3 +1,4 @@
+#include "platform/overlay/tree.h"
 #include "pot/tree.h"
 
 #include <dirent.h>
@@ -119,6 +120,27 @@ kind_of(int dir, const char *name)
 	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (int)(st.st_mode & S_IFMT) : 0;
 }
 
+/* With all that belongs to files: links among them, extended attributes, shared blocks. */
+static int
+copy_into(int from, const char *name, int to, struct err *e)
+{
+	autofd int source = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (source < 0)
+		return err_sys(e, "open %s", name);
+	return tree_copy(source, to, NULL, e);
+}
+
+static int
+copy_directory(int from, const char *name, int to, const char *as, struct err *e)
+{
+	if (mkdirat(to, as, 0755) < 0) /* merges, which is rare */
+		return errno == EEXIST ? copy_entry(from, name, to, as, 0, e)
+				       : err_sys(e, "make %s", as);
+	autofd int target = openat(to, as, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return target < 0 ? err_sys(e, "open %s", as) : copy_into(from, name, target, e);
+}
+
 /* The directory `name` becomes `as` in `to`; `was` is its path in the pot. One that is absent is
  * made there; what is no directory stays. 1: moved or made, 0: stays. */
 static int
@@ -133,7 +155,7 @@ move_directory(int from, const char *name, int to, const char *as, const char *w
 								     : err_sys(e, "make %s", as);
 	if (kind != S_IFDIR)
 		return 0;
-	if (copy_entry(from, name, to, as, 0, e) < 0 || remove_tree_at(from, name, e) < 0 ||
+	if (copy_directory(from, name, to, as, e) < 0 || remove_tree_at(from, name, e) < 0 ||
 	    !follow(&where, was, 0, &left))
 		return -1;
 	return mend_links(to, as, &where, where.n, e) < 0 ? -1 : 1;
@@ -163,8 +185,7 @@ static int
 move_local(int usr, const struct moving *m, struct err *e)
 {
 	if (kind_of(usr, "local") == S_IFDIR) {
-		if (copy_entry(usr, "local", m->local, ".", 0, e) < 0 ||
-		    remove_tree_at(usr, "local", e) < 0)
+		if (copy_into(usr, "local", m->local, e) < 0 || remove_tree_at(usr, "local", e) < 0)
 			return -1;
 	} else if (kind_of(usr, "local") != 0) {
 		return err_new(e, ERR_INPUT, "/usr/local is not a directory");
@@ -178,14 +199,23 @@ move_local(int usr, const struct moving *m, struct err *e)
 	return 0;
 }
 
+/* The failure lies in the files that came, not in this machine. */
+static bool
+unlike_a_base(const struct err *e)
+{
+	return e->kind == ERR_INPUT || e->sys == ENOENT || e->sys == ENOTDIR || e->sys == ELOOP ||
+	       e->sys == EEXIST;
+}
+
 /* The list of installed packages lives with the packages. */
 static int
 move_packages(const struct moving *m, struct err *e)
 {
 	autofd int db = beneath_mkdirs(m->custom, "/var/db", 0755, e);
 
+	/* a userland with a list of another kind has it elsewhere */
 	if (db < 0)
-		return -1;
+		return unlike_a_base(e) ? 0 : -1;
 	int moved = move_directory(db, "pkg", m->local, "var.db.pkg", "var/db/pkg", e);
 	return moved <= 0 ? moved : link_to(db, "pkg", "/usr/local/var.db.pkg", e);
 }
@@ -265,6 +295,27 @@ part_create(struct pot_env *env, const char *base, const char *part, struct err 
 			   : err_new(e, ERR_UNSUPPORTED, "%s cannot be filled here", dataset);
 }
 
+/* As it came: single pots can do with anything. */
+static int
+singles_only(struct pot_env *env, const char *base, struct err *e)
+{
+	const struct dataset_ops *ds = env->host->dataset;
+	char dataset[DATASET_SIZE], part[DATASET_SIZE];
+	autofree char *snap = NULL;
+
+	pot_say(env, POT_SAY_INFO, "base %s is for single pots only, it is laid out otherwise: %s",
+	    base, e->text);
+	ds_base(dataset, base, NULL);
+	if (ds->property_get(env->host, dataset, BASE_PRISTINE, &snap, e) < 0)
+		return -1;
+	if (snap == NULL)
+		return err_new(e, ERR_CORRUPT, "base %s has lost its first state", base);
+	if (ds->destroy(env->host, ds_base(part, base, "usr.local"), true, e) < 0 ||
+	    ds->destroy(env->host, ds_base(part, base, "custom"), true, e) < 0)
+		return -1;
+	return ds->rollback(env->host, dataset, snap, e);
+}
+
 int
 base_rearrange(struct pot_env *env, const char *base, const char *release, struct err *e)
 {
@@ -279,8 +330,11 @@ base_rearrange(struct pot_env *env, const char *base, const char *release, struc
 	if (custom < 0 || mount_root_of(env, ds_base(dataset, base, NULL), &mem, &root, e) < 0)
 		return -1;
 	struct moving m = { .local = local, .custom = custom, .release = release };
-	if (env->host->mount->with_root(&root, NULL, 0, rearrange, &m, e) < 0)
+	if (env->host->mount->with_root(&root, NULL, 0, rearrange, &m, e) < 0) {
+		if (unlike_a_base(e))
+			return singles_only(env, base, e);
 		return err_ctx(e, "rearrange it for pots of type multi");
+	}
 	/* the second state of the base is another second's, as names of snapshots are seconds */
 	snprintf(snap, sizeof(snap), "%lld", (long long)now_seconds() + 1);
 	for (size_t i = 0; i < NELEM(parts); i++)

@@ -1,4 +1,6 @@
 """Pots of type multi at their levels, beside single ones: what is shared, what is private, what clones and copies get."""
+import os
+
 import pytest
 
 
@@ -179,3 +181,62 @@ def test_multi_is_the_default_as_ever(machine):
     machine.pot("create", "-p", "two", "-P", "alone")
     kinds = {row["name"]: (row["type"], row["level"]) for row in machine.pot_json("ls")}
     assert kinds == {"one": ("multi", 1), "alone": ("single", 0), "two": ("single", 0)}
+
+
+def test_a_hostile_base_harms_nobody(bare):
+    """Its links lead to places of the host; taking it apart leaves those alone."""
+    m = bare
+    root = m.busybox_root()
+    precious = m.dir / "precious"
+    for name in ("local", "home", "db", "etc"):
+        (precious / name).mkdir(parents=True)
+        (precious / name / "file").write_text("precious\n")
+    for path in ("home", "var", "root"):
+        m.run("rm", "-r", root / path)
+    (root / "usr" / "home").symlink_to(precious / "home")
+    (root / "home").symlink_to(precious / "home")
+    (root / "var").mkdir()
+    (root / "var" / "db").symlink_to(precious / "db")
+    (root / "root").symlink_to("../../../../../../.." + str(precious / "etc"))
+    (root / "etc" / "up").symlink_to("../../../../../../../../etc/passwd")
+    m.init()
+    m.make_base()
+    multi(m, "one")
+    m.start("one")
+    assert sh(m, "one", "cat /etc/up").startswith("root:x:0:0:root:/root:/bin/sh\nweb:")
+    for name in ("local", "home", "db", "etc"):
+        assert (precious / name / "file").read_text() == "precious\n" and len(list((precious / name).iterdir())) == 1
+    assert sorted(p.name for p in precious.iterdir()) == ["db", "etc", "home", "local"]
+
+
+@pytest.mark.parametrize("path, target", [("usr", "/tmp/nowhere"), ("usr/local", "../var/local"), ("opt", "bin/busybox")])
+def test_a_base_of_another_kind(bare, path, target):
+    """What cannot be taken apart is as good for single pots as ever."""
+    m = bare
+    root = m.busybox_root()
+    m.run("rm", "-rf", root / path)
+    (root / path).symlink_to(target)
+    m.init()
+    assert "single pots only" in m.pot("create-base", "-b", "bb", "-d", root)
+    m.pot_fails("create", "-p", "one", "-b", "bb", says="multi")
+    m.make_pot("alone")
+    m.start("alone")
+    assert sh(m, "alone", f"readlink /{path}; test -L /etc || echo directory") == f"{target}\ndirectory\n"
+
+
+def test_what_moves_keeps_what_belongs_to_it(bare):
+    m = bare
+    root = m.busybox_root()
+    m.run("sh", "-c", "mkdir -p $0/usr/local/bin && echo x > $0/usr/local/bin/a && ln $0/usr/local/bin/a $0/usr/local/bin/b && "
+          "chown 1000:1000 $0/usr/local/bin/a && chmod 4755 $0/usr/local/bin/a && touch -d 2001-02-03 $0/etc/group && "
+          "chmod 700 $0/root && mkfifo $0/var/pipe", root)
+    os.setxattr(root / "etc" / "passwd", "user.note", b"kept")
+    m.init()
+    m.make_base()
+    multi(m, "one")
+    m.start("one")
+    assert sh(m, "one", "stat -c '%h %u %a' /usr/local/bin/a /usr/local/bin/b") == "2 1000 4755\n2 1000 4755\n"
+    assert sh(m, "one", "stat -c %y /etc/group; stat -Lc '%a %F' /root /var/pipe").split("\n")[0].startswith("2001-02-03")
+    assert sh(m, "one", "stat -Lc '%a %F' /root /var/pipe") == "700 directory\n644 fifo\n"
+    pid = next(row["pid"] for row in m.pot_json("ps"))
+    assert os.getxattr(f"/proc/{pid}/root/opt/custom/etc/passwd", "user.note") == b"kept"
