@@ -650,6 +650,30 @@ struct pot_usage {
 };
 /* What a dataset and those below it use; named as in fscomp.conf, or relative to the root. */
 int pot_dataset_usage(struct pot_env *, const char *dataset, uint64_t *bytes, struct err *);
+/* ---- processors ---- */
+
+struct pot_cpu_use { /* a running pot */
+	char *pot;
+	unsigned wanted; /* pot.rss.cpus; 0: no limit */
+	char *cpus;	 /* that it is bound to, "0-1"; "" when all */
+	char *moved;	 /* pot_cpus_rebalance(): where it goes, or NULL */
+};
+struct pot_cpus {
+	struct pot_cpu_use *at; /* by name */
+	size_t n;
+	unsigned count; /* processors of the machine */
+	unsigned *used; /* by processor: how many pots are bound to it */
+};
+/* A pot counts for a processor when it is bound to fewer than all. */
+int pot_cpus(struct pot_env *, struct arena *, struct pot_cpus *, struct err *);
+/* The least used ones, lowest first among equals, "0,2"; "" when the machine has no more than that
+ * many. */
+char *pot_cpus_least(const struct pot_cpus *, unsigned count, struct arena *);
+/* Deals bound pots out anew, in the order of their names, when the busiest processor has at least
+ * two pots more than the idlest; those that are pinned stay. apply: does it. How many move. */
+int pot_cpus_rebalance(
+    struct pot_env *, bool apply, struct arena *, struct pot_cpus *, struct err *);
+
 /* Of one processor of this machine, for figures in MHz. */
 uint64_t pot_clock_mhz(void);
 int pot_usage(struct pot_env *, const char *name, bool disk, struct arena *, struct pot_usage *,

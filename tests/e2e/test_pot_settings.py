@@ -1,5 +1,6 @@
 """Setters with their unset, hooks, signals, limits, states: what stands in a pot's configuration, and what comes of it."""
 import json
+import os
 import pathlib
 import re
 import socket
@@ -441,3 +442,32 @@ def test_changes_are_logged_without_secrets(logged):
     m.conf["POT_LOG_FACILITY"] = "daemon"
     m.pot("set-cmd", "-p", "web", "-c", "true")
     assert lines()[0].startswith("<30>")
+
+
+def test_processors_are_shared_out(machine):
+    m = machine
+    ask = lambda *argv: m.run(BIN / "potcpu", *argv)
+    cpus = os.cpu_count()
+    assert ask("get-cpu", "-n", "1") == ("0\n" if cpus > 1 else "")
+    assert ask("get-cpu", "-n", str(cpus)) == ""
+    for pot in ("a", "b", "c", "fixed", "free"):
+        m.make_pot(pot)
+    for pot in ("a", "b", "c"):
+        m.pot("set-rss", "-p", pot, "-C", "1")
+    m.pot("set-rss", "-p", "fixed", "-L", "0")
+    if cpus < 2:
+        pytest.skip("needs two processors")
+    m.start("a", "b", "free")
+    rows = {row["pot"]: row for row in json.loads(ask("show", "--json"))["pots"]}
+    assert {rows["a"]["cpus"], rows["b"]["cpus"]} == {"0", "1"} and rows["free"]["cpus"] == "" and rows["a"]["wanted"] == 1
+    assert ask("rebalance") == "" and ask("show").splitlines()[0].split() == ["Pot", "Requested", "Used"]
+    m.start("c", "fixed")  # both are on processor 0 now, as a is
+    m.pot("stop", "b")
+    by_cpu = json.loads(ask("show", "--json"))["pots_by_cpu"]
+    if cpus == 2:
+        assert by_cpu == [3, 0] and ask("get-cpu", "-n", "1") == "1\n"
+        assert ask("rebalance") == "c 0 -> 1\n"
+        m.run(BIN / "potcpu", "rebalance", "-a")
+        assert json.loads(ask("show", "--json"))["pots_by_cpu"] == [2, 1]
+        assert ask("rebalance") == ""
+    assert m.try_run(BIN / "potcpu", "get-cpu").returncode == 1 and m.try_run(BIN / "potcpu", "x").returncode == 1
