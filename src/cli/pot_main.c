@@ -1,6 +1,8 @@
 #include "cli/pot_cli.h"
 
+#include "base/clock.h"
 #include "base/str.h"
+#include "cli/progress.h"
 #include "cli/table.h"
 #include "base/vec.h"
 
@@ -81,6 +83,8 @@ paint_state(struct pot_call *c, enum pot_running state)
 
 /* ---- messages ---- */
 
+static struct progress progress; /* of the image at hand: one command has one terminal */
+
 static void
 say(struct pot_call *c, int needed, const char *prefix, const char *fmt, va_list ap)
 {
@@ -90,6 +94,7 @@ say(struct pot_call *c, int needed, const char *prefix, const char *fmt, va_list
 
 	if (c->verbosity < needed)
 		return;
+	progress_clear(&progress);
 	autofree char *text = NULL;
 	if (vasprintf(&text, fmt, ap) < 0)
 		return;
@@ -299,17 +304,14 @@ static void
 show_progress(void *ctx, const char *what, uint64_t done, uint64_t total)
 {
 	const struct pot_call *c = ctx;
-	char a[SIZE_TEXT], b[SIZE_TEXT];
 
-	if (c->verbosity < 1 || !isatty(STDERR_FILENO))
+	if (c->verbosity < 1)
 		return;
-	if (total > 0)
-		fprintf(
-		    stderr, "\r\033[K%s: %s of %s", what, size_text(done, a), size_text(total, b));
-	else
-		fprintf(stderr, "\r\033[K%s: %s", what, size_text(done, a));
+	progress_step(&progress, what, done, total, clock_mono_ns());
 	if (done == total)
-		fputc('\n', stderr);
+		progress_clear(&progress);
+	else
+		progress_show(&progress);
 }
 
 static void

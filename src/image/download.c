@@ -144,6 +144,37 @@ http_options(CURL *c, const char *url)
 	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 512L * 1024);
 }
 
+/* Digits up to `stop`; what follows it in *at. */
+static bool
+range_number(const char **at, const char *stop, uint64_t *out)
+{
+	char text[24];
+	size_t len = strspn(*at, "0123456789");
+
+	if (len == 0 || len >= sizeof(text) || strncmp(*at + len, stop, strlen(stop)) != 0)
+		return false;
+	memcpy(text, *at, len);
+	text[len] = '\0';
+	*at += len + strlen(stop);
+	return str_u64(text, HTTP_TOTAL_MAX, out);
+}
+
+bool
+http_range(const char *value, uint64_t *from, uint64_t *total)
+{
+	uint64_t first, last, all;
+
+	if (!str_starts(value, "bytes "))
+		return false;
+	value += strlen("bytes ");
+	if (!range_number(&value, "-", &first) || !range_number(&value, "/", &last) ||
+	    !range_number(&value, "", &all) || *value != '\0' || first > last || last >= all)
+		return false;
+	*from = first;
+	*total = all;
+	return true;
+}
+
 static void
 set_options(struct getting *x, const char *url, char detail[CURL_ERROR_SIZE])
 {

@@ -29,7 +29,7 @@ enum {
 	FIRST_PAUSE_MS = 100,
 	NOTE_HEAD = 17
 };
-#define TOTAL_MAX (1ULL << 40)
+#define TOTAL_MAX HTTP_TOTAL_MAX
 
 struct leg {
 	struct transfer *x;
@@ -161,24 +161,6 @@ fail(struct transfer *x, enum err_kind kind, const char *why)
 	return -1;
 }
 
-/* "bytes 0-1048575/9000000" */
-static bool
-parse_range(const char *text, uint64_t *from, uint64_t *total)
-{
-	char *end;
-
-	if (!str_starts(text, "bytes "))
-		return false;
-	*from = strtoull(text + 6, &end, 10);
-	if (*end != '-')
-		return false;
-	(void)strtoull(end + 1, &end, 10);
-	if (*end != '/' || end[1] < '0' || end[1] > '9')
-		return false;
-	*total = strtoull(end + 1, &end, 10);
-	return *end == '\0' && *total > 0 && *total <= TOTAL_MAX;
-}
-
 static int
 judge_part(struct leg *l)
 {
@@ -187,7 +169,7 @@ judge_part(struct leg *l)
 	uint64_t from, total;
 
 	if (curl_easy_header(l->easy, "Content-Range", 0, CURLH_HEADER, -1, &h) != CURLHE_OK ||
-	    !parse_range(h->value, &from, &total) || from != l->at)
+	    !http_range(h->value, &from, &total) || from != l->at)
 		return fail(x, ERR_REMOTE, "it answers with another range than was asked for");
 	if (x->total != 0 && x->total != total)
 		return fail(x, ERR_CORRUPT, "it changed while it was fetched");
