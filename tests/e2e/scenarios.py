@@ -1,7 +1,7 @@
 """The long ways through pot's verbs that pot 0.16 itself was tested with, for each type, network, stack and backend.
 
 The base comes from a tarball of the test's own, and what pots reach outside is a server of the test's own on the other host:
-ICMP, UDP (names are asked for) and TCP (a page is fetched), over IPv4 and IPv6.
+ICMP, UDP (names are asked for) and TCP (a page is fetched), over IPv4 and IPv6. test_pot_scenarios_*.py say on which backend.
 """
 import subprocess
 import sys
@@ -46,10 +46,10 @@ while True:
 """
 
 
-@pytest.fixture(params=["overlay", "btrfs"])
-def m(request, bare):
+@pytest.fixture
+def m(bare, backend):
     """A machine with a tarball for bases, a flavour or two, and a server on the other host."""
-    if request.param == "btrfs":
+    if backend == "btrfs":
         bare.btrfs_volume()
     root = bare.busybox_root()
     (root / "etc" / "rc").write_text("#!/bin/sh\necho rc\n")
