@@ -243,7 +243,7 @@ run_net(struct pot_call *c)
 	struct pot_net_view v;
 	struct err e;
 
-	if (pot_net_view(c->env, &c->mem, &v, &e) < 0)
+	if (pot_net_view(c->env, true, &c->mem, &v, &e) < 0)
 		return fail(c, &e);
 	if (c->json)
 		return net_json(c, &v);
@@ -277,16 +277,23 @@ const struct pot_command pot_cmd_net = { "net", NULL,
 static int
 run_ports(struct pot_call *c)
 {
+	const char *only = given_pot(c);
 	autotable struct table t = TABLE_INIT(5);
 	struct pot_net_view v;
 	struct err e;
 
-	if (pot_net_view(c->env, &c->mem, &v, &e) < 0)
+	if (pot_net_view(c->env, false, &c->mem, &v, &e) < 0)
 		return fail(c, &e);
-	if (c->json) {
-		v.pairs.n = v.aliases.n = v.n_private = 0;
-		return net_json(c, &v);
+	if (only != NULL) {
+		size_t n = 0;
+
+		for (size_t i = 0; i < v.n_maps; i++)
+			if (str_eq(v.maps[i].pot, only))
+				v.maps[n++] = v.maps[i];
+		v.n_maps = n;
 	}
+	if (c->json)
+		return net_json(c, &v);
 	table_row(&t, "Proto", "Host port", "Pot", "Address", "Pot port", NULL);
 	for (size_t i = 0; i < v.n_maps; i++) {
 		table_cell(&t, v.maps[i].udp ? "udp" : "tcp");
@@ -299,5 +306,9 @@ run_ports(struct pot_call *c)
 	return 0;
 }
 
+static const struct pot_option ports_options[] = {
+	{ 'p', "pot", COMPLETE_RUNNING, 0, "only those of this one" },
+	END,
+};
 const struct pot_command pot_cmd_ports = { "ports", NULL, "the host's ports that lead to pots",
-	COMMAND_JSON, NULL, NULL, run_ports, GROUP };
+	COMMAND_JSON | COMMAND_NAME, ports_options, NULL, run_ports, GROUP };

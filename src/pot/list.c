@@ -432,32 +432,88 @@ view_pairs(struct pot_env *env, struct arena *mem, const struct netif_links *lin
 	}
 }
 
+struct owner {
+	char id[RUN_ID_TEXT];
+	char *pot;
+};
+
+static int
+by_id(const void *a, const void *b)
+{
+	return strcmp(((const struct owner *)a)->id, ((const struct owner *)b)->id);
+}
+
+static void
+add_map(struct pot_net_view *out, struct arena *mem, char *pot, const struct filter_port *p)
+{
+	char ip[IP_TEXT];
+
+	out->maps[out->n_maps].pot = pot;
+	out->maps[out->n_maps].ip = arena_strdup(mem, ip_text(&p->to, ip));
+	out->maps[out->n_maps].udp = p->proto == IPPROTO_UDP;
+	out->maps[out->n_maps].host_port = p->host_port;
+	out->maps[out->n_maps].pot_port = p->pot_port;
+	out->n_maps++;
+}
+
+/* What the kernel has, and whose it is by the records. */
 static int
 view_maps(struct pot_env *env, struct arena *mem, struct pot_net_view *out, struct err *e)
 {
 	autofilter_entries struct filter_entries all = FILTER_ENTRIES_INIT;
 	struct pot_strs names;
-	char ip[IP_TEXT];
+	size_t n = 0;
 
 	if (env->host->filter->ports(env->host, &all, e) < 0 || run_names(env, mem, &names, e) < 0)
 		return -1;
+	struct owner *owners = arena_array(mem, names.n + 1, struct owner);
+	for (size_t i = 0; i < names.n && all.n > 0; i++) {
+		struct err ignored = ERR_INIT;
+		struct run r;
+		if (run_read(env, names.at[i], &r, &ignored) < 0 || r.n_ports == 0)
+			continue;
+		owners[n].pot = names.at[i];
+		str_copy(owners[n++].id, RUN_ID_TEXT, r.id);
+	}
+	if (n > 1)
+		qsort(owners, n, sizeof(*owners), by_id);
 	out->maps = arena_alloc(mem, (all.n + 1) * sizeof(*out->maps));
 	for (size_t i = 0; i < all.n; i++) {
-		const struct filter_port *p = &all.at[i].port;
-		char *owner = NULL;
-		for (size_t k = 0; k < names.n && owner == NULL; k++) {
-			struct err ignored = ERR_INIT;
-			struct run r;
-			if (run_read(env, names.at[k], &r, &ignored) == 0 &&
-			    strcmp(r.id, all.at[i].run) == 0)
-				owner = names.at[k];
-		}
-		out->maps[out->n_maps].pot = owner != NULL ? owner : arena_strdup(mem, "");
-		out->maps[out->n_maps].ip = arena_strdup(mem, ip_text(&p->to, ip));
-		out->maps[out->n_maps].udp = p->proto == IPPROTO_UDP;
-		out->maps[out->n_maps].host_port = p->host_port;
-		out->maps[out->n_maps].pot_port = p->pot_port;
-		out->n_maps++;
+		struct owner key = { .pot = NULL };
+		str_copy(key.id, sizeof(key.id), all.at[i].run);
+		const struct owner *o = bsearch(&key, owners, n, sizeof(*owners), by_id);
+		add_map(out, mem, o != NULL ? o->pot : arena_strdup(mem, ""), &all.at[i].port);
+	}
+	return 0;
+}
+
+/* For those who may not ask the kernel: what the records of live runs say. */
+static int
+view_recorded(struct pot_env *env, struct arena *mem, struct pot_net_view *out, struct err *e)
+{
+	struct pot_strs names;
+	size_t room = 0;
+
+	if (run_names(env, mem, &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		struct err ignored = ERR_INIT;
+		struct filter_port *ports;
+		struct pot_spec *spec;
+		struct run r;
+		if (run_read(env, names.at[i], &r, &ignored) < 0 || r.n_ports == 0 ||
+		    run_alive(env, &r, &ignored) <= 0 ||
+		    pot_spec_load(env, names.at[i], mem, &spec, &ignored) < 0)
+			continue;
+		ports = arena_array(mem, 2 * r.n_ports, struct filter_port);
+		size_t n = ports_of_run(env, spec, &r, ports);
+		void *before = out->maps;
+		room += n;
+		out->maps = arena_alloc(mem, room * sizeof(*out->maps));
+		if (out->n_maps > 0)
+			memcpy(out->maps, before, out->n_maps * sizeof(*out->maps));
+		for (size_t k = 0; k < n; k++)
+			add_map(out, mem, names.at[i], &ports[k]);
 	}
 	return 0;
 }
@@ -481,7 +537,8 @@ view_private(struct pot_env *env, struct arena *mem, const struct netif_links *l
 }
 
 int
-pot_net_view(struct pot_env *env, struct arena *mem, struct pot_net_view *out, struct err *e)
+pot_net_view(
+    struct pot_env *env, bool pairs, struct arena *mem, struct pot_net_view *out, struct err *e)
 {
 	autonetif_bridge struct netif_bridge b = NETIF_BRIDGE_INIT;
 	autonetif_links struct netif_links links = NETIF_LINKS_INIT;
@@ -495,15 +552,12 @@ pot_net_view(struct pot_env *env, struct arena *mem, struct pot_net_view *out, s
 	if (env->host->netif->bridge_info(env->host, c->bridge, &b, e) < 0 && e->kind != ERR_ABSENT)
 		return -1;
 	out->up = b.up;
-	if (env->host->netif->links(env->host, "p", &links, e) < 0 ||
-	    view_private(env, mem, &links, out, e) < 0)
-		return -1;
-	view_pairs(env, mem, &links, c->bridge, &out->pairs);
-	view_pairs(env, mem, &links, "", &out->aliases);
-	struct err rights = ERR_INIT;
-	if (view_maps(env, mem, out, &rights) < 0 && geteuid() == 0) {
-		*e = rights;
-		return -1;
+	if (pairs) {
+		if (env->host->netif->links(env->host, "p", &links, e) < 0 ||
+		    view_private(env, mem, &links, out, e) < 0)
+			return -1;
+		view_pairs(env, mem, &links, c->bridge, &out->pairs);
+		view_pairs(env, mem, &links, "", &out->aliases);
 	}
-	return 0;
+	return geteuid() == 0 ? view_maps(env, mem, out, e) : view_recorded(env, mem, out, e);
 }

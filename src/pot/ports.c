@@ -138,8 +138,8 @@ one_port(struct start *s, const struct filter_entries *all, const struct pot_por
 	return run_port(s->env, &s->run, &m, e);
 }
 
-static size_t
-rules(
+size_t
+ports_of_run(
     struct pot_env *env, const struct pot_spec *spec, const struct run *r, struct filter_port *out)
 {
 	enum pot_stack stack =
@@ -175,7 +175,7 @@ ports_up(struct start *s, struct err *e)
 			return -1;
 	struct filter_port *to_add = arena_array(s->mem, 2 * RUN_PORTS_MAX, struct filter_port);
 	return host->filter->ports_add(
-	    host, s->run.id, to_add, rules(s->env, s->spec, &s->run, to_add), e);
+	    host, s->run.id, to_add, ports_of_run(s->env, s->spec, &s->run, to_add), e);
 }
 
 /* ---- after the table was lost ---- */
@@ -192,7 +192,7 @@ restore(struct pot_env *env, const char *name, struct arena *mem, struct err *e)
 	if (run_read(env, name, &r, &gone) < 0 || (r.begun & (1u << RUN_PORTS)) == 0 ||
 	    run_alive(env, &r, &gone) <= 0 || pot_spec_load(env, name, mem, &spec, &gone) < 0)
 		return 0;
-	if (filter->ports_add(env->host, r.id, to_add, rules(env, spec, &r, to_add), e) < 0)
+	if (filter->ports_add(env->host, r.id, to_add, ports_of_run(env, spec, &r, to_add), e) < 0)
 		return err_ctx(e, "ports of pot %s", name);
 	/* it may have ended meanwhile, and have found no table to take them out of */
 	if (run_read(env, name, &now, &gone) < 0 || strcmp(now.id, r.id) != 0)

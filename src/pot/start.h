@@ -33,6 +33,10 @@ int hosts_of_pots(
     struct pot_env *, const struct pot_spec *, struct arena *, struct pot_strs *out, struct err *e);
 /* ports.c: chooses, notes and opens the ports of the spec */
 int ports_up(struct start *, struct err *e);
+/* What a run exports, at most two for each of its ports; how many. */
+struct filter_port;
+size_t ports_of_run(
+    struct pot_env *, const struct pot_spec *, const struct run *, struct filter_port *out);
 /* Opens the ports of all live runs again: somebody removed the table under them. */
 int ports_restore(struct pot_env *, struct err *);
 /* ready.c: waits as pot_start_options.ready_ms says. 1: the pot has ended meanwhile (x says how);

@@ -155,9 +155,14 @@ def test_an_alias_pot_has_addresses_of_the_outside(bare):
     m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "alias", "-i", "no0|203.0.113.9", says="no0")
     m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "alias", "-i", "203.0.113.9/24")
     m.pot_fails("create", "-p", "a", "-b", "bb", "-N", "alias", "-S", "ipv6", "-i", "203.0.113.9", says="family")
+    # the other host, once its own link is up, believes that somebody else has them
+    wait_until(lambda: "ff00::/8 dev ext0" in m.outside("ip", "-6", "route", "show", "table", "local"))
+    for address in ("203.0.113.9", "2001:db8::9"):
+        m.outside("ip", "neigh", "replace", address, "lladdr", "02:de:ad:00:00:01", "dev", "ext0", "nud", "reachable")
     web(m, "a", "-N", "alias", "-S", "dual", "-i", "203.0.113.9", "-i", "ext0|203.0.113.10", "-i", "2001:db8::9")
     conf = (m.dir / "pot/jails/a/conf/pot.conf").read_text()
     assert "\nip=203.0.113.9 ext0|203.0.113.10 2001:db8::9\n" in conf and "\nvnet=false\n" in conf
+    wait_until(lambda: "02:de:ad" not in m.outside("ip", "neigh", "show"), what="neighbours that know better")
     for address in ("203.0.113.9", "203.0.113.10", "2001:db8::9"):
         assert get(m, address, outside=True) == "a", address
         assert get(m, address) == "a", f"{address} from the machine"
@@ -240,6 +245,9 @@ def test_addresses_are_chosen_or_given(networked):
     for name in ("auto", "six"):
         m.pot("exec", "-p", name, "ping6", "-c1", "-W2", "fdf1:9c2e:7a35::77")
     m.run("ping", "-c1", "-W2", six)
+    # who announces itself as a router on the bridge is not believed
+    switch = "/proc/sys/net/ipv6/conf/eth0/accept_ra"
+    assert m.pot("exec", "-p", "auto", "cat", switch) == "0\n"
     m.pot("exec", "-p", "auto", "ping", "-c1", "-W2", OUT4)
     m.pot("exec", "-p", "auto", "ping6", "-c1", "-W2", OUT6)
     # a configuration that another pot wrote has no IPv6 address yet
@@ -358,6 +366,10 @@ def test_ports_lead_to_pots_from_everywhere(networked):
             for where in ({"outside": True}, {}, {"pot": "b"}, {"pot": "a"}):
                 assert udp(m, address, port, **where) == "a", f"{address} {port} {where}"
         assert udp(m, "127.0.0.1", port) == "a"
+    assert {p["pot"] for p in m.pot_json("ports", "a")["ports"]} == {"a"} and m.pot_json("ports", "-p", "b")["ports"] == []
+    # those without rights see the same
+    asked = m.run("setpriv", "--reuid", "1234", "--regid", "0", "--clear-groups", BIN / "pot", "ports", "--json")
+    assert sorted(map(str, json.loads(asked)["ports"])) == sorted(map(str, m.pot_json("ports")["ports"]))
     assert "tcp port 18080 of the host leads to port 80" in m.pot("info", "-v", "-p", "a")
     m.pot("stop", "a")
     assert exported(m) == {}
@@ -548,7 +560,7 @@ def test_an_image_brings_no_addresses_of_its_machine(networked):
     m.make_pot("a", "-N", "alias", "-i", "203.0.113.9", cmd=None)
     m.make_pot("b", "-N", "private-bridge", "-B", "br", cmd=None)
     for name in "ab":
-        m.pot("export", "-p", name, "-t", "1", "-D", m.dir, "-l", "0")
+        m.pot("export", "-p", name, "-t", "1", "-D", m.dir, "-l", "0", "-A")
         m.pot("import", "-p", name, "-t", "1", "-U", f"file://{m.dir}")
     a, b = info(m, "a_1"), info(m, "b_1")
     assert (a["network_type"], a["ip"]) == ("public-bridge", "10.192.0.3")

@@ -9,18 +9,25 @@
 #include "platform/linux/links.h"
 #include "platform/linux/ops.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_addr.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define PACKED __attribute__((packed))
 enum { LOOPBACK_INDEX = 1, INSIDE_INDEX = 2 };
 
 /* The host as the pot sees it. Nobody has these addresses: they stand for a hardware address. */
@@ -134,7 +141,7 @@ inside_up(
     int netns, const struct netif_alias *at, size_t n, const uint8_t host_mac[6], struct err *e)
 {
 	autonl struct nl_batch b = NL_BATCH_INIT;
-	autofd int fd = netns_socket(netns, e);
+	autofd int fd = netns_socket(netns, "eth0", e);
 	bool done4 = false, done6 = false;
 
 	if (fd < 0)
@@ -249,6 +256,77 @@ proxies_up(int fd, const struct netif_alias *at, size_t n, struct err *e)
 	return 0;
 }
 
+/* ---- telling the neighbours ---- */
+
+/* "I have a" to everybody (RFC 5227, 3). */
+static void
+announce4(const struct netif_link *nic, const struct ip *a)
+{
+	struct {
+		struct arphdr head;
+		uint8_t from_mac[6], from[4], to_mac[6], to[4];
+	} PACKED arp = { .head = { .ar_hrd = htons(ARPHRD_ETHER),
+			     .ar_pro = htons(ETH_P_IP),
+			     .ar_hln = 6,
+			     .ar_pln = 4,
+			     .ar_op = htons(ARPOP_REQUEST) } };
+	struct sockaddr_ll to = { .sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ARP),
+		.sll_ifindex = (int)nic->index,
+		.sll_halen = 6,
+		.sll_addr = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
+	autofd int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	memcpy(arp.from_mac, nic->mac, 6);
+	memcpy(arp.from, a->bytes, 4);
+	memcpy(arp.to, a->bytes, 4);
+	if (fd >= 0)
+		(void)!sendto(fd, &arp, sizeof(arp), 0, (struct sockaddr *)&to, sizeof(to));
+}
+
+/* An unsolicited neighbour advertisement (RFC 4861, 7.2.6). */
+static void
+announce6(const struct netif_link *nic, const struct ip *a)
+{
+	struct {
+		struct nd_neighbor_advert head;
+		struct nd_opt_hdr option;
+		uint8_t mac[6];
+	} PACKED na = { .head.nd_na_hdr = { .icmp6_type = ND_NEIGHBOR_ADVERT },
+		.option = { .nd_opt_type = ND_OPT_TARGET_LINKADDR, .nd_opt_len = 1 } };
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_scope_id = nic->index };
+	int hops = 255;
+	autofd int fd = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6);
+
+	na.head.nd_na_flags_reserved = ND_NA_FLAG_OVERRIDE;
+	memcpy(&na.head.nd_na_target, a->bytes, 16);
+	memcpy(na.mac, nic->mac, 6);
+	(void)inet_pton(AF_INET6, "ff02::1", &to.sin6_addr);
+	if (fd >= 0 && setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof(hops)) == 0)
+		(void)!sendto(fd, &na, sizeof(na), 0, (struct sockaddr *)&to, sizeof(to));
+}
+
+/* Neighbours that knew the address elsewhere would send there for minutes. What is lost is found
+ * again by asking, so nobody waits for this. */
+static void
+announce(int fd, const struct netif_alias *at, size_t n)
+{
+	static const uint8_t none[6];
+	struct err ignored = ERR_INIT;
+
+	for (size_t i = 0; i < n; i++) {
+		struct netif_link nic = { .index = 0 };
+
+		if (link_find(fd, at[i].nic, 0, &nic, &ignored) <= 0 ||
+		    memcmp(nic.mac, none, 6) == 0)
+			continue;
+		if (at[i].ip.family == AF_INET)
+			announce4(&nic, &at[i].ip);
+		else
+			announce6(&nic, &at[i].ip);
+	}
+}
+
 int
 alias_down(struct host *h, const struct netif_alias *at, size_t n, struct err *e)
 {
@@ -294,8 +372,10 @@ alias_up(struct host *h, const struct netif_pair *p, const struct netif_alias *a
 		return err_ctx(e, "make interface %s", p->name);
 	}
 	if (inside_up(netns, at, n, host_mac, e) == 0 && routes_up(fd, p, at, n, pot_mac, e) == 0 &&
-	    proxies_up(fd, at, n, e) == 0 && link_wait_running(fd, p->name, e) == 0)
+	    proxies_up(fd, at, n, e) == 0 && link_wait_running(fd, p->name, e) == 0) {
+		announce(fd, at, n);
 		return 0;
+	}
 	(void)alias_down(h, at, n, &again);
 	(void)link_remove(fd, p->name, &again);
 	return err_ctx(e, "make interface %s", p->name);

@@ -30,8 +30,9 @@ int alias_down(struct host *h, const struct netif_alias *at, size_t n, struct er
 
 /* What both need of a pot's network namespace (pair.c). */
 int netns_open(pid_t pid, int netns, struct err *e);
-/* A netlink socket that belongs to it: this thread goes there and back. */
-int netns_socket(int netns, struct err *e);
+/* A netlink socket that belongs to it: this thread goes there and back. On the way the interface of
+ * that name (NULL: none) is told to believe no neighbour that says it were a router. */
+int netns_socket(int netns, const char *name, struct err *e);
 int link_wait_running(int fd, const char *name, struct err *e);
 void default_route_message(
     struct nl_batch *b, unsigned index, const struct ip *gateway, const struct ipnet *own);

@@ -54,8 +54,23 @@ netns_open(pid_t pid, int netns, struct err *e)
 	return fd < 0 ? err_sys(e, "open %s", path) : fd;
 }
 
+/* A neighbour on the bridge is no router: what it announces would lead this pot's packets to it. */
+static void
+trust_nobody(const char *name)
+{
+	static const char *const switches[] = { "accept_ra", "accept_redirects" };
+	char path[96];
+
+	for (size_t i = 0; i < NELEM(switches); i++) {
+		snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%.15s/%s", name, switches[i]);
+		autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd >= 0)
+			(void)!write(fd, "0", 1);
+	}
+}
+
 int
-netns_socket(int netns, struct err *e)
+netns_socket(int netns, const char *name, struct err *e)
 {
 	autofd int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	int fd;
@@ -65,6 +80,8 @@ netns_socket(int netns, struct err *e)
 	if (setns(netns, CLONE_NEWNET) < 0)
 		return err_sys(e, "enter the pot's network namespace");
 	fd = nl_open(NETLINK_ROUTE, e);
+	if (name != NULL)
+		trust_nobody(name);
 	if (setns(own, CLONE_NEWNET) < 0) {
 		/* Going on in the pot's network would do everything else in the wrong place. */
 		static const char text[] = "cannot return to the host's network namespace\n";
@@ -203,8 +220,8 @@ inside_up(int netns, const struct netif_inside *in, unsigned index, const uint8_
 {
 	autonl struct nl_batch b = NL_BATCH_INIT;
 	struct netif_link l = { .index = 0 };
-	autofd int fd = netns_socket(netns, e);
 	const char *name = in->name != NULL ? in->name : "eth0";
+	autofd int fd = netns_socket(netns, name, e);
 
 	if (fd < 0)
 		return -1;
@@ -277,7 +294,7 @@ loopback_up(struct host *h, pid_t pid, int netns_given, struct err *e)
 	autofd int netns = netns_open(pid, netns_given, e), fd = -1;
 
 	(void)h;
-	if (netns < 0 || (fd = netns_socket(netns, e)) < 0)
+	if (netns < 0 || (fd = netns_socket(netns, NULL, e)) < 0)
 		return err_ctx(e, "set up the loopback interface");
 	link_message(&b, RTM_NEWLINK, 0, LOOPBACK_INDEX, true);
 	if (nl_talk(fd, &b, NULL, e) < 0)
