@@ -19,7 +19,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-enum { SEARCH_BYTES = 256 << 10, NESTED_DEPTH = 16 };
+enum { SEARCH_BYTES = 32 << 10, NESTED_DEPTH = 16 };
 
 bool
 btrfs_is(int fd)

@@ -156,9 +156,10 @@ sizes_of(struct counting *c, const char *id, const struct meta *m, struct datase
 }
 
 static int
-facts_of(void *ctx, const char *name, struct dataset_facts *row, struct err *e)
+facts_of(void *ctx, const struct names *all, size_t i, struct dataset_facts *row, struct err *e)
 {
 	struct counting *c = ctx;
+	const char *name = all->at[i];
 	autometa struct meta m = META_INIT;
 	char id[RUN_ID_TEXT];
 	const char *of;
@@ -170,8 +171,8 @@ facts_of(void *ctx, const char *name, struct dataset_facts *row, struct err *e)
 		return -1;
 	bset_forget_unmade(c->s, &m);
 	row->kind = m.kind;
-	for (size_t i = 0; i < m.snapshots_n; i++)
-		names_add(&row->snapshots, m.snapshots[i].name);
+	for (size_t k = 0; k < m.snapshots_n; k++)
+		names_add(&row->snapshots, m.snapshots[k].name);
 	if (m.origin_id != NULL && (of = map_get(&c->names, m.origin_id)) != NULL)
 		row->origin = xasprintf("%s@%s", of, m.origin_snap);
 	return sizes_of(c, id, &m, row, e);

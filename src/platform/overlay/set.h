@@ -36,8 +36,9 @@ int set_content(struct set *set, const char *name, struct err *e);
 int set_fill(struct set *set, const char *name, struct err *e);
 
 /* One row for each dataset that is wanted; `names` (id → name) is filled before fn is called, its
- * values are the caller's to free. */
-typedef int survey_fn(void *ctx, const char *name, struct dataset_facts *row, struct err *e);
+ * values are the caller's to free. `all` are the names of all, sorted; it is about all->at[i]. */
+typedef int survey_fn(
+    void *ctx, const struct names *all, size_t i, struct dataset_facts *row, struct err *e);
 struct map;
 int store_survey(struct store *s, const char *name, struct map *names, survey_fn *fn, void *ctx,
     struct dataset_survey *out, struct err *e);

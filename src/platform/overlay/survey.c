@@ -82,10 +82,23 @@ layer_size(
 	return 0;
 }
 
+/* The datasets below one, their paths relative to it: those who start alike stand together. */
+static void
+names_below(const struct names *all, size_t i, struct names *below)
+{
+	size_t n = strlen(all->at[i]);
+
+	for (size_t k = i + 1; k < all->n && strncmp(all->at[k], all->at[i], n) == 0; k++)
+		if (all->at[k][n] == '/')
+			names_add(below, all->at[k] + n + 1);
+}
+
 static int
-content_size(struct counting *c, const char *name, const char *id, uint64_t *bytes, struct err *e)
+content_size(struct counting *c, const struct names *all, size_t i, const char *id, uint64_t *bytes,
+    struct err *e)
 {
 	autonames struct names below = NAMES_INIT;
+	const char *name = all->at[i];
 	struct set set = { .s = *c->s, .lock = -1, .m = META_INIT };
 	char path[64];
 	struct size z;
@@ -94,8 +107,8 @@ content_size(struct counting *c, const char *name, const char *id, uint64_t *byt
 	if (!size_read(c->s, path, &z) || !size_still_good(&z)) {
 		autofd int fd = set_content(&set, name, e);
 
-		if (fd < 0 || sets_below(c->s, name, &below, e) < 0 ||
-		    measure(fd, &below, &z, e) < 0)
+		names_below(all, i, &below);
+		if (fd < 0 || measure(fd, &below, &z, e) < 0)
 			return -1;
 		if (!size_is_cheap(&z))
 			size_write(c->s, path, &z);
@@ -117,8 +130,7 @@ is_own(const struct counting *c, const struct meta *m, const char *layer)
 }
 
 static int
-sizes_of(struct counting *c, const char *id, const struct meta *m, struct dataset_facts *row,
-    struct err *e)
+sizes_of(struct counting *c, const struct meta *m, struct dataset_facts *row, struct err *e)
 {
 	autonames struct names layers = NAMES_INIT;
 
@@ -134,21 +146,15 @@ sizes_of(struct counting *c, const char *id, const struct meta *m, struct datase
 		row->used_bytes += own ? bytes : 0;
 		row->refer_bytes += read ? bytes : 0;
 	}
-	if (m->kind == DATASET_PLAIN) {
-		uint64_t bytes = 0;
-
-		if (content_size(c, row->name, id, &bytes, e) < 0)
-			return -1;
-		row->used_bytes += bytes;
-		row->refer_bytes += bytes;
-	}
 	return 0;
 }
 
 static int
-facts_of(void *ctx, const char *name, struct dataset_facts *row, struct err *e)
+facts_of(void *ctx, const struct names *all, size_t i, struct dataset_facts *row, struct err *e)
 {
 	struct counting *c = ctx;
+	const char *name = all->at[i];
+	uint64_t bytes = 0;
 	autometa struct meta m = META_INIT;
 	char id[RUN_ID_TEXT];
 	const char *of;
@@ -159,11 +165,16 @@ facts_of(void *ctx, const char *name, struct dataset_facts *row, struct err *e)
 	if (data_load(c->s, id, &m, e) < 0)
 		return -1;
 	row->kind = m.kind;
-	for (size_t i = 0; i < m.snapshots_n; i++)
-		names_add(&row->snapshots, m.snapshots[i].name);
+	for (size_t k = 0; k < m.snapshots_n; k++)
+		names_add(&row->snapshots, m.snapshots[k].name);
 	if (m.origin_id != NULL && (of = map_get(&c->names, m.origin_id)) != NULL)
 		row->origin = xasprintf("%s@%s", of, m.origin_snap);
-	return sizes_of(c, id, &m, row, e);
+	if (sizes_of(c, &m, row, e) < 0 ||
+	    (m.kind == DATASET_PLAIN && content_size(c, all, i, id, &bytes, e) < 0))
+		return -1;
+	row->used_bytes += bytes;
+	row->refer_bytes += bytes;
+	return 0;
 }
 
 static void
@@ -229,7 +240,7 @@ store_survey(struct store *s, const char *name, struct map *names, survey_fn *fn
 		struct err gone = ERR_INIT;
 
 		if (!is_wanted(all.at[i], name) ||
-		    fn(ctx, all.at[i], dataset_survey_add(&rows, all.at[i]), &gone) == 0)
+		    fn(ctx, &all, i, dataset_survey_add(&rows, all.at[i]), &gone) == 0)
 			continue;
 		/* One that is removed while we look is simply no more in the list. */
 		if (gone.kind != ERR_ABSENT && set_find(s, all.at[i], id, e) != 0) {

@@ -25,6 +25,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 static const struct dataset_ops *ds;
 static struct host host;
@@ -547,6 +548,91 @@ a_survey_knows_all_and_their_sizes(void **state)
 	FAILS(ds->survey(&host, "jails/none", &idle, &part, &err), ERR_ABSENT);
 }
 
+/* Everything that changes datasets, over and over. */
+static void
+keep_changing(unsigned turn)
+{
+	for (unsigned i = turn;; i++) {
+		char snap[16], name[32], other[32];
+
+		snprintf(snap, sizeof(snap), "%u", i);
+		snprintf(name, sizeof(name), "jails/p%u", i % 3);
+		snprintf(other, sizeof(other), "jails/q%u/m", i % 2);
+		(void)ds->create(&host, name, DATASET_PLAIN, &err);
+		(void)ds->snapshot(&host, "bases/12", snap, true, &err);
+		(void)ds->clone(&host, "bases/12", snap, other, &err);
+		(void)ds->copy(&host, "bases/12", snap, "jails/copy", &err);
+		(void)ds->snapshot(&host, other, "1", false, &err);
+		(void)ds->rollback(&host, other, "1", &err);
+		(void)ds->rollback(&host, "fscomp/www", "1000", &err);
+		(void)ds->rename(&host, name, "jails/renamed", &err);
+		(void)ds->property_set(&host, "jails/renamed", ":pot.tag", snap, &err);
+		(void)ds->snapshot_destroy(&host, "bases/12", snap, &err);
+		(void)ds->destroy(&host, "jails/renamed", true, &err);
+		(void)ds->destroy(&host, "jails/copy", true, &err);
+		(void)ds->destroy(&host, other, true, &err);
+	}
+}
+
+static void
+all_is_whole(void)
+{
+	autodataset_survey struct dataset_survey all = DATASET_SURVEY_INIT;
+	autodataset_root struct dataset_root r = DATASET_ROOT_INIT;
+
+	OK(ds->survey(&host, NULL, NULL, &all, &err));
+	for (size_t i = 0; i < all.n; i++) {
+		const struct dataset_facts *f = &all.at[i];
+
+		assert_int_equal(ds->exists(&host, f->name, &err), 1);
+		dataset_root_fini(&r);
+		OK(ds->root(&host, f->name, &r, &err));
+		for (size_t k = 0; k < f->snapshots.n; k++) {
+			autofree char *at = xasprintf("%s@%s", f->name, f->snapshots.at[k]);
+
+			dataset_root_fini(&r);
+			OK(ds->root(&host, at, &r, &err));
+			assert_true(is_there(r.plain != NULL ? r.plain : r.lower.at[0]));
+		}
+	}
+	in_dataset_has("bases/12", "f", "base");
+	has(path("fscomp/www/f"), "one");
+}
+
+static void
+a_kill_at_any_moment_leaves_all_whole(void **state)
+{
+	enum { KILLS = 40 };
+
+	(void)state;
+	if (ds == &dataset_zfs)
+		skip(); /* what answers in its place is not ZFS in this */
+	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
+	in_dataset_put("bases/12", "f", "base");
+	OK(ds->create(&host, "fscomp/www", DATASET_PLAIN, &err));
+	put(path("fscomp/www/f"), "one");
+	OK(ds->snapshot(&host, "fscomp/www", "1000", false, &err));
+	for (unsigned i = 0; i < KILLS; i++) {
+		/* SIGALRM ends it, at another point each time */
+		const struct itimerval end = { .it_value = {
+						   .tv_usec = 200 + i * i * 37 % 20000 } };
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			signal(SIGALRM, SIG_DFL);
+			setitimer(ITIMER_REAL, &end, NULL);
+			keep_changing(i * 1000);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+		if (i % 2 == 0)
+			assert_true(ds->sweep(&host, &err) >= 0);
+		all_is_whole();
+	}
+	assert_true(ds->sweep(&host, &err) >= 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, clean)
 static const struct CMUnitTest tests[] = {
 	T(datasets_are_made_found_and_destroyed),
@@ -563,6 +649,7 @@ static const struct CMUnitTest tests[] = {
 	T(properties_are_kept_until_unset),
 	T(the_root_goes_only_when_it_is_empty),
 	T(many_at_once_do_not_disturb_each_other),
+	T(a_kill_at_any_moment_leaves_all_whole),
 };
 
 static int
