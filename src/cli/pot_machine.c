@@ -63,6 +63,7 @@ show_usage(struct pot_call *c, const struct pot_row *row, const struct pot_usage
 		if (u->memory_limit_bytes > 0)
 			printf("\tmemory limit    : %s\n", size_text(u->memory_limit_bytes, text));
 		printf("\tcpu time        : %.3f s\n", (double)u->cpu_ns / 1e9);
+		printf("\tcpu use         : %.1f %%\n", pot_cpu_percent(c->env, row->name, u));
 		printf("\tprocesses       : %u\n", u->pids);
 	}
 	if (row->spec != NULL && row->spec->rss_cpus > 0)

@@ -334,18 +334,6 @@ const struct pot_command pot_cmd_last_run = { "last-run-stats", NULL,
 	"how the last run of a pot ended, as JSON", COMMAND_JSON | COMMAND_NAME, one_pot_options,
 	NULL, run_last_run, "Information" };
 
-static double
-mean_percent(struct pot_call *c, const char *name, uint64_t cpu_ns)
-{
-	struct pot_state s;
-	struct err ignored;
-
-	if (pot_state(c->env, name, &c->mem, &s, &ignored) < 0 || s.started_ns == 0)
-		return 0;
-	int64_t elapsed = clock_wall_ns() - s.started_ns;
-	return elapsed > 0 ? (double)cpu_ns * 100 / (double)elapsed : 0;
-}
-
 static int
 run_get_rss(struct pot_call *c)
 {
@@ -358,9 +346,8 @@ run_get_rss(struct pot_call *c)
 		err_new(&e, ERR_ABSENT, "pot %s does not run", given_pot(c));
 		return fail(c, &e);
 	}
-	/* Processor use is the mean since the start; "ticks" are MHz in use. */
-	double percent = mean_percent(c, given_pot(c), u.cpu_ns);
-	double mhz = (double)pot_clock_mhz() * percent / 100;
+	double percent = pot_cpu_percent(c->env, given_pot(c), &u);
+	double mhz = (double)pot_clock_mhz() * percent / 100; /* pot calls MHz in use ticks */
 	if (given(c, 'J') || c->json) {
 		/* the keys, their order and the blanks are what nomad-pot-driver reads */
 		printf("{ \"ResourceUsage\": { \"MemoryStats\": { \"RSS\" : %" PRIu64
@@ -385,5 +372,5 @@ static const struct pot_option get_rss_options[] = {
 	END,
 };
 const struct pot_command pot_cmd_get_rss = { "get-rss", NULL, "what a running pot uses",
-	COMMAND_ROOT | COMMAND_LOOKS | COMMAND_JSON | COMMAND_NAME, get_rss_options, NULL, run_get_rss,
-	"Information" };
+	COMMAND_ROOT | COMMAND_LOOKS | COMMAND_JSON | COMMAND_NAME, get_rss_options, NULL,
+	run_get_rss, "Information" };

@@ -648,6 +648,8 @@ struct pot_usage {
 	char *cpus;		/* allocated ones, "0,1"; "" when all */
 	uint64_t virtual_bytes; /* memory and swap charged to it, with files that are cached */
 };
+/* How busy it is, in percent of one processor: since somebody last asked, else since its start. */
+double pot_cpu_percent(struct pot_env *, const char *name, const struct pot_usage *);
 /* What a dataset and those below it use; named as in fscomp.conf, or relative to the root. */
 int pot_dataset_usage(struct pot_env *, const char *dataset, uint64_t *bytes, struct err *);
 /* ---- processors ---- */

@@ -339,6 +339,9 @@ run_remove(struct pot_env *env, const char *name, struct err *e)
 {
 	char path[PATH_SIZE];
 
+	path_at(path, "%s/runs/%s/usage", env->conf.run_dir, name);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sys(e, "remove %s", path);
 	path_at(path, "%s/runs/%s/record", env->conf.run_dir, name);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_sys(e, "remove %s", path);

@@ -229,6 +229,13 @@ def test_last_run_and_usage(machine):
     usage = json.loads(line)["ResourceUsage"]
     assert usage["MemoryStats"]["RSS"] > 0 and isinstance(usage["CpuStats"]["Percent"], int)
     assert usage["CpuStats"]["TotalTicks"] >= 0
+    m.make_pot("busy", cmd="sh -c 'while :; do :; done'")
+    m.start("busy")
+    percent = lambda pot: json.loads(m.pot("get-rss", "-Jp", pot))["ResourceUsage"]["CpuStats"]["Percent"]
+    wait_until(lambda: percent("busy") >= 20, what="a busy pot")
+    percent("web")
+    wait_until(lambda: percent("web") <= 5, what="a pot that has become idle")
+    m.pot("stop", "busy")
     text = m.pot("get-rss", "-p", "web")
     for label in ("cpu time (ticks spent)", "cpu time (MHz)", "pcpu (%)", "virtual memory", "physical memory", "swap memory"):
         assert label in text, label
