@@ -208,18 +208,23 @@ static const struct {
 	{ 'B', POT_KIND_BRIDGE, "bridge", "bridges" },
 };
 
+/* "/media => fscomp/www": datasets relative to the root, as all that read this know them. */
 static void
-list_datasets(const struct pot_info *info)
+list_datasets(struct pot_call *c, const struct pot_info *info)
 {
-	puts("\tdatasets:");
-	for (size_t i = 0; i < info->datasets.n; i++) {
-		const char *name = info->datasets.at[i];
+	const char *root = c->env->conf.zfs_root;
+	size_t n = strlen(root);
 
-		printf("\t\t/ => %s\n", name);
+	puts("\tdatasets:");
+	if (info->spec->type == POT_SINGLE)
+		printf("\t\t%s/m\n", info->spec->name);
+	for (size_t i = 0; i < info->n_mounts; i++) {
+		const struct pot_fscomp *f = &info->mounts[i];
+		bool below = str_starts(f->source, root) && f->source[n] == '/';
+
+		printf("\t\t%s => %s%s\n", f->target, f->source + (below ? n + 1 : 0),
+		    f->read_only ? " (ro)" : "");
 	}
-	for (size_t i = 0; i < info->n_mounts; i++)
-		printf("\t\t%s => %s%s\n", info->mounts[i].target, info->mounts[i].source,
-		    info->mounts[i].read_only ? " (ro)" : "");
 }
 
 static void
@@ -233,7 +238,9 @@ list_more(struct pot_call *c, const char *name)
 		return;
 	}
 	printf("\tbase : %s\n\tlevel : %u\n", info.spec->base, info.spec->level);
-	list_datasets(&info);
+	if (info.spec->level == 2)
+		printf("\tbase pot : %s\n", info.spec->potbase);
+	list_datasets(c, &info);
 	puts("\tsnapshot:");
 	for (size_t i = 0; i < info.full_snapshots.n; i++)
 		printf("\t\t%s\n", info.full_snapshots.at[i]);
@@ -463,9 +470,9 @@ info_network(struct pot_call *c, const struct pot_info *info)
 }
 
 static void
-info_more(const struct pot_info *info)
+info_more(struct pot_call *c, const struct pot_info *info)
 {
-	list_datasets(info);
+	list_datasets(c, info);
 	puts("\tsnapshots:");
 	for (size_t i = 0; i < info->full_snapshots.n; i++)
 		printf("\t\t%s\n", info->full_snapshots.at[i]);
@@ -488,7 +495,7 @@ info_text(struct pot_call *c, const struct pot_info *info)
 	if (info->state.running != POT_RUNNING && info->state.running != POT_STOPPED)
 		printf("\tstate : %s\n", pot_running_text(info->state.running));
 	if (c->verbosity > 1)
-		info_more(info);
+		info_more(c, info);
 	puts("\tattributes:");
 	info_attributes(spec, false);
 	puts("\tjail attributes:");

@@ -319,7 +319,7 @@ singles_only(struct pot_env *env, const char *base, struct err *e)
 int
 base_rearrange(struct pot_env *env, const char *base, const char *release, struct err *e)
 {
-	static const char *const parts[] = { "usr.local", "custom", NULL };
+	static const char *const parts[] = { "usr.local", "custom", NULL /* the base itself */ };
 	const struct dataset_ops *ds = env->host->dataset;
 	autoarena struct arena mem = ARENA_INIT;
 	char dataset[DATASET_SIZE], snap[32];

@@ -87,6 +87,10 @@ def test_level_two_shares_packages(machine):
     m.pot_fails("create", "-p", "two", "-t", "multi", "-l", "2", "-P", "one", says="snapshot")
     m.pot("snap", "-p", "one")
     multi(m, "two", "-l", "2", base=("-P", "one"))
+    text = m.pot("info", "-vp", "two")
+    assert "\tbase pot : one\n" in text and ("\tdatasets:\n\t\t/ => bases/bb (ro)\n\t\t/usr/local => jails/one/usr.local (ro)\n"
+                                             "\t\t/opt/custom => jails/two/custom\n") in text
+    assert "\tbase pot : one\n" in m.pot("ls", "-v")
     assert fscomp_conf(m, "two")[1:] == ["zroot/pot/jails/one/usr.local /usr/local ro",
                                          "zroot/pot/jails/two/custom /opt/custom zfs-remount"]
     m.start("one", "two")
