@@ -178,5 +178,6 @@ static const struct pot_option datasets_options[] = {
 	{ 0 },
 };
 const struct pot_command pot_cmd_datasets = { "datasets", NULL,
-	"the datasets of bases, pots and file system components", COMMAND_JSON | COMMAND_NAME,
-	datasets_options, NULL, run_datasets, "Information" };
+	"the datasets of bases, pots and file system components",
+	COMMAND_ROOT | COMMAND_JSON | COMMAND_NAME, datasets_options, NULL, run_datasets,
+	"Information" };

@@ -85,6 +85,9 @@ struct dataset_ops {
 	int (*root_create)(struct host *, struct err *);
 	int (*root_destroy)(struct host *, struct err *);
 
+	/* Members of this group may look: names, snapshots, properties. NULL: they may anyway. */
+	int (*share)(struct host *, unsigned gid, struct err *);
+
 	/* ERR_EXISTS when the name is taken. Missing parents are made as ordinary directories. */
 	int (*create)(struct host *, const char *name, enum dataset_kind, struct err *);
 	/* With everything below it and all snapshots when recursive, else ERR_BUSY if it has

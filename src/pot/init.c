@@ -18,14 +18,23 @@ set_group(struct pot_env *env, struct err *e)
 {
 	const char *root = env->conf.fs_root;
 	struct group *g = getgrnam(env->conf.group);
+	gid_t gid = g != NULL ? g->gr_gid : 0;
+	char intents[PATH_SIZE];
 
 	if (g == NULL)
 		pot_say(env, POT_SAY_DEBUG,
 		    "there is no group '%s' (POT_GROUP): %s is for root alone", env->conf.group,
 		    root);
-	if (chmod(root, 0750) < 0 || chown(root, 0, g != NULL ? g->gr_gid : 0) < 0)
+	if (chown(root, 0, gid) < 0 || chmod(root, 0750) < 0)
 		return err_sys(e, "set owner and mode of %s", root);
-	return 0;
+	/* looking at pots is looking at what of them does not count yet as well */
+	if (make_dirs(path_at(intents, "%s/.intents", root), 0750, e) < 0)
+		return -1;
+	if (chown(intents, 0, gid) < 0 || chmod(intents, 0750) < 0)
+		return err_sys(e, "set owner and mode of %s", intents);
+	if (env->host->dataset->share == NULL)
+		return 0;
+	return env->host->dataset->share(env->host, gid, e);
 }
 
 /* The mark says that the directory is ours to remove. */
@@ -59,6 +68,8 @@ pot_init(struct pot_env *env, const struct pot_init_options *o, struct err *e)
 		return err_ctx(e, "datasets");
 	if (ds->root_create(env->host, e) < 0)
 		return err_ctx(e, "create %s", env->conf.fs_root);
+	if (set_group(env, e) < 0)
+		return -1;
 	for (size_t i = 0; i < NELEM(top_datasets); i++) {
 		if (ds->create(env->host, top_datasets[i], DATASET_PLAIN, e) < 0 &&
 		    e->kind != ERR_EXISTS)
@@ -67,10 +78,10 @@ pot_init(struct pot_env *env, const struct pot_init_options *o, struct err *e)
 		    0)
 			return -1;
 	}
-	if (set_group(env, e) < 0 ||
-	    make_dirs(path_at(path, "%s/bridges", env->conf.fs_root), 0755, e) < 0 ||
+	if (make_dirs(path_at(path, "%s/bridges", env->conf.fs_root), 0755, e) < 0 ||
 	    make_cache(env, e) < 0 || make_dirs(env->conf.run_dir, 0711, e) < 0)
 		return -1;
+	pot_say(env, POT_SAY_INFO, "datasets lie in %s, kept by %s", env->conf.fs_root, ds->name);
 	return 0;
 }
 

@@ -175,3 +175,24 @@ def test_images_go_from_one_backend_to_the_other(bare):
     assert content(bare, "web_1", "/root/f") == "from btrfs"
     bare.pot("stop", "web_1")
     assert not list(volume.iterdir())
+
+
+def test_members_of_the_group_may_look(bare):
+    """On both backends that keep their own books; with ZFS these are ZFS's."""
+    for volume in (False, True):
+        if volume:
+            bare.btrfs_volume()
+        bare.conf["POT_GROUP"] = "games"
+        bare.init()
+        bare.make_base()
+        bare.make_pot("web")
+        bare.pot("snapshot", "web")
+        member = ["setpriv", "--reuid=65534", "--regid=65534", "--groups=60", BUILD / "src/bin/pot"]
+        stranger = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", BUILD / "src/bin/pot"]
+        for command in (["ls", "-v"], ["info", "-vp", "web"], ["show"], ["ps"]):
+            bare.run(*member, *command)
+            assert bare.try_run(*stranger, *command).returncode == 1
+        assert bare.run(*member, "ls", "-q") == "web\n"
+        assert bare.try_run(*member, "destroy", "web").returncode == 1
+        assert bare.try_run(*member, "datasets").returncode == 1
+        bare.pot("de-init")

@@ -526,6 +526,12 @@ btrfs_root_create(struct host *h, struct err *e)
 }
 
 static int
+btrfs_share(struct host *h, unsigned gid, struct err *e)
+{
+	return store_share(h->roots.fs_root, &store_btrfs, gid, e);
+}
+
+static int
 btrfs_root_destroy(struct host *h, struct err *e)
 {
 	autostore struct store s = BSTORE_INIT;
@@ -569,6 +575,7 @@ const struct dataset_ops dataset_btrfs = {
 	.probe = btrfs_probe,
 	.root_create = btrfs_root_create,
 	.root_destroy = btrfs_root_destroy,
+	.share = btrfs_share,
 	.create = btrfs_create,
 	.destroy = btrfs_destroy,
 	.rename = btrfs_rename,

@@ -20,7 +20,7 @@
  * next transaction, in order with the subvolumes it speaks of. One that outgrows an attribute goes
  * into a file beside it.
  */
-static const char attribute[] = "trusted.potter.meta";
+static const char attribute[] = "user.potter.meta";
 enum { ATTRIBUTE_MAX = 8192 };
 
 static int
@@ -59,7 +59,7 @@ static int
 save_file(int dir, const struct buf *text, struct err *e)
 {
 	autofd int fd =
-	    openat(dir, "meta.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	    openat(dir, "meta.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
 
 	if (fd < 0 || fd_write_all(fd, text->data, text->len, e) < 0 || fdatasync(fd) < 0 ||
 	    renameat(dir, "meta.new", dir, "meta") < 0)

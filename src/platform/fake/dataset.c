@@ -16,6 +16,12 @@ root_destroy(struct host *h, struct err *e)
 }
 
 static int
+share(struct host *h, unsigned gid, struct err *e)
+{
+	FAKE_OP(h->self, "dataset.share", dataset_overlay.share(h, gid, e));
+}
+
+static int
 create(struct host *h, const char *name, enum dataset_kind kind, struct err *e)
 {
 	FAKE_OP(h->self, "dataset.create", dataset_overlay.create(h, name, kind, e));
@@ -133,6 +139,7 @@ const struct dataset_ops fake_dataset = {
 	.probe = probe,
 	.root_create = root_create,
 	.root_destroy = root_destroy,
+	.share = share,
 	.create = create,
 	.destroy = destroy,
 	.rename = rename,

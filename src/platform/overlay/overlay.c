@@ -620,6 +620,12 @@ overlay_root_create(struct host *h, struct err *e)
 }
 
 static int
+overlay_share(struct host *h, unsigned gid, struct err *e)
+{
+	return store_share(h->roots.fs_root, &store_overlay, gid, e);
+}
+
+static int
 overlay_root_destroy(struct host *h, struct err *e)
 {
 	autostore struct store s = STORE_INIT;
@@ -634,6 +640,7 @@ const struct dataset_ops dataset_overlay = {
 	.probe = overlay_probe,
 	.root_create = overlay_root_create,
 	.root_destroy = overlay_root_destroy,
+	.share = overlay_share,
 	.create = overlay_create,
 	.destroy = overlay_destroy,
 	.rename = overlay_rename,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const struct store_kind store_overlay = { ".overlay", "overlay datasets 1\n", NULL, NULL };
@@ -47,7 +48,7 @@ replace_file(int at, const char *path, const void *data, size_t len, bool durabl
 	autofd int fd = -1;
 
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	fd = openat(at, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = openat(at, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return err_sys(e, "make %s", temporary);
 	if (fd_write_all(fd, data, len, e) < 0)
@@ -85,6 +86,21 @@ store_create(const char *fs_root, const struct store_kind *kind, struct err *e)
 	if (faccessat(fs, path, F_OK, 0) == 0)
 		return 0;
 	return replace_file(fs, path, kind->format, strlen(kind->format), true, e);
+}
+
+int
+store_share(const char *fs_root, const struct store_kind *kind, unsigned gid, struct err *e)
+{
+	static const char *const dirs[] = { "", "/sets", "/data" };
+
+	for (size_t i = 0; i < NELEM(dirs); i++) {
+		autofree char *path = xasprintf("%s/%s%s", fs_root, kind->top, dirs[i]);
+
+		/* what is made in it later gets the group as well */
+		if (chown(path, 0, gid) < 0 || chmod(path, 02750) < 0)
+			return err_sys(e, "set owner and mode of %s", path);
+	}
+	return 0;
 }
 
 int
@@ -374,7 +390,7 @@ data_create(const struct store *s, char id[RUN_ID_TEXT], struct err *e)
 	char path[64];
 
 	snprintf(path, sizeof(path), "data/%s", ids_run(id));
-	if (mkdirat(s->top, path, 0700) < 0)
+	if (mkdirat(s->top, path, 0750) < 0)
 		return err_sys(e, "make %s/%s/%s", s->fs_root, s->kind->top, path);
 	return 0;
 }

@@ -51,6 +51,8 @@ enum store_lock { STORE_READ, STORE_CHANGE, STORE_ALONE };
  * first. */
 int store_open(struct store *s, const char *fs_root, enum store_lock how, struct err *e);
 int store_create(const char *fs_root, const struct store_kind *kind, struct err *e);
+/* Members of the group may look at names and descriptions, not at layers. */
+int store_share(const char *fs_root, const struct store_kind *kind, unsigned gid, struct err *e);
 /* ERR_BUSY while it holds datasets. The caller is alone. */
 int store_destroy(struct store *s, struct err *e);
 /* 1 locked alone, 0 somebody is at work. */
