@@ -96,8 +96,7 @@ struct isolate {
 };
 
 enum isolate_event_kind {
-	ISOLATE_READY,	 /* the root stands; go() may follow (it may also come earlier) */
-	ISOLATE_STARTED, /* the command runs */
+	ISOLATE_STARTED, /* the command runs; go() may have come before the root stood */
 	ISOLATE_FAILED,	 /* failure says why; init ends */
 	ISOLATE_ENDED	 /* the command ended: code, signal */
 };

@@ -285,8 +285,6 @@ on_event(struct keep *k)
 		return;
 	}
 	switch (event.kind) {
-	case ISOLATE_READY:
-		break;
 	case ISOLATE_STARTED:
 		k->running = true;
 		let_stdio_go(); /* whoever reads the command's output waits for the command alone */

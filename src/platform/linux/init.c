@@ -407,12 +407,11 @@ init_main(const struct init_start *s)
 	struct err e = ERR_INIT;
 	struct process_ready ready;
 	struct life life = { .start = s };
-	struct isolate_event event = { .kind = ISOLATE_READY };
+	struct isolate_event event = { .kind = ISOLATE_STARTED };
 
 	proc_title("pot-init");
 	if (set_up(s, &e) < 0)
 		fail(s->channel, &e);
-	tell(s->channel, &event);
 	bool command = s->spec->process.argv != NULL || !s->spec->persist;
 	if (command && process_prepare(&s->spec->process, &ready, &e) < 0)
 		fail(s->channel, &e);
@@ -423,7 +422,6 @@ init_main(const struct init_start *s)
 		if (life.command < 0)
 			fail(s->channel, &e);
 	}
-	event.kind = ISOLATE_STARTED;
 	tell(s->channel, &event);
 	/* only the command holds its descriptors from now on */
 	for (int i = 0; i < 3; i++)

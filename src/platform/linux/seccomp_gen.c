@@ -2,7 +2,8 @@
  * seccomp_gen: prints the default system call filter of pots as a C table; runs when building.
  * usage: seccomp_gen ARCH > seccomp_default.h
  * libseccomp gives the numbers of the calls on each architecture; the program is a binary search
- * over ranges of numbers, a quarter of what a list of rules would give.
+ * over ranges of numbers that ends in a few comparisons, a tenth of what a list of rules would
+ * give: the kernel checks and compiles it at each start.
  *
  * What the kernel knew when libseccomp was made, and is not in the table below, is allowed. Newer
  * calls answer ENOSYS, so that programs fall back to what they did before those existed.
@@ -21,7 +22,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { CALLS_MAX = 1024, CODE_MAX = 4096 };
+enum { CALLS_MAX = 1024, CODE_MAX = 4096, LEAF_MAX = 24 };
 
 /* Refused: what changes the machine rather than the pot, and what has been a way out of containers.
  */
@@ -96,6 +97,7 @@ static const char *const unknown[] = { "io_uring_setup", "io_uring_enter", "io_u
 enum action { UNKNOWN, ALLOW, REFUSE, CLONE, PERSONALITY, SOCKET };
 struct range {
 	int first;
+	unsigned count;
 	enum action action;
 };
 
@@ -176,20 +178,86 @@ emit_action(enum action action)
 	emit_return(SECCOMP_RET_ERRNO | EPERM);
 }
 
-/* The accumulator holds the number. */
-static void
-emit_search(const struct range *r, size_t n)
+/* May these be told apart by comparing with single numbers, all others having one action? */
+static bool
+is_leaf(const struct range *r, size_t n, enum action *others)
 {
-	if (n == 1) {
-		emit_action(r->action);
+	bool known = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (r[i].count == 1)
+			continue;
+		if (known && r[i].action != *others)
+			return false;
+		*others = r[i].action;
+		known = true;
+	}
+	if (!known)
+		*others = r[0].action;
+	return n <= LEAF_MAX;
+}
+
+/* Comparisons, what all others get, and what each of the compared actions does. */
+static void
+emit_leaf(const struct range *r, size_t n, enum action others)
+{
+	size_t compare[LEAF_MAX];
+	bool done[LEAF_MAX] = { false };
+
+	for (size_t i = 0; i < n; i++) {
+		done[i] = r[i].action == others;
+		if (!done[i])
+			compare[i] = emit(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)r[i].first, 0, 0);
+	}
+	emit_action(others);
+	for (size_t i = 0; i < n; i++) {
+		if (done[i])
+			continue;
+		for (size_t k = i; k < n; k++)
+			if (!done[k] && r[k].action == r[i].action) {
+				done[k] = true;
+				code[compare[k]].jt = (uint8_t)(n_code - compare[k] - 1);
+			}
+		emit_action(r[i].action);
+	}
+}
+
+/* The accumulator holds the number. start: the first range of each leaf, and one behind the last.
+ */
+static void
+emit_search(const struct range *r, const size_t *start, size_t leaves)
+{
+	enum action others = ALLOW;
+
+	if (leaves == 1) {
+		(void)is_leaf(r + start[0], start[1] - start[0], &others);
+		emit_leaf(r + start[0], start[1] - start[0], others);
 		return;
 	}
-	size_t half = n / 2;
-	emit(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)r[half].first, 0, 1);
-	size_t jump = emit(BPF_JMP | BPF_JA, 0, 0, 0);
-	emit_search(r, half);
-	code[jump].k = (uint32_t)(n_code - jump - 1);
-	emit_search(r + half, n - half);
+	size_t half = leaves / 2;
+	size_t jump = emit(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)r[start[half]].first, 0, 0);
+	emit_search(r, start, half);
+	if (n_code - jump - 1 > 255) {
+		fprintf(stderr, "seccomp_gen: a jump is too long\n");
+		exit(1);
+	}
+	code[jump].jt = (uint8_t)(n_code - jump - 1);
+	emit_search(r, start + half, leaves - half);
+}
+
+static void
+emit_ranges(const struct range *r, size_t n)
+{
+	static size_t start[CALLS_MAX + 2];
+	enum action others;
+	size_t leaves = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (leaves == 0 ||
+		    !is_leaf(r + start[leaves - 1], i + 1 - start[leaves - 1], &others))
+			start[leaves++] = i;
+	start[leaves] = n;
+	emit_search(r, start, leaves);
 }
 
 static enum action
@@ -223,12 +291,13 @@ emit_arch(uint32_t arch)
 	for (int nr = 0; nr < CALLS_MAX; nr++) {
 		enum action action = action_of(arch, nr);
 		if (n == 0 || ranges[n - 1].action != action)
-			ranges[n++] = (struct range){ nr, action };
+			ranges[n++] = (struct range){ nr, 0, action };
+		ranges[n - 1].count++;
 	}
 	if (ranges[n - 1].action != UNKNOWN)
-		ranges[n++] = (struct range){ CALLS_MAX, UNKNOWN };
+		ranges[n++] = (struct range){ CALLS_MAX, 0, UNKNOWN };
 	emit(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
-	emit_search(ranges, n);
+	emit_ranges(ranges, n);
 }
 
 int

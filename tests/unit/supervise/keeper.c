@@ -14,13 +14,21 @@ the_exit_code_comes_back_and_is_written_down(void **state)
 	assert_int_equal(x.signal, 0);
 	assert_false(x.oom_killed);
 	assert_true(x.ended_ns >= x.started_ns && x.started_ns > 0);
-	/* who heard it needs no file */
-	assert_int_equal(keeper_exit_read(path("run"), &y, &e), -1);
-	assert_int_equal(e.kind, ERR_ABSENT);
+	CHECK_OK(keeper_exit_read(path("run"), &y, &e));
+	assert_int_equal(y.code, 7);
+	assert_int_equal(y.ended_ns, x.ended_ns);
 	assert_string_equal(get("conf/.last_run_stats"), "{ \"ExitCode\": 7 }\n");
 	run_sh("kill -9 $$", &x);
 	assert_int_equal(x.code, 137);
 	assert_int_equal(x.signal, 9);
+	/* who stays to hear it needs no file */
+	struct launch l = a_pot(SH("exit 5"));
+	l.attended = true;
+	unlink(path("run/exit"));
+	assert_non_null(run(&l, &x));
+	assert_int_equal(x.code, 5);
+	assert_int_equal(keeper_exit_read(path("run"), &y, &e), -1);
+	assert_int_equal(e.kind, ERR_ABSENT);
 }
 
 static void
@@ -205,10 +213,23 @@ mounts_and_files_are_put_into_the_root(void **state)
 		    .target = "/mnt/none",
 		    .flags = MOUNT_MAY_LACK }
 	};
-	const struct isolate_file files[] = { { "/etc/hosts", 0644, "127.0.0.1 localhost\n", 20,
-						  true },
-		{ "/tmp/environment.sh", 0600, "export A=1\n", 11, true },
-		{ "/absent/file", 0644, "x", 1, true } };
+	const struct isolate_file files[] = {
+		{ .path = "/etc/hosts",
+		    .mode = 0644,
+		    .content = "127.0.0.1 localhost\n",
+		    .len = 20,
+		    .only_if_parent = true },
+		{ .path = "/tmp/environment.sh",
+		    .mode = 0600,
+		    .content = "export A=1\n",
+		    .len = 11,
+		    .only_if_parent = true },
+		{ .path = "/absent/file",
+		    .mode = 0644,
+		    .content = "x",
+		    .len = 1,
+		    .only_if_parent = true },
+	};
 	struct launch l = a_pot(
 	    SH("cat /etc/hosts /tmp/environment.sh /mnt/data/file /etc/one; echo no > /mnt/data/x;"
 	       "echo yes > /mnt/rw/y; ls /absent /mnt/none"));
