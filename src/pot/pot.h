@@ -709,8 +709,7 @@ struct pot_net_view {
 };
 /* pairs: also who is joined to which bridge. Ports come from the kernel, for those without rights
  * from the records of what runs. */
-int pot_net_view(
-    struct pot_env *, bool pairs, struct arena *, struct pot_net_view *, struct err *);
+int pot_net_view(struct pot_env *, bool pairs, struct arena *, struct pot_net_view *, struct err *);
 
 /* The lowest free address (family 4 or 6) of the public bridge (NULL) or a private one; taken ones
  * are what pot.confs say. */

@@ -49,7 +49,8 @@ reserve_memory(const struct host *h, const struct place *p, struct err *e)
 		    "keep %llu bytes of memory for the host: it has %llu in all",
 		    (unsigned long long)kept, (unsigned long long)all);
 	autofree char *parent = parent_of(dir);
-	snprintf(value, sizeof(value), "%llu", (unsigned long long)((all - kept) / page * page));
+	uint64_t rest = (all - kept) / page * page;
+	snprintf(value, sizeof(value), "%llu", (unsigned long long)rest);
 	return write_changed(parent, v2 ? "memory.max" : "memory.limit_in_bytes", value, e);
 }
 
