@@ -68,6 +68,7 @@ void filter_entries_fini(struct filter_entries *l);
 
 struct filter_ops {
 	const char *name;
+	bool prints_pf; /* rules may come from a program that writes them in pf's language */
 	int (*probe)(struct host *, struct err *);
 
 	/* Makes the table, or brings its rules to what is asked; exported ports stay. In one

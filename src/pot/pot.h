@@ -43,6 +43,7 @@ struct pot_config {
 	char *extif_addr;
 	struct pot_strs extra_networks;	   /* "em1=10.0.0.0/8": POT_NETWORK_em1 */
 	char *vpn_extif, *vpn_networks;	   /* blank-separated */
+	char *pf_rules_hook;
 	char *network, *netmask, *gateway; /* "10.192.0.0/10", "255.192.0.0", "10.192.0.1" */
 	char *network6, *gateway6;	   /* own keys: "fdf1:192::/64", "fdf1:192::1" */
 	char *network_stack;		   /* "ipv4", "ipv6" or "dual" */

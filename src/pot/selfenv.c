@@ -1,6 +1,8 @@
+#include "platform/netif.h"
 #include "pot/priv.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 /*
  * What a pot learns about itself: `info -E`, the environment of its command and of hooks.
@@ -17,12 +19,26 @@ struct alias_env {
 	unsigned n;
 };
 
+/* POT_EXTIF, else the interface of the default route; "" when there is none. */
+static const char *
+default_nic(const struct alias_env *a, bool six)
+{
+	char name[NETIF_NAME];
+	struct err none = ERR_INIT;
+
+	if (*a->env->conf.extif != '\0')
+		return a->env->conf.extif;
+	if (a->env->host->netif->external(a->env->host, six ? AF_INET6 : AF_INET, name, &none) < 0)
+		return "";
+	return arena_strdup(a->mem, name);
+}
+
 static void
 alias_one(struct alias_env *a, const char *entry)
 {
 	const char *bar = strchr(entry, '|'), *ip = bar != NULL ? bar + 1 : entry;
-	const char *nic =
-	    bar != NULL ? arena_strndup(a->mem, entry, (size_t)(bar - entry)) : a->env->conf.extif;
+	const char *nic = bar != NULL ? arena_strndup(a->mem, entry, (size_t)(bar - entry))
+				      : default_nic(a, strchr(ip, ':') != NULL);
 
 	if (a->n == 0)
 		list_add(a->out, arena_printf(a->mem, "_POT_IP=%s", ip));

@@ -184,6 +184,12 @@ tell_obstacles(struct pot_env *env)
 	autonames struct names found = NAMES_INIT;
 	struct err ignored = ERR_INIT;
 
+	if (*env->conf.pf_rules_hook != '\0' && !env->host->filter->prints_pf)
+		pot_say(env, POT_SAY_INFO,
+		    "POT_EXPORT_PORTS_PF_RULES_HOOK is kept, without effect: its rules are not "
+		    "in the language of this machine's packet filter, %s",
+		    env->host->filter->name);
+
 	if (env->host->filter->obstacles(env->host, &found, &ignored) < 0)
 		return;
 	for (size_t i = 0; i < found.n; i++)

@@ -550,6 +550,8 @@ table ip filter {
 }
 """)
     assert "'ip filter FORWARD'" in m.pot("vnet-start")
+    m.conf["POT_EXPORT_PORTS_PF_RULES_HOOK"] = "/usr/local/bin/rules"
+    assert "POT_EXPORT_PORTS_PF_RULES_HOOK" in m.pot("vnet-start")
     m.run("nft", "delete", "table", "ip", "filter")
     assert "FORWARD" not in m.pot("vnet-start")
 

@@ -654,6 +654,15 @@ do_doctor(void)
 	return pot_doctor(env, true, &mem, &f, &n, &e);
 }
 
+/* Somebody emptied the packet filter while a pot with ports runs. */
+static void
+has_lost_table(void)
+{
+	MUST(start("src", true));
+	fake->table = false;
+	fake->ports_n = 0;
+}
+
 static void
 has_private_pot(void)
 {
@@ -738,6 +747,7 @@ static const struct deed {
 	{ "network up and down", do_vnet, NULL, 0 },
 	{ "init again", do_init, NULL, 0 },
 	{ "doctor", do_doctor, has_died, 0 },
+	{ "doctor, rules lost", do_doctor, has_lost_table, 0 },
 };
 
 /* ---- afterwards ---- */

@@ -64,6 +64,7 @@ NOT_YET("pf anchors", pf_ports, struct filter_entries *out, struct err *e)
 
 static const struct filter_ops filter_freebsd = {
 	.name = "pf",
+	.prints_pf = true,
 	.probe = pf_do,
 	.setup = pf_setup,
 	.ready = pf_do,
