@@ -298,6 +298,8 @@ call_catch_for(struct pot_call *c)
 {
 	call_catch_signals();
 	c->env->stop = &stop_asked;
+	if (c->json) /* the output is a value */
+		c->env->build_out = STDERR_FILENO;
 }
 
 static void

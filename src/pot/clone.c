@@ -210,6 +210,7 @@ clone_adapted(struct pot_env *env, const struct pot_clone_options *o,
 	if (need_root("clone", e) < 0 || pot_env_ready(env, e) < 0 ||
 	    lock_pots(env, o->name, o->source, &lock, &source_lock, e) < 0)
 		return -1;
+	m.origin_lock = &source_lock;
 	lock_share(env, o->name, lock);
 	int rc = clone_locked(&m, &c, e);
 	lock_share(env, NULL, -1);

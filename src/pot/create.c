@@ -111,8 +111,13 @@ making_run(struct making *m, struct err *e)
 	    (base = lock_base(env, m->base, LOCK_WAIT, e)) < 0)
 		return -1;
 	int rc = making_announce(m, e) < 0 ? -1 : m->make(m, e);
-	own_close(&base); /* from here on the pot's own configuration holds it */
+	/* from here on the pot's own configuration tells what it was made from */
+	own_close(&base);
 	base = -1;
+	if (m->origin_lock != NULL) {
+		own_close(m->origin_lock);
+		*m->origin_lock = -1;
+	}
 	if (rc < 0 || flavours_apply(env, m->name, m->flavours, e) < 0 ||
 	    intent_done(env, m->name, INTENT_POT, e) < 0) {
 		making_undo(m);
@@ -403,6 +408,7 @@ pot_create(struct pot_env *env, const struct pot_create_options *o, struct err *
 	} else if ((lock = lock_pot(env, o->name, LOCK_WAIT, e)) < 0) {
 		return -1;
 	}
+	m.origin_lock = &parent_lock;
 	lock_share(env, o->name, lock);
 	int rc = create_locked(&m, o, e);
 	lock_share(env, NULL, -1);

@@ -32,7 +32,7 @@ family_of(
 	struct pot_strs all;
 
 	*out = (struct family){ .children = { 0 } };
-	if (pot_names(env, POT_KIND_POT, mem, &all, e) < 0)
+	if (all_pots(env, mem, &all, e) < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++) {
 		struct err ignored = ERR_INIT;
@@ -125,7 +125,7 @@ destroy_tree(struct pot_env *env, const char *name, const struct pot_destroy_opt
 		return err_new(e, ERR_BUSY, "pot %s was made from it; -r destroys that as well",
 		    children.at[0]);
 	for (size_t i = 0; i < children.n; i++)
-		if (destroy_tree(env, children.at[i], o, depth + 1, e) < 0)
+		if (destroy_tree(env, children.at[i], o, depth + 1, e) < 0 && e->kind != ERR_ABSENT)
 			return err_ctx(e, "pot %s, made from it", children.at[i]);
 	return destroy_one(env, name, o, e);
 }

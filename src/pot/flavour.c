@@ -349,7 +349,9 @@ static int
 script_inside(struct pot_env *env, const char *pot, struct placing *p, struct err *e)
 {
 	const char *const argv[] = { p->path, pot, NULL };
-	const struct pot_exec_options o = { .argv = argv, .pot_env = true, .fds = { -1, 1, 2 } };
+	const struct pot_exec_options o = { .argv = argv,
+		.pot_env = true,
+		.fds = { -1, env->build_out > 0 ? env->build_out : 1, 2 } };
 	const struct mount_ops *mount = env->host->mount;
 	struct err ignored = ERR_INIT;
 	int status = 0, pty = -1;

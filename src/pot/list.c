@@ -167,6 +167,24 @@ pot_names(
 }
 
 int
+all_pots(struct pot_env *env, struct arena *mem, struct pot_strs *out, struct err *e)
+{
+	struct strs_builder b = STRS_BUILDER(out, mem);
+	struct pot_strs all, pending;
+
+	*out = (struct pot_strs){ 0 };
+	if (pot_names(env, POT_KIND_POT, mem, &all, e) < 0 ||
+	    intent_list(env, INTENT_POT, mem, &pending, e) < 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++)
+		list_add(&b, all.at[i]);
+	for (size_t i = 0; i < pending.n; i++)
+		list_add(&b, pending.at[i]);
+	list_sort(out);
+	return 0;
+}
+
+int
 pot_list(struct pot_env *env, bool only_running, struct arena *mem, struct pot_row **out, size_t *n,
     struct err *e)
 {

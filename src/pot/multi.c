@@ -185,19 +185,16 @@ int
 multi_users(struct pot_env *env, const char *base, struct arena *mem, struct pot_spec ***out,
     size_t *n, struct err *e)
 {
-	struct pot_strs all, pending;
+	struct pot_strs all;
 
 	*n = 0;
-	/* those in the making count as well */
-	if (pot_names(env, POT_KIND_POT, mem, &all, e) < 0 ||
-	    intent_list(env, INTENT_POT, mem, &pending, e) < 0)
+	if (all_pots(env, mem, &all, e) < 0)
 		return -1;
-	*out = arena_array(mem, all.n + pending.n + 1, struct pot_spec *);
-	for (size_t i = 0; i < all.n + pending.n; i++) {
-		const char *name = i < all.n ? all.at[i] : pending.at[i - all.n];
+	*out = arena_array(mem, all.n + 1, struct pot_spec *);
+	for (size_t i = 0; i < all.n; i++) {
 		struct err ignored = ERR_INIT;
 		struct pot_spec *spec;
-		if (pot_spec_load(env, name, mem, &spec, &ignored) == 0 &&
+		if (pot_spec_load(env, all.at[i], mem, &spec, &ignored) == 0 &&
 		    spec->type == POT_MULTI && strcmp(spec->base, base) == 0)
 			(*out)[(*n)++] = spec;
 	}

@@ -108,6 +108,7 @@ struct pot_env {
 	/* Set by a signal handler of the caller (installed without SA_RESTART) to the signal: calls
 	 * that wait for long fail with EINTR and undo what they did. NULL: no such wish. */
 	const volatile sig_atomic_t *stop;
+	int build_out; /* where scripts of flavours write; 0: standard output */
 };
 
 /* Finds the configuration beside the executable (or by POT_CONF while real and effective user

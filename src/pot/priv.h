@@ -189,6 +189,7 @@ int intent_list(
 struct making {
 	struct pot_env *env;
 	const char *name;
+	int *origin_lock; /* given back when make() is through; may be NULL */
 	const char *base; /* whose lock is held meanwhile; may be NULL */
 	bool keep;
 	int (*make)(struct making *, struct err *); /* datasets and conf/ */
@@ -215,7 +216,9 @@ int clone_adapted(struct pot_env *, const struct pot_clone_options *,
 
 /* ---- datasets of a pot (create.c, snapshot.c) ---- */
 const char *ds_pot(char out[DATASET_SIZE], const char *pot);
-const char *ds_root(char out[DATASET_SIZE], const char *pot);	   /* "jails/<pot>/m" */
+const char *ds_root(char out[DATASET_SIZE], const char *pot); /* "jails/<pot>/m" */
+/* Names, sorted, also of those that are being made or removed, which may name others. (list.c) */
+int all_pots(struct pot_env *, struct arena *, struct pot_strs *, struct err *e);
 int pot_exists(struct pot_env *, const char *name, struct err *e); /* 1, 0, -1 */
 int newest_snapshot(
     struct pot_env *, const char *dataset, char **snap /* NULL: none */, struct err *e);

@@ -98,7 +98,7 @@ concerned(struct pot_env *env, const char *old, const char *new, struct arena *m
 	struct pot_strs all;
 
 	*out = (struct pot_strs){ 0 };
-	if (pot_names(env, POT_KIND_POT, mem, &all, e) < 0)
+	if (all_pots(env, mem, &all, e) < 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++)
 		if (strcmp(all.at[i], old) != 0 && strcmp(all.at[i], new) != 0 &&

@@ -191,3 +191,30 @@ def test_those_of_the_prefix(machine):
     m.pot_fails("create", "-p", "d", "-b", "bb", "-f", flavours / "upgrade", says="ended with 1")
     m.start("c")
     assert sh(m, "c", "find /usr/share/doc -type f") == ""
+
+
+def test_a_long_script_keeps_nobody_waiting(machine):
+    """While a clone is built, its source starts and stops; neither it nor the base goes, and names stay right."""
+    m = machine
+    make(m, "src", "multi")
+    m.pot("snap", "-p", "src")
+    fifo = m.dir / "go"
+    os.mkfifo(fifo)
+    path = flavour(m, "slow", commands="", script="echo begun; cat /mnt/go; echo built > /etc/built\n")
+    pathlib.Path(path).write_text(f"mount-in -d {m.dir} -m /mnt\n")
+    child = m.popen(BIN / "pot", "create", "-p", "new", "-l", "2", "-P", "src", "-f", path, "--json",
+                    stdout=open(m.dir / "said", "w"), stderr=open(m.dir / "heard", "w"))
+    wait_until(lambda: "begun" in (m.dir / "heard").read_text(), what="the script")
+    m.start("src")
+    m.pot("stop", "src")
+    m.make_pot("another")
+    m.pot_fails("destroy", "-p", "src", says="new")
+    m.pot_fails("destroy", "-b", "bb", says="shares it")
+    rename = m.popen(BIN / "pot", "rename", "-p", "src", "-n", "renamed")  # waits for the new one
+    fifo.write_text("")
+    assert child.wait(timeout=20) == 0 and rename.wait(timeout=20) == 0
+    assert (m.dir / "said").read_text() == "" and "pot.potbase=renamed" in conf(m, "new")
+    m.pot("mount-out", "-p", "new", "-m", "/mnt")
+    m.pot("set-cmd", "-p", "new", "-c", "sleep 1000")
+    m.start("new")
+    assert sh(m, "new", "cat /etc/built") == "built\n"
