@@ -127,8 +127,9 @@ squeezed(struct reader *r, const char *value)
 {
 	char *out = arena_strdup(r->mem, value), *to = out;
 
+	/* control characters would only steer somebody's terminal */
 	for (const char *p = out; *p != '\0'; p++)
-		if (*p != ' ' && *p != '\t' && *p != '"')
+		if ((unsigned char)*p > ' ' && *p != 0x7f && *p != '"')
 			*to++ = *p;
 	*to = '\0';
 	return out;

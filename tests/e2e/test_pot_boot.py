@@ -1,8 +1,10 @@
 """Pots that come and go with the machine: order, parallelism, readiness, and the units that call `pot boot`."""
 import json
+import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -183,3 +185,29 @@ def test_the_rc_scripts_call_what_there_is(machine, script):
         assert m.running() == ["web"]
         m.pot("boot", "-e", "stop")
     assert m.running() == []
+
+
+def test_after_everything_was_killed_they_come_back(networked):
+    m = networked
+    for pot in ("db", "web"):
+        m.make_pot(pot, "-N", "public-bridge", "-i", "auto")
+    m.pot("add-dep", "-p", "web", "-P", "db")
+    mark(m, "web")
+    m.pot("boot", "start")
+    for row in m.pot_json("ps"):
+        os.kill(row["keeper_pid"], signal.SIGKILL)
+    wait_until(lambda: m.running() == [], what="the end of the keepers")
+    m.pot("boot", "start")
+    assert m.running() == ["db", "web"]
+
+
+def test_an_interrupted_boot_leaves_whole_pots(machine):
+    m = machine
+    pots = [m.make_pot(f"p{i}") for i in range(6)]
+    mark(m, *pots)
+    child = m.popen(BIN / "pot", "boot", "start", stdout=subprocess.DEVNULL)
+    wait_until(lambda: m.running(), what="the first pot")
+    child.kill()
+    child.wait()
+    m.pot("boot", "start")
+    assert m.running() == pots

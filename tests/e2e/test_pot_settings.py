@@ -478,3 +478,34 @@ def test_processors_are_shared_out(machine):
         assert json.loads(ask("show", "--json"))["pots_by_cpu"] == [2, 1]
         assert ask("rebalance") == ""
     assert m.try_run(BIN / "potcpu", "get-cpu").returncode == 1 and m.try_run(BIN / "potcpu", "x").returncode == 1
+
+
+def test_setters_at_once_lose_nothing(machine):
+    m = machine
+    m.make_pot("web", cmd=None)
+    others = [m.make_pot(f"d{i}", cmd=None) for i in range(6)]
+    attributes = ["prunable", "start-at-boot", "mlock", "no-etc-hosts", "no-rc-script", "early-start-at-boot"]
+    children = [m.popen(BIN / "pot", "set-attr", "-p", "web", "-A", a, "-V", "YES") for a in attributes]
+    children += [m.popen(BIN / "pot", "add-dep", "-p", "web", "-P", other) for other in others]
+    assert [child.wait(timeout=30) for child in children] == [0] * len(children)
+    info = m.pot_json("info", "-p", "web")
+    assert all(info["attributes"][a] == "YES" for a in attributes) and sorted(info["depend"]) == others
+
+
+def test_a_hook_cannot_wait_for_itself(machine):
+    m = machine
+    m.make_pot("web")
+    m.pot("set-hook", "-p", "web", "-s", script(m, "hook", f"#!/bin/sh\n{BIN}/pot set-env -p web -E A=1 || exit 9\n"))
+    said = m.pot_fails("start", "-d", "web", timeout=20).stdout
+    assert "failed with 9" in said and "is being changed by process" in said
+    m.pot("set-hook", "-p", "web", "-s", "", "-S", script(m, "later", f"#!/bin/sh\n{BIN}/pot set-env -p web -E A=1\n"))
+    m.pot("start", "-d", "web", timeout=20)  # afterwards nobody holds the lock
+    assert m.pot_json("info", "-p", "web")["env"] == ["A=1"]
+
+
+def test_a_configuration_cannot_steer_the_terminal(machine):
+    m = machine
+    m.make_pot("web", cmd=None)
+    path = pathlib.Path(m.conf["POT_FS_ROOT"]) / "jails/web/conf/pot.conf"
+    path.write_text(path.read_text().replace("pot.base=bb", "pot.base=bb\033[2J\007"))
+    assert "\033" not in m.pot("info", "-vp", "web") and "\tbase : bb[2J\n" in m.pot("info", "-p", "web")
