@@ -4,11 +4,12 @@
 set -eu
 
 build="meson ninja-build pkg-config gcc libc6-dev libevent-dev libssl-dev libjansson-dev libsqlite3-dev
+ libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
  libarchive-dev liblzma-dev libcurl4-openssl-dev libseccomp-dev libcap-dev libwslay-dev musl-tools python3 haproxy"
 run="nginx-light curl iproute2"
 test="clang clang-format clang-tidy llvm libclang-rt-14-dev libcmocka-dev python3-pytest python3-requests
  nginx-light wrk dnsutils mandoc iproute2 nftables busybox-static curl iputils-ping xz-utils e2fsprogs zsh fish
- btrfs-progs signify-openbsd"
+ btrfs-progs python3-h2 signify-openbsd"
 
 want=""
 for set in "$@"; do

@@ -7,7 +7,7 @@ list=$2/made-dirs
 case $1 in
 note)
 	top=$3
-	for d in "" bin etc etc/pot libexec libexec/potter share share/man share/man/man8 share/bash-completion \
+	for d in "" bin etc etc/pot libexec libexec/potter libexec/nomad libexec/nomad/plugins share share/man share/man/man8 share/bash-completion \
 		share/bash-completion/completions share/zsh share/zsh/site-functions share/fish share/fish/vendor_completions.d; do
 		[ -d "$top/$d" ] || echo "$top/$d" >>"$list"
 	done

@@ -21,7 +21,8 @@ text_of(const struct any *config, const char *key)
 
 /* A list of texts under `key`; nil is the empty list. */
 static int
-texts_of(const struct any *config, const char *key, struct strs *out, struct arena *a, struct err *e)
+texts_of(
+    const struct any *config, const char *key, struct strs *out, struct arena *a, struct err *e)
 {
 	const struct any *l = any_get(config, key);
 
@@ -32,8 +33,8 @@ texts_of(const struct any *config, const char *key, struct strs *out, struct are
 		    e, ERR_INPUT, "%s: a list of strings is due, not a %s", key, any_type_name(l));
 	for (size_t i = 0; i < l->n; i++) {
 		if (any_text(any_at(l, i)) == NULL)
-			return err_new(e, ERR_INPUT, "%s: entry %zu must be a string, not a %s", key,
-			    i + 1, any_type_name(any_at(l, i)));
+			return err_new(e, ERR_INPUT, "%s: entry %zu must be a string, not a %s",
+			    key, i + 1, any_type_name(any_at(l, i)));
 		strs_add(out, a, any_text(any_at(l, i)));
 	}
 	return 0;
@@ -70,11 +71,11 @@ read_plugin(struct plugin_config *c, const struct any *v, struct err *e)
 	if (strcmp(isolation, "image") == 0)
 		c->image_isolation = true;
 	else if (*isolation != '\0' && strcmp(isolation, "none") != 0)
-		return err_new(e, ERR_INPUT, "fs_isolation: \"%s\" is neither \"none\" nor \"image\"",
-		    isolation);
-	if (*delay != '\0' && (!duration_parse(delay, &delay_ns) || delay_ns < 0))
 		return err_new(e, ERR_INPUT,
-		    "image_gc_delay: \"%s\" is no duration such as \"30m\"", delay);
+		    "fs_isolation: \"%s\" is neither \"none\" nor \"image\"", isolation);
+	if (*delay != '\0' && (!duration_parse(delay, &delay_ns) || delay_ns < 0))
+		return err_new(
+		    e, ERR_INPUT, "image_gc_delay: \"%s\" is no duration such as \"30m\"", delay);
 	if (any_type(gc) == ANY_BOOL && gc->b)
 		c->image_gc_ns = delay_ns;
 	if (texts_of(v, "registry_mirrors", &c->mirrors, &c->mem, e) < 0)
@@ -124,8 +125,8 @@ pairs(struct task_config *c, const struct any *config, const char *key, struct a
 	for (size_t i = 0; i < list.n; i++) {
 		const char *text = list.at[i], *colon = strchr(text, ':');
 		if (colon == NULL || text[0] != '/' || colon[1] != '/')
-			return err_new(e, ERR_INPUT, "%s: \"%s\" is not \"/on/the/host:/in/the/pot\"",
-			    key, text);
+			return err_new(e, ERR_INPUT,
+			    "%s: \"%s\" is not \"/on/the/host:/in/the/pot\"", key, text);
 		struct task_pair p = { .source = arena_strndup(a, text, (size_t)(colon - text)),
 			.target = arena_strdup(a, colon + 1),
 			.read_only = strcmp(key, "mount_read_only") == 0 };
@@ -160,8 +161,8 @@ words(struct strs *out, const struct any *config, const char *key, bool swap, st
 }
 
 static int
-one_port(struct task_config *c, const char *label, const struct any *v, struct arena *a,
-    struct err *e)
+one_port(
+    struct task_config *c, const char *label, const struct any *v, struct arena *a, struct err *e)
 {
 	const char *text = any_scalar_text(v, a), *digits = text != NULL ? text : "";
 	struct task_port p = { .label = label };
@@ -213,7 +214,8 @@ limits(struct task_config *c, const struct any *config, struct arena *a, struct 
 				at++;
 			if (at == NELEM(known))
 				return err_new(e, ERR_INPUT,
-				    "limits: unknown key \"%s\" (processes, files, io_weight, cpus, "
+				    "limits: unknown key \"%s\" (processes, files, io_weight, "
+				    "cpus, "
 				    "pin)",
 				    m->map.key[k]);
 			*known[at].to = any_scalar_text(m->map.value[k], a);
@@ -257,14 +259,14 @@ source(struct task_config *c, struct err *e)
 		for (size_t i = 0; i < NELEM(need); i++)
 			if (*need[i].value != '\0')
 				return err_new(e, ERR_INPUT,
-				    "path: it stands in place of image, pot and tag; %s is given too",
+				    "path: it stands in place of image, pot and tag; %s is given "
+				    "too",
 				    need[i].key);
 		return 0;
 	}
 	for (size_t i = 0; i < NELEM(need); i++)
 		if (*need[i].value == '\0')
-			return err_new(
-			    e, ERR_INPUT, "%s: it is required and missing", need[i].key);
+			return err_new(e, ERR_INPUT, "%s: it is required and missing", need[i].key);
 	return 0;
 }
 
@@ -288,8 +290,8 @@ modes(const struct task_config *c, const struct any *config, struct err *e)
 		    "use public-bridge or host",
 		    c->network_mode);
 	if (any_type(init) == ANY_BOOL && !init->b)
-		return err_new(
-		    e, ERR_INPUT, "init: a pot always has one; leave the key out or set it to true");
+		return err_new(e, ERR_INPUT,
+		    "init: a pot always has one; leave the key out or set it to true");
 	return 0;
 }
 

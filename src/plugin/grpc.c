@@ -173,8 +173,7 @@ call_of(nghttp2_session *session, int32_t stream)
 static int
 on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *ctx)
 {
-	if (frame->hd.type != NGHTTP2_HEADERS ||
-	    frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	nghttp2_session_set_stream_user_data(
 	    session, frame->hd.stream_id, call_new(ctx, frame->hd.stream_id));

@@ -1,7 +1,7 @@
 #include "plugin/grpc_priv.h"
 
 #include "base/log.h"
-#include "codec/base64.h"
+#include "codec/json.h"
 #include "plugin.pb-c.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
  * One call: messages cut out of the stream's bytes, handed to the method, and the answer.
  */
 
-enum { PREFIX = 5, TEXT_MAX = 1200, DRAINED = 64 * 1024 };
+enum { HEAD = 5, TEXT_MAX = 1200, DRAINED = 64 * 1024 };
 
 struct grpc_call *
 call_new(struct grpc_conn *c, int32_t stream)
@@ -140,14 +140,14 @@ void
 grpc_send(struct grpc_call *call, const ProtobufCMessage *message)
 {
 	size_t len = protobuf_c_message_get_packed_size(message);
-	const unsigned char head[PREFIX] = { 0, (unsigned char)(len >> 24),
+	const unsigned char head[HEAD] = { 0, (unsigned char)(len >> 24),
 		(unsigned char)(len >> 16), (unsigned char)(len >> 8), (unsigned char)len };
 
 	if (call->ended)
 		return;
 	if (!call->begun)
 		begin(call);
-	buf_add(&call->out, head, PREFIX);
+	buf_add(&call->out, head, HEAD);
 	buf_reserve(&call->out, len);
 	protobuf_c_message_pack(message, (uint8_t *)call->out.data + call->out.len);
 	call->out.len += len;
@@ -246,8 +246,9 @@ grpc_fail_recoverable(struct grpc_call *call, const char *text)
 	buf_reserve(&packed, np__status__get_packed_size(&status));
 	packed.len = np__status__pack(&status, (uint8_t *)packed.data);
 	autobuf struct buf coded = BUF_INIT;
-	base64_add(&coded, packed.data, packed.len);
-	call->details = buf_take(&coded);
+	struct jsonw w = JSONW_INIT(&coded);
+	jsonw_base64(&w, packed.data, packed.len);
+	call->details = xstrndup(coded.data + 1, coded.len - 2); /* without the quotes */
 	grpc_fail(call, GRPC_FAILED_PRECONDITION, text);
 }
 
@@ -256,8 +257,7 @@ grpc_fail_recoverable(struct grpc_call *call, const char *text)
 static void
 hand_on(struct grpc_call *call, const void *bytes, size_t len)
 {
-	ProtobufCMessage *m =
-	    protobuf_c_message_unpack(call->method->request, NULL, len, bytes);
+	ProtobufCMessage *m = protobuf_c_message_unpack(call->method->request, NULL, len, bytes);
 
 	if (m == NULL) {
 		grpc_fail(call, GRPC_INTERNAL, "the request is malformed");
@@ -274,7 +274,7 @@ look(struct grpc_call *call, size_t *len)
 {
 	const unsigned char *p = (const unsigned char *)call->in.data;
 
-	if (call->in.len < PREFIX)
+	if (call->in.len < HEAD)
 		return 0;
 	if (p[0] != 0) {
 		grpc_fail(call, GRPC_UNIMPLEMENTED, "compressed messages are not understood");
@@ -285,7 +285,7 @@ look(struct grpc_call *call, size_t *len)
 		grpc_fail(call, GRPC_TOO_MUCH, "the message is too large");
 		return -1;
 	}
-	return call->in.len >= PREFIX + *len;
+	return call->in.len >= HEAD + *len;
 }
 
 static void
@@ -304,8 +304,8 @@ take_messages(struct grpc_call *call)
 	size_t len;
 
 	while (!call->ended && call->method->many && look(call, &len) > 0) {
-		hand_on(call, call->in.data + PREFIX, len);
-		buf_drop(&call->in, PREFIX + len);
+		hand_on(call, call->in.data + HEAD, len);
+		buf_drop(&call->in, HEAD + len);
 	}
 }
 
@@ -319,8 +319,9 @@ call_data(struct grpc_call *call, const uint8_t *data, size_t len)
 		buf_add(&call->in, data, len);
 		if (call->method->many)
 			take_messages(call);
-		else if (look(call, &message) > 0 && call->in.len > PREFIX + message)
-			grpc_fail(call, GRPC_INTERNAL, "more than one message came where one is due");
+		else if (look(call, &message) > 0 && call->in.len > HEAD + message)
+			grpc_fail(
+			    call, GRPC_INTERNAL, "more than one message came where one is due");
 	}
 	give_credit(call);
 }
@@ -351,7 +352,7 @@ call_half_closed(struct grpc_call *call)
 	else if (got > 0) {
 		struct buf whole = call->in;
 		call->in = (struct buf)BUF_INIT;
-		hand_on(call, whole.data + PREFIX, len);
+		hand_on(call, whole.data + HEAD, len);
 		buf_fini(&whole);
 	}
 }

@@ -16,9 +16,9 @@ struct grpc_conn {
 	struct loop_watch *watch;
 	nghttp2_session *session;
 	struct buf out;
-	bool flushing;	/* conn_flush() is deferred */
-	bool reading;	/* inside nghttp2_session_mem_recv() */
-	bool dead;	/* to be freed at the end of the turn */
+	bool flushing; /* conn_flush() is deferred */
+	bool reading;  /* inside nghttp2_session_mem_recv() */
+	bool dead;     /* to be freed at the end of the turn */
 	struct grpc_call *calls;
 };
 
@@ -34,7 +34,7 @@ struct grpc_call {
 	bool ended;	  /* by us */
 	bool resting;	  /* the data provider waits for more */
 	bool held;
-	bool handled; /* the only request was handed on */
+	bool handled;  /* the only request was handed on */
 	size_t credit; /* bytes received that were not given back yet */
 	enum grpc_status status;
 	char *text;    /* percent-encoded, or NULL */
@@ -48,8 +48,8 @@ struct grpc_call {
 
 /* ---- grpc_call.c ---- */
 struct grpc_call *call_new(struct grpc_conn *c, int32_t stream);
-void call_free(struct grpc_call *call);		 /* without a word */
-void call_headers(struct grpc_call *call);	 /* all request headers are here */
+void call_free(struct grpc_call *call);	   /* without a word */
+void call_headers(struct grpc_call *call); /* all request headers are here */
 void call_data(struct grpc_call *call, const uint8_t *data, size_t len);
 void call_half_closed(struct grpc_call *call);
 void call_closed(struct grpc_call *call); /* its stream is no more; frees */

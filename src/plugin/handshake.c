@@ -1,5 +1,6 @@
 #include "plugin/plugin.h"
 
+#include "base/ids.h"
 #include "base/str.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /*
  * plugin.h: nomad-pot-driver: the task driver that Nomad starts as a plugin.
  *
- * One process, one loop. Nomad speaks gRPC to it over a Unix socket (grpc.h); what needs root or may
- * block is asked of a pot-runner that it starts itself (worker.c). Tasks are known by Nomad's id;
- * all that is needed to find one again stands in the handle that Nomad keeps (driver_state).
+ * One process, one loop. Nomad speaks gRPC to it over a Unix socket (grpc.h); what needs root or
+ * may block is asked of a pot-runner that it starts itself (worker.c). Tasks are known by Nomad's
+ * id; all that is needed to find one again stands in the handle that Nomad keeps (driver_state).
  */
 #ifndef PLUGIN_PLUGIN_H
 #define PLUGIN_PLUGIN_H
@@ -33,8 +33,7 @@ struct plugin_config {
 };
 void plugin_config_defaults(struct plugin_config *c);
 /* On failure *c stays as it is. */
-int plugin_config_read(
-    struct plugin_config *c, const void *msgpack, size_t len, struct err *e);
+int plugin_config_read(struct plugin_config *c, const void *msgpack, size_t len, struct err *e);
 
 struct task_port {
 	const char *label;
@@ -55,7 +54,8 @@ struct task_config {
 	const char *processes, *files, *io_weight, *cpus, *pin; /* limits; NULL */
 };
 /* Everything lives in the arena but the vectors. Errors name the key. */
-int task_config_read(struct task_config *c, const struct any *config, struct arena *a, struct err *e);
+int task_config_read(
+    struct task_config *c, const struct any *config, struct arena *a, struct err *e);
 void task_config_fini(struct task_config *c);
 
 /* The trees that tell Nomad what may be written; static. */
@@ -78,12 +78,13 @@ struct plugin {
 	struct grpc_server *server;
 	struct plugin_config config;
 	struct worker *worker; /* NULL until it is needed */
-	struct map tasks; /* Nomad's id -> struct task */
-	struct map pulls; /* "<image>_<tag>" -> struct pull */
-	struct map images; /* struct image of gc: what tasks came from */
+	struct map tasks;      /* Nomad's id -> struct task */
+	struct map pulls;      /* "<image>_<tag>" -> struct pull */
+	struct map images;     /* struct image of gc: what tasks came from */
 	struct stream *events, *fingerprints;
 	struct loop_timer *fingerprint_timer;
 	struct buf fingerprint; /* the last one, packed */
+	struct asking *asking;	/* fingerprint.c: a question to the runner is on its way */
 	void (*stop)(struct plugin *p);
 };
 

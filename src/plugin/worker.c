@@ -33,7 +33,7 @@ struct worker {
 	struct loop_watch *says_watch;
 	struct loop_timer *again;
 	struct buf said;
-	int says;	/* what it writes */
+	int says;      /* what it writes */
 	int hand_over; /* our end of the pair */
 	pid_t pid;     /* 0: none */
 };
@@ -101,8 +101,8 @@ environment(const struct plugin_config *c, struct arena *a)
 			out[n++] = *v;
 	}
 	if (!path)
-		out[n++] = arena_strdup(a,
-		    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+		out[n++] = arena_strdup(
+		    a, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	if (conf != NULL)
 		out[n++] = arena_printf(a, "POT_CONF=%s", conf);
 	return out;
@@ -120,8 +120,8 @@ program(const struct plugin_config *c, struct arena *a)
 	/* beside <prefix>/bin, else where it was installed: Nomad's plugin_dir may hold a copy */
 	const char *slash = self != NULL ? strrchr(self, '/') : NULL;
 	if (slash != NULL) {
-		const char *near = arena_printf(a, "%.*s/../libexec/potter/pot-runner",
-		    (int)(slash - self), self);
+		const char *near =
+		    arena_printf(a, "%.*s/../libexec/potter/pot-runner", (int)(slash - self), self);
 		if (access(near, X_OK) == 0)
 			return near;
 	}
@@ -166,8 +166,8 @@ spawn_with(struct worker *w, int sock, int out, struct err *e)
 	posix_spawnattr_setpgroup(&attr, 0);
 	posix_spawnattr_setflags(
 	    &attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	int rc = posix_spawn(
-	    &w->pid, path, &acts, &attr, argv, environment(&w->plugin->config, &mem));
+	int rc =
+	    posix_spawn(&w->pid, path, &acts, &attr, argv, environment(&w->plugin->config, &mem));
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&acts);
 	if (rc == 0)

@@ -68,6 +68,15 @@ apply_attributes(struct runner_child *c, struct err *e)
 		if (pot_set_attr(c->config->env, q->pot, name, value, e) < 0)
 			return -1;
 	}
+	struct pot_limits limits = { .cpus = q->limit_cpus,
+		.pin = q->limit_pin,
+		.processes = q->limit_processes,
+		.files = q->limit_files,
+		.io_weight = q->limit_io_weight };
+	if ((limits.cpus != NULL || limits.pin != NULL || limits.processes != NULL ||
+		limits.files != NULL || limits.io_weight != NULL) &&
+	    pot_set_limits(c->config->env, q->pot, &limits, e) < 0)
+		return -1;
 	if (q->cpus == 0)
 		return 0;
 	snprintf(number, sizeof(number), "%u", q->cpus);
@@ -91,6 +100,7 @@ do_prepare(struct runner_child *c, struct runner_reply *p, struct err *e)
 		.image = q->image,
 		.tag = q->tag,
 		.alloc = alloc,
+		.cmd = q->command,
 		.argv = q->argv,
 		.ports = q->ports,
 		.net = { .net = q->network, .stack = q->stack, .dns = q->dns } };
@@ -184,8 +194,21 @@ do_start(struct runner_child *c, struct runner_reply *p, struct err *e)
 		.cpu_shares = q->cpu_shares,
 		.hosts = q->hosts };
 
+	autofd int nothing = -1, out = -1, err = -1;
+
 	if (need("name of the pot", q->pot, e) < 0 || take_binds(c, &o, e) < 0)
 		return -1;
+	if (q->stdout_path != NULL && q->stderr_path != NULL) {
+		nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		out = runner_open_output(c, q->stdout_path, e);
+		err = out >= 0 ? runner_open_output(c, q->stderr_path, e) : -1;
+		if (err < 0)
+			return -1;
+		o.stdio = POT_STDIO_INHERIT;
+		o.fds[0] = nothing;
+		o.fds[1] = out;
+		o.fds[2] = err;
+	}
 	if (q->log.dir != NULL) {
 		if (runner_path_check(c->config, q->log.dir, e) < 0)
 			return -1;

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /*
@@ -31,7 +33,8 @@ root_of(const struct runner_config *c, const char *path, const char **rest)
 		size_t n = strlen(c->roots[i]);
 		while (n > 1 && c->roots[i][n - 1] == '/')
 			n--;
-		if (strncmp(path, c->roots[i], n) == 0 && (path[n] == '/' || path[n] == '\0')) {
+		if (strncmp(path, c->roots[i], n) == 0 &&
+		    (n == 1 || path[n] == '/' || path[n] == '\0')) {
 			*rest = path + n + strspn(path + n, "/");
 			return c->roots[i];
 		}
@@ -91,4 +94,43 @@ runner_path(struct runner_child *child, const char *path, bool keep_name, char *
 	*out = keep_name && *name != '\0' ? arena_printf(&child->mem, "%s/%s", at, name)
 					  : arena_strdup(&child->mem, at);
 	return 0;
+}
+
+enum { READER_SECONDS = 10 };
+
+static void
+too_late(int sig)
+{
+	(void)sig; /* open(2) ends with EINTR */
+}
+
+int
+runner_open_output(struct runner_child *child, const char *path, struct err *e)
+{
+	struct sigaction act = { .sa_handler = too_late };
+	struct stat st;
+	char *at;
+
+	if (strcmp(path, "/dev/null") == 0) {
+		int null = open(path, O_WRONLY | O_CLOEXEC);
+		return null < 0 ? err_sys(e, "open %s", path) : null;
+	}
+	if (runner_path(child, path, true, &at, e) < 0)
+		return -1;
+	if (lstat(at, &st) < 0)
+		return err_sys(e, "output to %s", path);
+	if (!S_ISFIFO(st.st_mode))
+		return err_new(e, ERR_INPUT, "output to %s: it is no FIFO", path);
+	/* waits for the reader; never opened and closed in between, which the reader would take for
+	 * the end */
+	(void)sigaction(SIGALRM, &act, NULL);
+	(void)alarm(READER_SECONDS);
+	int fd = open(at, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+	int why = errno;
+	(void)alarm(0);
+	if (fd < 0 && why == EINTR)
+		return err_new(e, ERR_TIMEOUT, "output to %s: nobody reads it after %d seconds",
+		    path, READER_SECONDS);
+	errno = why;
+	return fd < 0 ? err_sys(e, "output to %s", path) : fd;
 }

@@ -38,6 +38,8 @@ int raw_name(const struct runner_request *, char out[POT_NAME_MAX + 1], struct e
 int runner_path(struct runner_child *, const char *path, bool keep_name, char **out, struct err *);
 /* Only that it lies below a root, as written: for what is opened with the agent's own rights. */
 int runner_path_check(const struct runner_config *, const char *path, struct err *);
+/* A FIFO (or /dev/null) open for writing; waits ten seconds for its reader. */
+int runner_open_output(struct runner_child *, const char *path, struct err *);
 
 /* ---- shared by pots and raw commands (runner_do.c) ---- */
 int runner_relay(

@@ -73,6 +73,14 @@ static const struct wire_row request_rows[] = {
 	WIRE_ROW_INT(31, struct runner_request, rows, 0, 65535),
 	WIRE_ROW_INT(32, struct runner_request, columns, 0, 65535),
 	WIRE_ROW(33, WIRE_U64, struct runner_request, cancel),
+	WIRE_ROW(34, WIRE_STR, struct runner_request, stdout_path),
+	WIRE_ROW(35, WIRE_STR, struct runner_request, stderr_path),
+	WIRE_ROW(36, WIRE_STR, struct runner_request, command),
+	WIRE_ROW(37, WIRE_STR, struct runner_request, limit_cpus),
+	WIRE_ROW(38, WIRE_STR, struct runner_request, limit_pin),
+	WIRE_ROW(39, WIRE_STR, struct runner_request, limit_processes),
+	WIRE_ROW(40, WIRE_STR, struct runner_request, limit_files),
+	WIRE_ROW(41, WIRE_STR, struct runner_request, limit_io_weight),
 	WIRE_ROWS_END,
 };
 

@@ -83,6 +83,12 @@ struct runner_request {
 	struct runner_bind *binds;
 	size_t n_binds;
 	struct runner_log log; /* dir NULL: no output is kept */
+	/* START, in place of log: where output goes, FIFOs below a root or /dev/null; a FIFO that
+	 * nobody reads after ten seconds fails the start. */
+	const char *stdout_path, *stderr_path;
+	const char *command; /* PREPARE, in place of argv: one line, as a shell reads it */
+	/* PREPARE: texts as people write them (struct pot_limits); NULL: none */
+	const char *limit_cpus, *limit_pin, *limit_processes, *limit_files, *limit_io_weight;
 	uint64_t memory_bytes; /* 0: no limit */
 	unsigned cpus;	       /* how many to be pinned to; 0: all */
 	unsigned cpu_shares;

@@ -19,7 +19,7 @@ TARGET = "x86_64-freebsd"
 ELSEWHERE = ("src/platform/linux/", "src/platform/btrfs/")
 # What FreeBSD's ports install as well: directories and files below /usr/include.
 LIBRARIES = ["event2", "evhttp.h", "event.h", "evutil.h", "evdns.h", "jansson.h", "jansson_config.h",
-             "sqlite3.h", "archive.h", "archive_entry.h", "lzma.h", "lzma", "curl", "openssl", "wslay"]
+             "sqlite3.h", "archive.h", "archive_entry.h", "lzma.h", "lzma", "curl", "openssl", "wslay", "nghttp2", "protobuf-c"]
 FLAGS = ["-std=c17", "-D_GNU_SOURCE", "-D__BSD_VISIBLE=1", "-Wall", "-Wextra", "-Werror", "-Wshadow",
          "-Wmissing-prototypes", "-Wstrict-prototypes", "-Wvla", "-Wno-missing-field-initializers",
          "-Wno-format-truncation", "-Wno-unknown-warning-option", "-Wno-unused-command-line-argument",

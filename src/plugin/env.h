@@ -1,0 +1,20 @@
+/* env.h: what a task's process finds: variables and name servers. */
+#ifndef PLUGIN_ENV_H
+#define PLUGIN_ENV_H
+
+#include "codec/model.h"
+#include "plugin.pb-c.h"
+
+struct err;
+
+/* "NAME=value": the task's variables without those that the agent merely has itself, then those of
+ * the file (below the task's directory; "" none). */
+int env_gather(
+    struct strs *out, const Np__TaskConfig *task, const char *file, struct arena *a, struct err *e);
+
+/* A file with the name servers of the config, else of the task; path stays "" when there are none.
+ * The caller unlinks it. */
+int resolver_write(
+    char *path, size_t size, const struct strs *dns, const Np__Dns *task, struct err *e);
+
+#endif

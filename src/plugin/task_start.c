@@ -1,0 +1,499 @@
+#include "plugin/task.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "codec/msgpack.h"
+#include "plugin/env.h"
+#include "plugin/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * StartTask: prepare (clone, command, settings), where needed the image before it, copies, start. A
+ * failure, and a host that does not wait any longer, take back what was made.
+ */
+
+struct start {
+	struct task *task;
+	struct grpc_call *call; /* NULL: cancelled */
+	Np__TaskConfig *asked;	/* a copy, which the answer echoes */
+	struct arena mem;
+	struct task_config config;
+	struct strs ports, env;
+	struct pull_want *pull;
+	size_t copied;
+	bool imported;
+	char resolver[64]; /* a file that lives until the pot has it; "" none */
+};
+
+static void
+start_free(struct start *s)
+{
+	if (s->call != NULL)
+		grpc_on_gone(s->call, NULL, NULL);
+	if (s->resolver[0] != '\0')
+		(void)unlink(s->resolver);
+	if (s->asked != NULL)
+		np__task_config__free_unpacked(s->asked, NULL);
+	task_config_fini(&s->config);
+	arena_fini(&s->mem);
+	free(s);
+}
+
+/* ---- how it ends ---- */
+
+static void
+answer_failure(struct start *s, const struct err *e, bool retry)
+{
+	const char *text = text_utf8(e->text, &s->mem);
+
+	if (s->call == NULL)
+		return;
+	if (retry)
+		grpc_fail_recoverable(s->call, text);
+	else
+		grpc_fail(s->call, GRPC_UNKNOWN, text);
+	s->call = NULL;
+}
+
+struct undo {
+	struct start *start;
+	struct err why;
+	bool retry;
+};
+
+static void
+on_undone(void *ctx, const struct runner_reply *r, const struct err *e)
+{
+	struct undo *u = ctx;
+
+	(void)r;
+	if (e != NULL)
+		log_warn("task", "after the failed start of %s: %s", u->start->task->pot, e->text);
+	answer_failure(u->start, &u->why, u->retry);
+	task_free(u->start->task);
+	start_free(u->start);
+	free(u);
+}
+
+/* Nothing of it stays, then the answer. */
+static void
+give_up(struct start *s, const struct err *e, bool retry)
+{
+	struct runner_request req = {
+		.op = RUNNER_POT_DESTROY, .pot = s->task->pot, .force = true
+	};
+	struct undo *u = xcalloc(1, sizeof(*u));
+	struct err ignored = ERR_INIT;
+
+	u->start = s;
+	u->why = *e;
+	u->retry = retry;
+	log_warn("task", "%s: %s", s->task->pot, e->text);
+	runner_call(plugin_runner(s->task->plugin, &ignored), &req, NULL, 0, NULL, on_undone, u);
+}
+
+/* What the job must change does not get better by trying again. */
+static bool
+worth_a_retry(const struct err *e)
+{
+	return e->kind != ERR_INPUT && e->kind != ERR_UNSUPPORTED && e->kind != ERR_RIGHTS;
+}
+
+static bool
+cancelled(struct start *s)
+{
+	struct err e = ERR_INIT;
+
+	if (s->call != NULL)
+		return false;
+	err_new(&e, ERR_TIMEOUT, "the start was cancelled");
+	give_up(s, &e, true);
+	return true;
+}
+
+static void
+on_gone(void *ctx)
+{
+	struct start *s = ctx;
+
+	s->call = NULL;
+	/* a download is the one step that may take long */
+	if (s->pull != NULL) {
+		image_want_free(s->pull);
+		s->pull = NULL;
+		(void)cancelled(s);
+	}
+}
+
+static void
+call_runner(struct start *s, const struct runner_request *req, runner_done *done)
+{
+	struct err e = ERR_INIT;
+	struct runner *r = plugin_runner(s->task->plugin, &e);
+
+	runner_call(r, req, NULL, 0, NULL, done, s);
+}
+
+/* ---- start ---- */
+
+static const char *const *
+list(const struct strs *l, struct arena *a)
+{
+	const char **out = arena_array(a, l->n + 1, const char *);
+
+	if (l->n > 0)
+		memcpy(out, l->at, l->n * sizeof(*out));
+	return out;
+}
+
+static void
+on_started(void *ctx, const struct runner_reply *r, const struct err *e)
+{
+	struct start *s = ctx;
+	struct task *t = s->task;
+	Np__StartTaskResponse reply = NP__START_TASK_RESPONSE__INIT;
+	Np__TaskHandle handle = NP__TASK_HANDLE__INIT;
+	autobuf struct buf state = BUF_INIT;
+
+	if (e != NULL) {
+		give_up(s, e, worth_a_retry(e));
+		return;
+	}
+	task_runs(t, r->runs[0].run_id);
+	if (r->runs[0].ip != NULL)
+		t->ip = xstrdup(r->runs[0].ip);
+	if (cancelled(s))
+		return;
+	task_state_write(t, &state);
+	handle.version = 3;
+	handle.config = s->asked;
+	handle.state = 1;
+	handle.driver_state.data = (uint8_t *)state.data;
+	handle.driver_state.len = state.len;
+	reply.handle = &handle;
+	grpc_reply(s->call, &reply.base);
+	s->call = NULL;
+	log_info("task", "%s runs", t->pot);
+	start_free(s);
+}
+
+static void
+add_bind(struct runner_request *req, struct runner_bind *binds, const char *source,
+    const char *target, bool read_only)
+{
+	binds[req->n_binds++] = (struct runner_bind){ source, target, read_only };
+}
+
+/* The allocation's directories where jobs look for them, volumes, and the job's own mounts. */
+static void
+gather_binds(struct start *s, struct runner_request *req)
+{
+	const Np__TaskConfig *a = s->asked;
+	struct runner_bind *binds =
+	    arena_array(&s->mem, 3 + a->n_mounts + s->config.mounts.n, struct runner_bind);
+
+	req->binds = binds;
+	if (*a->alloc_dir == '/') {
+		add_bind(
+		    req, binds, arena_printf(&s->mem, "%s/alloc", a->alloc_dir), "/alloc", false);
+		add_bind(req, binds, arena_printf(&s->mem, "%s/%s/local", a->alloc_dir, a->name),
+		    "/local", false);
+		add_bind(req, binds, arena_printf(&s->mem, "%s/%s/secrets", a->alloc_dir, a->name),
+		    "/secrets", false);
+	}
+	for (size_t i = 0; i < a->n_mounts; i++)
+		add_bind(req, binds, a->mounts[i]->host_path, a->mounts[i]->task_path,
+		    a->mounts[i]->readonly);
+	VEC_FOREACH (struct task_pair *, p, &s->config.mounts)
+		add_bind(req, binds, p->source, p->target, p->read_only);
+}
+
+static void
+do_start(struct start *s)
+{
+	const Np__TaskConfig *a = s->asked;
+	const Np__Allocated *allocated = a->resources != NULL ? a->resources->allocated : NULL;
+	struct runner_request req = { .op = RUNNER_POT_START, .pot = s->task->pot };
+
+	if (cancelled(s))
+		return;
+	gather_binds(s, &req);
+	req.env = list(&s->env, &s->mem);
+	req.hosts = list(&s->config.hosts, &s->mem);
+	req.user = *a->user != '\0' ? a->user : NULL;
+	req.stdout_path = a->stdout_path;
+	req.stderr_path = a->stderr_path;
+	if (allocated != NULL && allocated->memory != NULL) {
+		int64_t mb = allocated->memory->memory_max_mb > allocated->memory->memory_mb
+				 ? allocated->memory->memory_max_mb
+				 : allocated->memory->memory_mb;
+		req.memory_bytes = mb > 0 ? (uint64_t)mb << 20 : 0;
+	}
+	if (allocated != NULL && allocated->cpu != NULL && allocated->cpu->cpu_shares > 1)
+		req.cpu_shares = allocated->cpu->cpu_shares < 262144
+				     ? (unsigned)allocated->cpu->cpu_shares
+				     : 262144;
+	call_runner(s, &req, on_started);
+}
+
+static void
+on_copied(void *ctx, const struct runner_reply *r, const struct err *e)
+{
+	struct start *s = ctx;
+
+	(void)r;
+	if (e != NULL) {
+		give_up(s, e, false);
+		return;
+	}
+	if (cancelled(s))
+		return;
+	if (s->copied == s->config.copies.n) {
+		do_start(s);
+		return;
+	}
+	const struct task_pair *c = &s->config.copies.at[s->copied++];
+	struct runner_request req = { .op = RUNNER_POT_COPY_IN,
+		.pot = s->task->pot,
+		.source = c->source,
+		.target = c->target };
+	call_runner(s, &req, on_copied);
+}
+
+/* ---- prepare, and the image ---- */
+
+static void do_prepare(struct start *s);
+
+static void
+on_note(void *ctx, const char *text)
+{
+	const struct start *s = ctx;
+
+	event_say(s->task->plugin, s->task->id, s->task->alloc_id, s->task->name, "%s", text);
+}
+
+static void
+on_pulled(void *ctx, const struct err *e)
+{
+	struct start *s = ctx;
+
+	s->pull = NULL;
+	s->imported = true;
+	if (e != NULL)
+		give_up(s, e, e->kind != ERR_INPUT);
+	else if (!cancelled(s))
+		do_prepare(s);
+}
+
+static void
+on_prepared(void *ctx, const struct runner_reply *r, const struct err *e)
+{
+	struct start *s = ctx;
+
+	(void)r;
+	if (e == NULL) {
+		on_copied(s, NULL, NULL);
+	} else if (e->kind == ERR_ABSENT && !s->imported) {
+		if (cancelled(s))
+			return;
+		on_note(s, "Downloading image");
+		s->pull = image_pull(s->task->plugin, s->config.pot, s->config.tag, s->config.image,
+		    on_note, on_pulled, s);
+	} else {
+		give_up(s, e, worth_a_retry(e));
+	}
+}
+
+static void
+do_prepare(struct start *s)
+{
+	const struct task_config *c = &s->config;
+	struct runner_request req = { .op = RUNNER_POT_PREPARE,
+		.pot = s->task->pot,
+		.image = c->pot,
+		.tag = c->tag,
+		.command = c->command,
+		.ports = list(&s->ports, &s->mem),
+		.attributes = list(&c->attributes, &s->mem),
+		.limit_cpus = c->cpus,
+		.limit_pin = c->pin,
+		.limit_processes = c->processes,
+		.limit_files = c->files,
+		.limit_io_weight = c->io_weight };
+
+	if (strcmp(c->network_mode, "host") == 0 || strcmp(c->network_mode, "inherit") == 0)
+		req.network = "inherit";
+	else if (*c->network_mode != '\0')
+		req.network = c->network_mode;
+	else if (s->ports.n > 0)
+		req.network = "public-bridge";
+	if (s->resolver[0] != '\0')
+		req.dns = arena_printf(&s->mem, "custom:%s", s->resolver);
+	call_runner(s, &req, on_prepared);
+}
+
+/* ---- what the job asks for ---- */
+
+static const Np__Port *
+port_in(Np__Port *const *ports, size_t n, const char *label)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(ports[i]->label, label) == 0)
+			return ports[i];
+	return NULL;
+}
+
+/* Of the group's network, of the task's own, else as the environment has it; 0: nowhere. */
+static unsigned
+host_port(const Np__TaskConfig *a, const char *label, struct arena *mem)
+{
+	const Np__Resources *r = a->resources;
+	const Np__Port *p = r != NULL ? port_in(r->ports, r->n_ports, label) : NULL;
+	char *name = arena_printf(mem, "NOMAD_HOST_PORT_%s", label);
+	uint64_t n;
+
+	for (size_t i = 0;
+	     p == NULL && r != NULL && r->allocated != NULL && i < r->allocated->n_networks; i++) {
+		const Np__Network *net = r->allocated->networks[i];
+		p = port_in(net->dynamic_ports, net->n_dynamic_ports, label);
+		if (p == NULL)
+			p = port_in(net->reserved_ports, net->n_reserved_ports, label);
+	}
+	if (p != NULL && p->value > 0 && p->value <= 65535)
+		return (unsigned)p->value;
+	for (char *c = name; *c != '\0'; c++)
+		if (!isalnum((unsigned char)*c) && *c != '_' && *c != '.')
+			*c = '_';
+	for (size_t i = 0; i < a->n_env; i++)
+		if (strcmp(a->env[i]->key, name) == 0 && str_u64(a->env[i]->value, 65535, &n))
+			return (unsigned)n;
+	return 0;
+}
+
+static bool
+mapped(const struct task_config *c, const char *label)
+{
+	VEC_FOREACH (const struct task_port *, p, &c->ports)
+		if (strcmp(p->label, label) == 0)
+			return true;
+	return false;
+}
+
+static int
+gather_ports(struct start *s, struct err *e)
+{
+	const Np__TaskConfig *a = s->asked;
+
+	if (strcmp(s->config.network_mode, "host") == 0 ||
+	    strcmp(s->config.network_mode, "inherit") == 0)
+		return 0;
+	VEC_FOREACH (const struct task_port *, p, &s->config.ports) {
+		unsigned outside = host_port(a, p->label, &s->mem);
+		if (outside == 0)
+			return err_new(e, ERR_INPUT,
+			    "config of driver pot: port_map: no port of the job is labelled \"%s\"",
+			    p->label);
+		strs_add(&s->ports, &s->mem,
+		    arena_printf(&s->mem, "%s:%u:%u", p->udp ? "udp" : "tcp", p->inside, outside));
+	}
+	/* ports of the group's network that say themselves where they lead */
+	for (size_t i = 0; a->resources != NULL && i < a->resources->n_ports; i++) {
+		const Np__Port *p = a->resources->ports[i];
+		if (p->to > 0 && p->to <= 65535 && p->value > 0 && p->value <= 65535 &&
+		    !mapped(&s->config, p->label))
+			strs_add(&s->ports, &s->mem,
+			    arena_printf(&s->mem, "tcp:%d:%d", (int)p->to, (int)p->value));
+	}
+	return 0;
+}
+
+static int
+gather(struct start *s, struct err *e)
+{
+	const Np__TaskConfig *a = s->asked;
+	const struct any *v =
+	    msgpack_read(a->msgpack_driver_config.data, a->msgpack_driver_config.len, &s->mem, e);
+
+	if (v == NULL)
+		return err_ctx(e, "config of driver pot");
+	if (task_config_read(&s->config, v, &s->mem, e) < 0)
+		return -1;
+	if (*s->config.path != '\0')
+		return err_new(e, ERR_UNSUPPORTED,
+		    "config of driver pot: path: pots from a directory are not there yet; use an "
+		    "image");
+	if (a->n_devices > 0)
+		return err_new(e, ERR_UNSUPPORTED, "devices of the host cannot be given to a pot");
+	if (*a->stdout_path != '/' || *a->stderr_path != '/')
+		return err_new(e, ERR_INPUT, "the task has no paths for its output");
+	return gather_ports(s, e) < 0 ||
+		       env_gather(&s->env, a, s->config.env_file, &s->mem, e) < 0 ||
+		       resolver_write(s->resolver, sizeof(s->resolver), &s->config.dns, a->dns, e) <
+			   0
+		   ? -1
+		   : 0;
+}
+
+static Np__TaskConfig *
+copy_of(const Np__TaskConfig *m)
+{
+	autobuf struct buf packed = BUF_INIT;
+
+	buf_reserve(&packed, np__task_config__get_packed_size(m) + 1);
+	packed.len = np__task_config__pack(m, (uint8_t *)packed.data);
+	return np__task_config__unpack(NULL, packed.len, (const uint8_t *)packed.data);
+}
+
+static void
+refuse(struct start *s, const struct err *e, bool retry)
+{
+	log_warn("task", "%s: %s", s->asked->id, e->text);
+	answer_failure(s, e, retry);
+	start_free(s);
+}
+
+void
+on_start_task(void *ctx, struct grpc_call *call, const ProtobufCMessage *message)
+{
+	const Np__StartTask *m = (const Np__StartTask *)message;
+	struct plugin *p = ctx;
+	struct err e = ERR_INIT;
+
+	if (m->task == NULL || *m->task->id == '\0' || *m->task->name == '\0' ||
+	    strchr(m->task->name, '/') != NULL) {
+		grpc_fail(call, GRPC_UNKNOWN, "the request has no task");
+		return;
+	}
+	struct start *s = xcalloc(1, sizeof(*s));
+	s->call = call;
+	s->asked = copy_of(m->task);
+	if (task_find(p, m->task->id) != NULL) {
+		err_new(&e, ERR_EXISTS, "task %s was started already", m->task->id);
+		refuse(s, &e, false);
+	} else if (!p->config.enabled) {
+		err_new(&e, ERR_UNSUPPORTED, "the driver is disabled in the agent's configuration");
+		refuse(s, &e, false);
+	} else if (gather(s, &e) < 0) {
+		refuse(s, &e, false);
+	} else if (plugin_runner(p, &e) == NULL) {
+		refuse(s, &e, true);
+	} else {
+		grpc_on_gone(call, on_gone, s);
+		s->task = task_new(p, m->task->id, m->task->name, m->task->alloc_id);
+		free(s->task->image);
+		s->task->image =
+		    xstrdup(arena_printf(&s->mem, "%s_%s", s->config.pot, s->config.tag));
+		for (char *c = s->task->image; *c != '\0'; c++)
+			if (*c == '.')
+				*c = '_';
+		task_env(s->task, &s->env);
+		image_used(p, s->task->image, 1);
+		do_prepare(s);
+	}
+}

@@ -1,0 +1,434 @@
+"""nomad-pot-driver as an agent of Nomad sees it: the protocol, and tasks from start to removal."""
+import os
+import socket
+
+import pytest
+
+from machine import BIN, wait_until
+from nomad_host import BASE, DRIVER, ENVIRONMENT, Plugin, Refused, Task, fields, one, text
+
+PROGRAM = BIN / "nomad-pot-driver"
+
+
+@pytest.fixture
+def host(machine):
+    """A machine with an image `web` 1.0 of a busybox, and a plugin in it."""
+    machine.make_pot("web_1_0")
+    machine.pot("snapshot", "-p", "web_1_0")
+    plugin = Plugin(machine, PROGRAM)
+    machine.plugins, machine.over = [plugin], False
+    yield machine
+    machine.over = True
+    for plugin in machine.plugins:
+        plugin.shutdown()
+
+
+def config(command="sleep 1000", **more):
+    return {"image": "http://127.0.0.1:1/none", "pot": "web", "tag": "1.0", "command": command, "network_mode": "host",
+            **more}
+
+
+def plugin_of(machine):
+    return machine.plugins[-1]
+
+
+def make(machine, command="sleep 1000", invocation="223ab329", options=None, **more):
+    return Task(plugin_of(machine), machine.dir / "allocs", config(command, **(options or {})), invocation=invocation, **more)
+
+
+# ---- before the first call ----
+
+def test_by_hand_it_explains_itself(machine):
+    result = machine.try_run(PROGRAM)
+    assert result.returncode == 1 and result.stdout == "" and "plugin of Nomad" in result.stderr
+    result = machine.try_run(PROGRAM, env={**ENVIRONMENT, "PLUGIN_PROTOCOL_VERSIONS": "3"})
+    assert result.returncode == 1 and result.stdout == ""
+    result = machine.try_run(PROGRAM, env={**ENVIRONMENT, "PLUGIN_CLIENT_CERT": "x"})
+    assert result.returncode == 1 and "TLS" in result.stderr
+
+
+def test_first_calls(host):
+    plugin = plugin_of(host)
+    info = plugin.base("PluginInfo")
+    assert one(info, 1) == 2 and text(info, 2) == "v0.1.0" and text(info, 4) == "pot" and text(info, 3).startswith("v")
+    for answer in (plugin.base("ConfigSchema"), plugin.driver("TaskConfigSchema")):
+        keys = fields(one(fields(one(answer, 1)), 1))
+        assert len(keys[1]) > 5
+    capabilities = fields(one(plugin.driver("Capabilities"), 1))
+    assert one(capabilities, 1) == 1 and one(capabilities, 2) == 1 and one(capabilities, 6, 0) == 0
+    assert one(plugin.connection.call("/grpc.health.v1.Health/Check", {1: "plugin"}), 1) == 1
+    with pytest.raises(Refused, match="status 12"):
+        plugin.driver("NoSuchMethod")
+    with pytest.raises(Refused, match="status 5"):
+        plugin.connection.call("/grpc.health.v1.Health/Check", {1: "other"})
+    plugin.driver("Init")
+    with pytest.raises(Refused, match="enabled|fs_isolation"):
+        plugin.base("SetConfig", {1: b"\x81\xacfs_isolation\xa6chroot"})
+
+
+def test_streams_stay_open(host):
+    plugin = plugin_of(host)
+    streams = [plugin.connection.open("/plugin.GRPCStdio/StreamStdio", {}), plugin.stream("TaskEvents"),
+               plugin.connection.open("/plugin.GRPCBroker/StartStream", {}, end=False)]
+    fingerprint = plugin.stream("Fingerprint")
+    first = fingerprint.get()
+    rows = {text(fields(row), 1): fields(one(fields(row), 2)) for row in first[1]}
+    assert one(first, 2) == 2 and text(first, 3) == "Healthy"
+    assert one(rows["driver.pot"], 4) == 1 and text(rows["driver.pot.version"], 3)
+    for stream in [*streams, fingerprint]:
+        assert not stream.ended(timeout=0.2)
+        stream.cancel()
+    plugin.base("PluginInfo")
+
+
+# ---- one task ----
+
+def test_from_start_to_removal(host):
+    task = make(host, "echo out; echo err >&2; cat /local/in; env | grep -c ^NOMAD_; exit 7",
+                env={"PATH": host.env["PATH"], "NOMAD_META_x": "1", "OWN": "y"}, extra=b"\xaa\x06\x03new")
+    (task.dir / "www1/local/in").write_text("from the host\n")
+    task.start()
+    assert task.result() == (7, 0, False, "")
+    assert task.result() == (7, 0, False, "")
+    out, err = task.logs()
+    assert out == b"out\nfrom the host\n2\n" and err == b"err\n"
+    status = plugin_of(host).driver("InspectTask", {1: task.id})
+    inner = fields(one(status, 1))
+    assert text(inner, 1) == task.id and one(inner, 3) == 2 and {4, 5, 6} <= inner.keys()
+    assert "www1_223ab329_" + task.alloc in host.pot("ls", "-q")
+    task.destroy()
+    assert host.pot("ls", "-q").split() == ["web_1_0"]
+    with pytest.raises(Refused, match="task not found for given id"):
+        task.result()
+    task.destroy()  # of one that is not known
+    task.stop()
+
+
+def test_waits_before_and_after_the_end(host):
+    task = make(host, "trap 'exit 3' TERM; while :; do sleep 0.02; done").start()
+    calls = [task.wait() for _ in range(3)]
+    task.stop()
+    assert [task.result(call) for call in calls] == [(3, 0, False, "")] * 3
+    task.destroy()
+
+
+def test_stop_signal_and_timeout(host):
+    task = make(host, "trap '' TERM; trap 'exit 5' INT; echo ready; while :; do sleep 0.02; done").start()
+    wait_until(lambda: task.output[0], what="the trap")
+    task.stop(signal="SIGINT")
+    assert task.result()[0] == 5
+    task.destroy()
+    stubborn = make(host, "trap '' TERM; echo ready; while :; do sleep 0.02; done", invocation="00000002").start()
+    wait_until(lambda: stubborn.output[0], what="the trap")
+    stubborn.stop(timeout=0)
+    assert stubborn.result()[:2] == (137, 9)
+    stubborn.destroy()
+
+
+def test_signals(host):
+    task = make(host, "trap 'echo hup' HUP; trap 'echo usr1' USR1; echo ready; while :; do sleep 0.02; done").start()
+    wait_until(lambda: b"ready" in task.output[0], what="the traps")
+    for name, word in (("SIGHUP", b"hup\n"), ("usr1", b"usr1\n")):
+        plugin_of(host).driver("SignalTask", {1: task.id, 2: name})
+        wait_until(lambda: word in task.output[0], what=f"the answer to {name}")
+    with pytest.raises(Refused, match="SIGBOGUS"):
+        plugin_of(host).driver("SignalTask", {1: task.id, 2: "SIGBOGUS"})
+    with pytest.raises(Refused, match="running"):
+        task.destroy(force=False)
+    task.destroy()
+
+
+def test_statistics(host):
+    task = make(host).start()
+    stats = plugin_of(host).stream("TaskStats", {1: task.id, 2: {2: 200_000_000}})
+    for _ in range(2):
+        sample = fields(one(stats.get(), 1))
+        assert text(sample, 1) == task.id and 2 in sample
+        usage = fields(one(sample, 3))
+        cpu, memory = fields(one(usage, 1)), fields(one(usage, 2))
+        assert 7 in cpu and 6 in memory and one(memory, 1, 0) + one(memory, 2, 0) > 0
+    task.stop()
+    assert stats.ended()
+    task.destroy()
+
+
+def test_bad_jobs_name_the_key(host):
+    for options, word in (({"tag": None}, "tag"), ({"mount": ["/nocolon"]}, "mount"), ({"args": "x"}, "args"),
+                          ({"network_mode": "odd"}, "network_mode"), ({"env_file": "/etc/passwd"}, "env_file"),
+                          ({"network_mode": "public-bridge", "port_map": [{"http": "80"}]}, "port_map")):
+        with pytest.raises(Refused, match=word) as refused:
+            make(host, options=options).start()
+        assert refused.value.recoverable is None
+    with pytest.raises(Refused, match="msgpack"):
+        task = make(host)
+        task.message[3] = b"\xc1"
+        task.start()
+    assert host.pot("ls", "-q").split() == ["web_1_0"]
+
+
+def test_start_twice(host):
+    task = make(host).start()
+    with pytest.raises(Refused, match="started already"):
+        plugin_of(host).driver("StartTask", {1: task.request()})
+    task.stop()
+    task.destroy()
+
+
+def test_an_image_that_cannot_be_had_may_be_tried_again(host):
+    events = plugin_of(host).stream("TaskEvents")
+    task = make(host, options={"pot": "other"})
+    with pytest.raises(Refused) as refused:
+        task.start()
+    assert refused.value.status == 9 and refused.value.recoverable and "other_1.0" in refused.value.words
+    event = events.get()
+    assert text(event, 5) == "Downloading image" and text(event, 2) == task.alloc and text(event, 3) == "www1"
+    events.cancel()
+
+
+def test_nobody_reads_the_output(host):
+    task = make(host)
+    for fifo in task.fifos:
+        os.mkfifo(fifo)
+    with pytest.raises(Refused, match="nobody reads it"):
+        plugin_of(host).driver("StartTask", {1: task.request()})
+    assert host.pot("ls", "-q").split() == ["web_1_0"]
+
+
+# ---- exec ----
+
+def test_exec_task(host):
+    task = make(host, env={"OWN": "yes"}).start()
+
+    def run(*command, timeout=None):
+        reply = plugin_of(host).driver("ExecTask", {1: task.id, 2: list(command), 3: {1: timeout} if timeout else None})
+        return one(reply, 1, b""), one(reply, 2, b""), one(fields(one(reply, 3)), 1, 0)
+    assert run("sh", "-c", "echo $OWN; echo e >&2; exit 3") == (b"yes\n", b"e\n", 3)
+    assert run("true") == (b"", b"", 0)
+    with pytest.raises(Refused, match="in time"):
+        run("sleep", "1000", timeout=1)
+    with pytest.raises(Refused, match="task not found"):
+        plugin_of(host).driver("ExecTask", {1: "x/y/z", 2: ["true"]})
+    task.stop()
+    task.destroy()
+
+
+def read_exec(call):
+    out, closed = {1: b"", 2: b""}, []
+    while True:
+        reply = call.get()
+        for number in (1, 2):
+            if number in reply:
+                io = fields(one(reply, number))
+                out[number] += one(io, 1, b"")
+                if one(io, 2):
+                    closed.append(number)
+        if one(reply, 3):
+            result = fields(one(reply, 4))
+            assert call.ended()
+            return out[1], out[2], closed, one(result, 1, 0)
+
+
+def test_exec_streaming(host):
+    task = make(host).start()
+    plugin = plugin_of(host)
+    call = plugin.stream("ExecTaskStreaming", {1: {1: task.id, 2: ["sh", "-c", "cat; echo e >&2; exit 4"]}}, end=False)
+    call.send({})
+    for _ in range(40):
+        call.send({3: {1: b"x" * 50000}})
+    call.send({3: {2: True}})
+    out, err, closed, code = read_exec(call)
+    assert (len(out), err, closed, code) == (2_000_000, b"e\n", [1, 2], 4)
+    call = plugin.stream("ExecTaskStreaming", {1: {1: task.id, 2: ["sleep", "4321"]}}, end=False)
+    wait_until(lambda: any("sleep 4321" in words for words in host.processes().values()), what="the command")
+    call.cancel()
+    wait_until(lambda: not any("sleep 4321" in words for words in host.processes().values()), what="its end")
+    task.stop()
+    task.destroy()
+
+
+def test_exec_with_a_terminal(host):
+    task = make(host).start()
+    call = plugin_of(host).stream("ExecTaskStreaming", {
+        1: {1: task.id, 2: ["sh", "-c", "tty >/dev/null && stty size; read x; stty size; echo $TERM; exit 9"], 3: True},
+        2: {1: 30, 2: 100}}, end=False)
+    seen = b""
+    while b"30 100" not in seen:
+        seen += one(fields(one(call.get(), 1)), 1, b"")
+    call.send({2: {1: 50, 2: 120}})
+    call.send({3: {1: b"go\n"}})
+    out, err, closed, code = read_exec(call)
+    assert b"50 120" in out and b"xterm" in out and err == b"" and closed == [1] and code == 9
+    task.stop()
+    task.destroy()
+
+
+# ---- agents and plugins come and go ----
+
+def recover(machine, task):
+    """A new plugin takes the task over; as after an agent's restart, the driver's config is missing."""
+    plugin = Plugin(machine, PROGRAM)
+    machine.plugins.append(plugin)
+    task.plugin = plugin
+    del task.message[3]
+    handle = fields(task.handle)
+    plugin.driver("RecoverTask", {2: {1: one(handle, 1), 2: task.message, 3: 1, 4: one(handle, 4)}})
+
+
+def test_a_task_outlives_its_plugin(host):
+    task = make(host, "trap 'exit 3' TERM; echo one; while :; do sleep 0.02; done").start()
+    before = host.pot_json("ps")
+    plugin_of(host).shutdown()
+    assert host.pot_json("ps")[0]["pid"] == before[0]["pid"]
+    recover(host, task)
+    plugin_of(host).driver("RecoverTask", {2: {1: 3, 2: task.message}})  # of one that is known
+    waiting = task.wait()
+    task.stop()
+    assert task.result(waiting) == (3, 0, False, "")
+    assert task.logs()[0] == b"one\n"
+    task.destroy()
+
+
+def test_a_task_ends_while_no_plugin_is_there(host):
+    task = make(host, "while [ ! -e /local/go ]; do sleep 0.02; done; exit 6").start()
+    plugin_of(host).kill()
+    (task.dir / "www1/local/go").write_text("")
+    wait_until(lambda: not host.running(), what="the end of the pot")
+    host.plugins.clear()
+    recover(host, task)
+    assert task.result() == (6, 0, False, "")
+    task.destroy()
+
+
+def test_what_cannot_be_recovered_is_cleaned_up(host):
+    task = make(host).start()
+    plugin_of(host).kill()
+    host.plugins.clear()
+    host.pot("destroy", "-p", f"www1_223ab329_{task.alloc}", "-F")
+    with pytest.raises(Refused, match="not|no"):
+        recover(host, task)
+    task.destroy()
+    with pytest.raises(Refused):
+        plugin_of(host).driver("RecoverTask", {1: "x"})
+
+
+def test_a_killed_plugin_leaves_no_open_end(host):
+    """Its output closes at once, though pots run: an agent notices its death."""
+    task = make(host).start()
+    process = plugin_of(host).process
+    plugin_of(host).kill()
+    assert process.stdout.read() == b""
+    plugin_of(host).reader.join(2)
+    assert not plugin_of(host).reader.is_alive()
+    host.plugins.clear()
+    recover(host, task)
+    task.stop()
+    task.destroy()
+
+
+def test_the_worker_is_replaced(host):
+    task = make(host, "trap 'exit 3' TERM; while :; do sleep 0.02; done").start()
+    waiting = task.wait()
+    worker = next(pid for pid, words in host.processes().items() if "pot-runner --worker" in words)
+    os.kill(worker, 9)
+    wait_until(lambda: any("pot-runner --worker" in w and p != worker for p, w in host.processes().items()),
+               what="another worker")
+    task.stop()
+    assert task.result(waiting) == (3, 0, False, "")
+    task.destroy()
+
+
+# ---- what a job may ask for ----
+
+def test_everything_a_job_may_ask_for(host):
+    volume = host.dir / "volume"
+    volume.mkdir()
+    (volume / "v").write_text("volume\n")
+    (host.dir / "copied").write_text("copied\n")
+    task = make(host, "cat /vol/v /mnt/v /etc/copied /local/own; echo $FROM_FILE; grep db1 /etc/hosts; "
+                "cat /etc/resolv.conf; touch /mnt/x 2>/dev/null || echo read-only; id -u; ulimit -n; hostname",
+                options={"copy": [f"{host.dir}/copied:/etc/copied"], "mount_read_only": [f"{volume}:/mnt"],
+                         "extra_hosts": ["db1:10.1.2.3"], "dns": ["9.9.9.9"], "env_file": "local/env",
+                         "limits": [{"files": "123"}], "attributes": ["stop_timeout:7"], "args": []},
+                mounts=[{1: "/vol", 2: str(volume), 3: False}], user="web")
+    (task.dir / "www1/local/own").write_text("local\n")
+    (task.dir / "www1/local/env").write_text("# a comment\nexport FROM_FILE=\"from file\"\n")
+    task.start()
+    assert task.result()[0] == 0
+    words = task.logs()[0].decode().splitlines()
+    assert words[:5] == ["volume", "volume", "copied", "local", "from file"]
+    assert "10.1.2.3" in words[5] and words[6] == "nameserver 9.9.9.9"
+    assert words[7:10] == ["read-only", "1000", "123"]
+    task.destroy()
+
+
+def test_ports(host):
+    host.pot("vnet-start")
+    task = make(host, "httpd -f -p 80 -h /local", options={"network_mode": None, "port_map": [{"http-x": "80"}]},
+                ports={"http-x": 20080})
+    (task.dir / "www1/local/index.html").write_text("served")
+    task.start()
+    assert wait_until(lambda: host.http("http://203.0.113.1:20080/", outside=True), what="the page") == "served"
+    task.stop()
+    task.destroy()
+    host.pot("vnet-stop")
+
+
+def test_a_burst_of_output_is_whole(host):
+    task = make(host, "i=0; while [ $i -lt 300 ]; do cat /local/block; i=$((i+1)); done; echo end")
+    block = b"0123456789abcdef" * 4096
+    (task.dir / "www1/local/block").write_bytes(block)
+    task.start()
+    assert task.result()[0] == 0
+    assert task.logs()[0] == block * 300 + b"end\n"
+    task.destroy()
+
+
+# ---- malice and mistakes ----
+
+def test_malformed_requests_harm_nobody(host):
+    plugin = plugin_of(host)
+    task = make(host).start()
+    waiting = task.wait()
+    for path, raw, status in ((DRIVER + "StartTask", b"\0\0\0\0\x04\xff\xff\xff\xff", 13),
+                              (DRIVER + "StartTask", b"\1\0\0\0\0", 12),
+                              (DRIVER + "StartTask", b"\0\xff\xff\xff\xff", 8),
+                              (DRIVER + "StartTask", b"\0\0\0", 13),
+                              (DRIVER + "StartTask", b"\0\0\0\0\0", 2),
+                              (BASE + "PluginInfo", b"\0\0\0\0\0\0\0\0\0\0", 13)):
+        call = plugin.connection.open(path)
+        plugin.connection.send_data(call.stream, raw, True)
+        with pytest.raises(Refused) as refused:
+            call.get()
+        assert refused.value.status == status
+    for _ in range(30):
+        plugin.stream("WaitTask", {1: task.id}).cancel()
+    task.plugin.stream("ExecTaskStreaming", {3: {1: b"x"}}, end=False)
+    with socket.socket(socket.AF_UNIX) as rude:
+        rude.connect(plugin.path)
+        rude.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + os.urandom(5000))
+        rude.recv(10000)
+    task.stop()
+    assert task.result(waiting)[0] in (143, 0, 137)
+    task.destroy()
+
+
+def test_a_cancelled_start_leaves_nothing(host):
+    task = make(host).collect()
+    call = plugin_of(host).stream("StartTask", {1: task.request()})
+    call.cancel()
+    plugin_of(host).base("PluginInfo")
+    wait_until(lambda: host.pot("ls", "-q").split() == ["web_1_0"] and not host.running(), what="nothing is left")
+
+
+def test_reattach(host):
+    """An agent that was killed comes back to the same plugin: the tasks are as they were."""
+    task = make(host, "trap 'exit 3' TERM; while :; do sleep 0.02; done").start()
+    plugin_of(host).connection.close()
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(plugin_of(host).path)
+    plugin_of(host).connect()
+    assert text(plugin_of(host).base("PluginInfo"), 4) == "pot"
+    plugin_of(host).driver("RecoverTask", {2: {1: 3, 2: task.message}})
+    task.stop()
+    assert task.result()[0] == 3
+    task.destroy()
