@@ -82,7 +82,7 @@ pot_datasets(struct pot_env *env, const char *pot, struct arena *mem, struct pot
     size_t *n, struct err *e)
 {
 	autodataset_survey struct dataset_survey found = DATASET_SURVEY_INIT;
-	char dataset[DATASET_SIZE];
+	char dataset[DATASET_SIZE], path[PATH_SIZE];
 	struct statvfs fs;
 	size_t top = pot == NULL ? 1 : 0;
 
@@ -92,8 +92,9 @@ pot_datasets(struct pot_env *env, const char *pot, struct arena *mem, struct pot
 		return e->kind == ERR_ABSENT && pot != NULL
 			   ? err_new(e, ERR_ABSENT, "no pot is named '%s'", pot)
 			   : -1;
-	if (statvfs(env->conf.fs_root, &fs) < 0)
-		return err_sys(e, "look at %s", env->conf.fs_root);
+	/* the root itself may be a directory of another file system */
+	if (statvfs(path_at(path, "%s/jails", env->conf.fs_root), &fs) < 0)
+		return err_sys(e, "look at %s", path);
 	uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
 	struct pot_dataset *rows = arena_array(mem, found.n + 1, struct pot_dataset);
 	if (top > 0)

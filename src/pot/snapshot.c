@@ -3,6 +3,7 @@
 #include "pot/run.h"
 #include "pot/tree.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /*
@@ -57,7 +58,7 @@ free_name(struct pot_env *env, const struct names *datasets, char *out, size_t s
 	for (int64_t i = 0; i < 1000; i++) {
 		bool free = true;
 
-		snprintf(out, size, "%lld", (long long)(now + i));
+		snprintf(out, size, "%" PRId64, now + i);
 		for (size_t k = 0; k < taken.n && free; k++)
 			free = strcmp(taken.at[k], out) != 0;
 		if (free)

@@ -608,6 +608,14 @@ is_needed(void)
 }
 
 static int
+do_purge(void)
+{
+	return pot_snapshot(env, "src", false, &e) < 0
+		   ? -1
+		   : pot_purge_snapshots(env, "src", true, NULL, &e);
+}
+
+static int
 do_vnet(void)
 {
 	return pot_vnet_start(env, &e) < 0 || pot_vnet_stop(env, &e) < 0 ? -1 : 0;
@@ -737,6 +745,7 @@ static const struct deed {
 	{ "prune", do_prune, has_run, 0 },
 	{ "snapshot", do_snapshot, NULL, 0 },
 	{ "revert", do_revert, NULL, 0 },
+	{ "purge snapshots", do_purge, NULL, 0 },
 	{ "create a multi pot", do_multi, NULL, WHOLE },
 	{ "create with a flavour", do_flavour, NULL, WHOLE },
 	{ "clone a multi pot", do_clone_multi, is_shared, WHOLE },

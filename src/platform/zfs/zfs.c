@@ -157,6 +157,43 @@ zfs_copy_op(struct host *h, const char *name, const char *snap, const char *to, 
 	return 0;
 }
 
+struct left_behind {
+	const char *place; /* where it was */
+	struct names sets; /* that would still be mounted there */
+};
+
+static int
+add_left_behind(void *ctx, char **field, struct err *e)
+{
+	struct left_behind *l = ctx;
+	size_t n = strlen(l->place);
+
+	(void)e;
+	if (strncmp(field[1], l->place, n) == 0 && (field[1][n] == '/' || field[1][n] == '\0'))
+		names_add(&l->sets, field[0]);
+	return 0;
+}
+
+/* pot 0.16 gave clones a mount point by name, which stays when they are renamed; what is inherited
+ * follows. */
+static int
+follow_rename(struct host *h, const char *from, const char *set, struct err *e)
+{
+	autobuf struct buf text = BUF_INIT;
+	autofree char *place = xasprintf("%s/%s", h->roots.fs_root, from);
+	struct left_behind l = { .place = place };
+	int result;
+
+	if (zfs_run(h, &text, e, "get", "-Hp", "-r", "-t", "filesystem", "-s", "local", "-o",
+		"name,value", "mountpoint", set, NULL) < 0)
+		return -1;
+	result = zfs_lines(&text, 2, add_left_behind, &l, e);
+	for (size_t i = 0; i < l.sets.n && result == 0; i++)
+		result = zfs_run(h, NULL, e, "inherit", "mountpoint", l.sets.at[i], NULL);
+	names_fini(&l.sets);
+	return result;
+}
+
 static int
 zfs_rename(struct host *h, const char *from, const char *to, struct err *e)
 {
@@ -166,7 +203,7 @@ zfs_rename(struct host *h, const char *from, const char *to, struct err *e)
 		return -1;
 	if (str_starts(to, inside))
 		return err_new(e, ERR_INPUT, "rename %s: %s lies inside it", from, to);
-	return zfs_run(h, NULL, e, "rename", a, b, NULL);
+	return zfs_run(h, NULL, e, "rename", a, b, NULL) < 0 ? -1 : follow_rename(h, from, b, e);
 }
 
 /* ---- removing ---- */

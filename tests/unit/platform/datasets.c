@@ -706,6 +706,33 @@ on_fake(void)
 	return failed;
 }
 
+/* Trees of pot 0.16 have mount points by name, and snapshots that others took. */
+static void
+zfs_trees_of_pot_are_taken_as_they_are(void **state)
+{
+	autodataset_root struct dataset_root r = DATASET_ROOT_INIT;
+	autofree char *where = xasprintf("mountpoint=%s/jails/old/m", root);
+	autonames struct names snaps = NAMES_INIT, all = NAMES_INIT;
+
+	(void)state;
+	OK(zfs_run(&host, NULL, &err, "create", "zroot/pot/jails/old", NULL));
+	OK(zfs_run(&host, NULL, &err, "create", "-o", where, "zroot/pot/jails/old/m", NULL));
+	in_dataset_put("jails/old/m", "f", "kept");
+	OK(zfs_run(&host, NULL, &err, "snapshot", "-r", "zroot/pot/jails/old@auto-daily", NULL));
+	OK(ds->rename(&host, "jails/old", "jails/new", &err));
+	OK(ds->root(&host, "jails/new/m", &r, &err));
+	assert_string_equal(r.plain, path("jails/new/m"));
+	in_dataset_has("jails/new/m", "f", "kept");
+	in_dataset_has("jails/new/m@auto-daily", "f", "kept");
+	OK(ds->snapshots(&host, "jails/new", &snaps, &err));
+	assert_int_equal(snaps.n, 1);
+	OK(ds->list(&host, "jails/new/", &all, &err));
+	assert_int_equal(all.n, 1);
+	/* what zfs says against something is told, with its kind */
+	FAILS(zfs_run(&host, NULL, &err, "promote", "zroot/pot/jails/new", NULL), ERR_REMOTE);
+	assert_non_null(strstr(err.text, "not a cloned filesystem"));
+}
+
 /* A copy of what answers in place of zfs, in a directory of its own, beside which it keeps its
  * state. */
 static bool
@@ -741,7 +768,10 @@ on_zfs(void)
 	snprintf(root, sizeof(root), "%s/zfs", dir);
 	host.roots.zfs_root = "zroot/pot";
 	host.roots.zfs_command = program;
-	return run("zfs", &dataset_zfs);
+	static const struct CMUnitTest more[] = { T(zfs_trees_of_pot_are_taken_as_they_are) };
+	int failed = run("zfs", &dataset_zfs);
+
+	return failed + cmocka_run_group_tests_name("zfs alone", more, NULL, NULL);
 }
 
 int

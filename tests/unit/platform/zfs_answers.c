@@ -638,8 +638,19 @@ static void
 do_inherit(char **argv)
 {
 	struct property *p = property(last(argv), argv[0]);
+	struct row *r = need(last(argv));
+	char before[1024], after[1024];
 
-	need(last(argv));
+	if (str_eq(argv[0], "mountpoint")) {
+		mountpoint(r->name, before);
+		str_copy(r->where, sizeof(r->where), "-");
+		mountpoint(r->name, after);
+		must(mkdir_parents(AT_FDCWD, after, &err));
+		(void)rmdir(after);
+		/* a rename of what is above has moved the directory already */
+		if (rename(before, after) < 0 && errno != ENOENT)
+			die("cannot mount '%s': failed to create mountpoint", r->name);
+	}
 	if (p != NULL)
 		p->name[0] = '\0';
 }
@@ -806,6 +817,14 @@ do_get(char **argv)
 	const char *name = last(argv), *key = argv[3];
 	const struct row *r = need(name);
 	const struct property *p = property(name, key);
+
+	if (has(argv, "-r")) { /* -s local: mount points by name */
+		for (size_t i = 0; i < rows_n; i++)
+			if (!rows[i].gone && !is_snapshot(&rows[i]) && is_in(rows[i].name, name) &&
+			    !str_eq(rows[i].where, "-"))
+				printf("%s\t%s\n", rows[i].name, rows[i].where);
+		return;
+	}
 
 	if (strchr(key, ':') != NULL)
 		printf("%s\n", p != NULL ? p->value : "-");
