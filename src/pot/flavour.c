@@ -1,3 +1,4 @@
+#include "pot/recipe.h"
 #include "pot/run.h"
 #include "pot/tree.h"
 
@@ -16,18 +17,12 @@
  * that it need not be there yet, and stopped again.
  */
 
-struct given {
-	char letter;
-	const char *value; /* "" for a switch */
-};
-
 struct recipe {
 	struct pot_env *env;
 	const char *pot;
 	const char *dir; /* of the command file: where copy-in-flv looks */
 	struct arena *mem;
-	const char *verb;
-	VEC(struct given) given;
+	struct recipe_line line;
 };
 
 /* ---- where they are ---- */
@@ -91,28 +86,22 @@ interrupted(struct pot_env *env, struct err *e)
 
 /* ---- commands ---- */
 
-/* The last value of an option, or NULL. */
-static const char *
-option(const struct recipe *r, char letter)
-{
-	const char *value = NULL;
-
-	for (size_t i = 0; i < r->given.n; i++)
-		if (r->given.at[i].letter == letter)
-			value = r->given.at[i].value;
-	return value;
-}
-
 static const char *const *
 all_of(const struct recipe *r, char letter)
 {
 	struct pot_strs list = { 0 };
 	struct strs_builder b = STRS_BUILDER(&list, r->mem);
 
-	for (size_t i = 0; i < r->given.n; i++)
-		if (r->given.at[i].letter == letter)
-			list_add(&b, arena_strdup(r->mem, r->given.at[i].value));
+	for (size_t i = 0; i < r->line.n; i++)
+		if (r->line.given[i].letter == letter)
+			list_add(&b, arena_strdup(r->mem, r->line.given[i].value));
 	return (const char *const *)list.at;
+}
+
+static const char *
+option(const struct recipe *r, char letter)
+{
+	return recipe_option(&r->line, letter);
 }
 
 static int
@@ -130,51 +119,7 @@ copy_in_from(struct recipe *r, const char *base, struct err *e)
 }
 
 static int
-do_copy_in(struct recipe *r, struct err *e)
-{
-	return copy_in_from(r, NULL, e);
-}
-
-static int
-do_copy_in_flv(struct recipe *r, struct err *e)
-{
-	return copy_in_from(r, r->dir, e);
-}
-
-static int
-do_set_env(struct recipe *r, struct err *e)
-{
-	return pot_set_env(r->env, r->pot, all_of(r, 'E'), e);
-}
-
-static int
-do_export_ports(struct recipe *r, struct err *e)
-{
-	return pot_set_ports(r->env, r->pot, all_of(r, 'e'), e);
-}
-
-static int
-do_set_rss(struct recipe *r, struct err *e)
-{
-	if (r->given.n == 0)
-		return err_new(e, ERR_INPUT, "set-rss: -C or -M is needed");
-	return pot_set_rss(r->env, r->pot, option(r, 'C'), option(r, 'M'), e);
-}
-
-static int
-do_set_attribute(struct recipe *r, struct err *e)
-{
-	return pot_set_attr(r->env, r->pot, option(r, 'A'), option(r, 'V'), e);
-}
-
-static int
-do_add_dep(struct recipe *r, struct err *e)
-{
-	return pot_add_dep(r->env, r->pot, option(r, 'P'), e);
-}
-
-static int
-do_mount_in(struct recipe *r, struct err *e)
+mount_in(struct recipe *r, struct err *e)
 {
 	struct pot_mount_in_options o = { .fscomp = option(r, 'f'),
 		.dir = option(r, 'd'),
@@ -186,102 +131,45 @@ do_mount_in(struct recipe *r, struct err *e)
 	return pot_mount_in(r->env, r->pot, &o, e);
 }
 
-/* letters as getopt(3) has them; those of `needed` must be given. */
-static const struct verb {
-	const char *name, *letters, *needed;
-	int (*run)(struct recipe *, struct err *);
-} verbs[] = {
-	{ "add-dep", "P:", "P", do_add_dep },
-	{ "copy-in", "s:d:Fc", "sd", do_copy_in },
-	{ "copy-in-flv", "s:d:Fc", "sd", do_copy_in_flv },
-	{ "export-ports", "e:", "e", do_export_ports },
-	{ "mount-in", "f:d:z:m:wr", "m", do_mount_in },
-	{ "set-attribute", "A:V:", "AV", do_set_attribute },
-	{ "set-env", "E:", "E", do_set_env },
-	{ "set-rss", "C:M:", "", do_set_rss },
-};
-
-/* One word of options: "-cs" and its value behind it or in the next word. */
 static int
-take_word(
-    struct recipe *r, const struct verb *v, const struct pot_strs *words, size_t *at, struct err *e)
+set_rss(struct recipe *r, struct err *e)
 {
-	const char *word = words->at[*at];
-
-	if (word[0] != '-' || word[1] == '\0')
-		return err_new(e, ERR_INPUT, "'%s': an option was expected", word);
-	while (*++word != '\0') {
-		bool usual = *word == 'p' || *word == 'v';
-		const char *known = *word == ':' ? NULL : strchr(v->letters, *word);
-		struct given g = { .letter = *word, .value = "" };
-		if (known == NULL && !usual)
-			return err_new(e, ERR_INPUT, "option -%c is unknown", *word);
-		bool takes = known != NULL ? known[1] == ':' : *word == 'p';
-		if (takes && word[1] == '\0' && *at + 1 >= words->n)
-			return err_new(e, ERR_INPUT, "option -%c needs an argument", *word);
-		if (takes)
-			g.value = word[1] != '\0' ? word + 1 : words->at[++*at];
-		if (!usual) /* the pot is the one in the making */
-			VEC_PUSH(&r->given, g);
-		if (takes)
-			break;
-	}
-	return 0;
-}
-
-static int
-run_verb(struct recipe *r, const struct verb *v, const struct pot_strs *words, struct err *e)
-{
-	VEC_FINI(&r->given);
-	for (size_t i = 1; i < words->n; i++)
-		if (take_word(r, v, words, &i, e) < 0)
-			return err_ctx(e, "%s", v->name);
-	for (const char *l = v->needed; *l != '\0'; l++)
-		if (option(r, *l) == NULL)
-			return err_new(e, ERR_INPUT, "%s: option -%c is mandatory", v->name, *l);
-	return v->run(r, e);
-}
-
-/* The rest of the line as it is, but for one pair of double quotes around it. */
-static int
-set_cmd(struct recipe *r, const char *line, struct err *e)
-{
-	const char *rest = line + strlen("set-cmd");
-
-	rest += strspn(rest, " \t");
-	if (!str_starts(rest, "-c"))
-		return err_new(e, ERR_INPUT, "set-cmd: only 'set-cmd -c COMMAND' is understood");
-	rest += 2;
-	rest += strspn(rest, " \t");
-	char *cmd = arena_strdup(r->mem, rest);
-	size_t n = strlen(cmd);
-	while (n > 0 && (cmd[n - 1] == ' ' || cmd[n - 1] == '\t' || cmd[n - 1] == '\r'))
-		cmd[--n] = '\0';
-	if (n > 1 && cmd[0] == '"' && cmd[n - 1] == '"') {
-		cmd[n - 1] = '\0';
-		cmd++;
-	}
-	return pot_set_cmd(r->env, r->pot, cmd, NULL, e);
+	if (r->line.n == 0)
+		return err_new(e, ERR_INPUT, "set-rss: -C or -M is needed");
+	return pot_set_rss(r->env, r->pot, option(r, 'C'), option(r, 'M'), e);
 }
 
 static int
 apply_line(struct recipe *r, const char *line, struct err *e)
 {
-	struct pot_strs words;
-	bool shell;
-
-	line += strspn(line, " \t\r");
-	if (*line == '\0' || *line == '#')
-		return 0;
-	size_t n = strcspn(line, " \t\r");
-	if (n == strlen("set-cmd") && str_starts(line, "set-cmd"))
-		return set_cmd(r, line, e);
-	for (size_t i = 0; i < NELEM(verbs); i++)
-		if (strlen(verbs[i].name) == n && strncmp(line, verbs[i].name, n) == 0)
-			return words_split(line, r->mem, &words, &shell, e) < 0
-				   ? -1
-				   : run_verb(r, &verbs[i], &words, e);
-	pot_say(r->env, POT_SAY_ERROR, "'%.*s' is no command for flavours: skipped", (int)n, line);
+	if (recipe_parse(line, r->mem, &r->line, e) < 0)
+		return -1;
+	switch (r->line.verb) {
+	case RECIPE_ADD_DEP:
+		return pot_add_dep(r->env, r->pot, option(r, 'P'), e);
+	case RECIPE_COPY_IN:
+		return copy_in_from(r, NULL, e);
+	case RECIPE_COPY_IN_FLV:
+		return copy_in_from(r, r->dir, e);
+	case RECIPE_EXPORT_PORTS:
+		return pot_set_ports(r->env, r->pot, all_of(r, 'e'), e);
+	case RECIPE_MOUNT_IN:
+		return mount_in(r, e);
+	case RECIPE_SET_ATTRIBUTE:
+		return pot_set_attr(r->env, r->pot, option(r, 'A'), option(r, 'V'), e);
+	case RECIPE_SET_CMD:
+		return pot_set_cmd(r->env, r->pot, option(r, 'c'), NULL, e);
+	case RECIPE_SET_ENV:
+		return pot_set_env(r->env, r->pot, all_of(r, 'E'), e);
+	case RECIPE_SET_RSS:
+		return set_rss(r, e);
+	case RECIPE_UNKNOWN:
+		pot_say(r->env, POT_SAY_ERROR, "'%s' is no command for flavours: skipped",
+		    r->line.word);
+		break;
+	default:
+		break;
+	}
 	return 0;
 }
 
@@ -289,7 +177,7 @@ static int
 apply_commands(
     struct pot_env *env, const char *pot, const char *path, struct arena *mem, struct err *e)
 {
-	struct recipe r = { .env = env, .pot = pot, .mem = mem, .given = VEC_INIT };
+	struct recipe r = { .env = env, .pot = pot, .mem = mem };
 	autobuf struct buf text = BUF_INIT;
 	int rc = 0;
 	size_t n;
@@ -301,7 +189,6 @@ apply_commands(
 	for (size_t i = 0; i < n && rc == 0; i++)
 		if ((rc = interrupted(env, e)) == 0 && (rc = apply_line(&r, line[i], e)) < 0)
 			err_ctx(e, "%s:%zu", path, i + 1);
-	VEC_FINI(&r.given);
 	return rc;
 }
 
