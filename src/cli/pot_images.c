@@ -167,6 +167,8 @@ export_files(const struct pot_exported *x, void *ctx, struct err *e)
 		.below = x->below,
 		.key = o->key };
 
+	if (x->is_stream)
+		return image_pack_stream(o->tool, &to, x->stream, e);
 	return image_pack(o->tool, &to, x->conf_dir, x->root_dir, x->below_root, e);
 }
 
@@ -211,7 +213,8 @@ run_export(struct pot_call *c)
 		.several = given(c, 'F'),
 		.now = given(c, 'n'),
 		.check = given(c, 'c'),
-		.whole = given(c, 'w') };
+		.whole = given(c, 'w'),
+		.portable = given(c, 'x') };
 	const char *tag;
 	uint64_t level = 6;
 	struct err e;
@@ -238,6 +241,7 @@ static const struct pot_option export_options[] = {
 	{ 'n', NULL, 0, 0, "take a snapshot now, and export that" },
 	{ 'c', NULL, 0, 0, "refuse a tag that is older than the last one of this pot" },
 	{ 'w', NULL, 0, 0, "a whole image, also of a clone, which otherwise becomes a layer" },
+	{ 'x', NULL, 0, 0, "an archive, where it would be a ZFS stream" },
 	{ 'S', "key", COMPLETE_FILE, 0, "sign it with this secret key (signify -G -n)" },
 	END,
 };

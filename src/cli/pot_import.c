@@ -18,16 +18,17 @@ from(const struct importer *i, const char *pot, const char *tag)
 }
 
 static int
-look(void *ctx, const char *pot, const char *tag, struct arena *mem, struct pot_image *out,
-    struct err *e)
+look(void *ctx, const char *pot, const char *tag, bool streams, struct arena *mem,
+    struct pot_image *out, struct err *e)
 {
 	const struct importer *i = ctx;
 	struct image_from f = from(i, pot, tag);
 	struct image_facts *facts = arena_new(mem, struct image_facts);
 
-	if (image_look(i->tool, &f, facts, e) < 0)
+	if (image_look(i->tool, &f, streams, facts, e) < 0)
 		return -1;
 	out->facts = facts;
+	out->is_stream = facts->is_stream;
 	if (!str_copy(out->below, sizeof(out->below), facts->below) ||
 	    !str_copy(out->below_tag, sizeof(out->below_tag), facts->below_tag) ||
 	    !str_copy(out->below_snapshot, sizeof(out->below_snapshot), facts->below_snapshot) ||
@@ -47,11 +48,21 @@ fill(void *ctx, const char *pot, const char *tag, const struct pot_image *image,
 	return image_import(i->tool, &f, image->facts, conf_dir, root_dir, layer, e);
 }
 
+static int
+stream(void *ctx, const char *pot, const char *tag, const struct pot_image *image, int fd,
+    struct err *e)
+{
+	const struct importer *i = ctx;
+	struct image_from f = from(i, pot, tag);
+
+	return image_stream(i->tool, &f, image->facts, fd, e);
+}
+
 int
 import_image(struct pot_env *env, const struct image_tool *tool, const char *url, const char *key,
     const char *pot, const char *tag, struct err *e)
 {
-	static const struct pot_import_ops ops = { .look = look, .fill = fill };
+	static const struct pot_import_ops ops = { .look = look, .fill = fill, .stream = stream };
 	struct importer i = { .env = env, .tool = tool, .url = url, .key = key };
 
 	return pot_import(env, pot, tag, &ops, &i, e);

@@ -59,11 +59,12 @@ struct image_facts {
 	char skein[512], meta[4097], sig[4097];
 	char below[128], below_tag[128], below_snapshot[128]; /* a layer upon this image, or "" */
 	char snapshot[128]; /* how the pot's snapshot is to be named, or "" */
+	bool is_stream;	    /* a ZFS stream, or nobody says what */
 };
 /* ERR_ABSENT: the registry has no such image; ERR_REMOTE: it cannot be reached, and no copy is in
- * the cache; ERR_RIGHTS: the signature; ERR_UNSUPPORTED: it is of a kind that does not work here.
- */
-int image_look(const struct image_tool *tool, const struct image_from *from,
+ * the cache; ERR_RIGHTS: the signature; ERR_UNSUPPORTED: it is of a kind that does not work here;
+ * ZFS streams do where `streams` says so. */
+int image_look(const struct image_tool *tool, const struct image_from *from, bool streams,
     struct image_facts *out, struct err *e);
 /* Fetches, checks and unpacks it in one go: conf/ into conf_dir, m/ into root_dir, which must be
  * empty or absent, and are so again after a failure. For a layer root_dir holds the files below,
@@ -72,6 +73,11 @@ int image_look(const struct image_tool *tool, const struct image_from *from,
 int image_import(const struct image_tool *tool, const struct image_from *from,
     const struct image_facts *facts, const char *conf_dir, const char *root_dir, bool layer,
     struct err *e);
+
+/* Fetches, checks and expands a ZFS stream into the descriptor, and closes that. What has been
+ * written counts only when this succeeds. */
+int image_stream(const struct image_tool *tool, const struct image_from *from,
+    const struct image_facts *facts, int fd, struct err *e);
 
 /* Unpacks `archive` (a path or URL; tar, compressed or not). With conf_dir NULL the whole archive
  * goes beneath `root_dir`; otherwise it is an image, and conf/ goes to conf_dir, m/ to root_dir.
@@ -91,6 +97,10 @@ struct image_to {
  * failure. With below_root (else NULL) only what is not the same there. */
 int image_pack(const struct image_tool *tool, const struct image_to *to, const char *conf_dir,
     const char *root_dir, const char *below_root, struct err *e);
+
+/* The same of a ZFS stream, read from the descriptor to its end. */
+int image_pack_stream(
+    const struct image_tool *tool, const struct image_to *to, int fd, struct err *e);
 
 /* Copies a directory tree with owners, modes, times, links, ACLs and extended attributes. */
 int image_copy(const struct image_tool *tool, const char *from, const char *to, struct err *e);

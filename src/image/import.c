@@ -84,7 +84,9 @@ import_all(struct importing *i, struct err *e)
 	struct err why;
 	int rc = 0;
 
-	if (what->root_dir != NULL)
+	if (what->stream > 0)
+		rc = unpack_stream(i->tool, &i->source, i->cache.url, what->stream, e);
+	else if (what->root_dir != NULL)
 		rc = unpack_source(i->tool, &i->source, i->cache.url, what, e);
 	if (rc < 0 && !may_be_damage(e))
 		return -1;

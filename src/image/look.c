@@ -61,12 +61,12 @@ check_signature(const struct look *what, const struct cache *c, struct small *s,
 }
 
 static int
-check_meta(struct tool *t, const struct cache *c, const struct meta *m, struct err *e)
+check_meta(struct tool *t, const struct cache *c, const struct meta *m, bool streams, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	struct facts here;
 
-	if (m->format == META_ZFS)
+	if (m->format == META_ZFS && !streams)
 		return err_new(e, ERR_UNSUPPORTED,
 		    "%s: is a ZFS stream, as pot writes it on ZFS; here an image is a tar archive: "
 		    "export it on a machine of this kind",
@@ -110,7 +110,7 @@ look(struct tool *t, const struct look *what, struct err *e)
 		return err_ctx(e, "%s.skein", c.url);
 	if (image_meta_parse(buf_str(&s.meta), s.meta.len, &m, e) < 0)
 		return err_ctx(e, "%s.meta", c.url);
-	if (check_meta(t, &c, &m, e) < 0)
+	if (check_meta(t, &c, &m, what->streams, e) < 0)
 		return -1;
 	report_result(&t->report, "skein", buf_str(&s.skein));
 	report_result(&t->report, "meta", buf_str(&s.meta));

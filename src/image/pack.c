@@ -82,12 +82,15 @@ pack_entry(void *ctx, struct archive_entry *entry, int fd, struct err *e)
 }
 
 static struct archive *
-new_writer(int level)
+new_writer(int level, bool raw)
 {
 	struct archive *a = archive_write_new();
 	char text[16];
 
-	archive_write_set_format_pax_restricted(a);
+	if (raw)
+		archive_write_set_format_raw(a);
+	else
+		archive_write_set_format_pax_restricted(a);
 	archive_write_add_filter_xz(a);
 	snprintf(text, sizeof(text), "%d", level);
 	archive_write_set_filter_option(a, "xz", "compression-level", text);
@@ -132,14 +135,44 @@ pack_root(struct output *o, const struct pack *what, struct err *e)
 	return rc;
 }
 
+/* A ZFS stream, compressed as it is. */
+static int
+pack_stream(struct output *o, int fd, struct err *e)
+{
+	struct archive_entry *entry = archive_entry_new();
+	char block[64 * 1024];
+	ssize_t n = 1;
+	int rc;
+
+	archive_entry_set_pathname(entry, "stream");
+	archive_entry_set_filetype(entry, AE_IFREG);
+	rc = archive_write_header(o->a, entry);
+	archive_entry_free(entry);
+	if (rc < ARCHIVE_WARN)
+		return write_failed(o, "stream", e);
+	while (n > 0) {
+		n = read(fd, block, sizeof(block));
+		if (n < 0)
+			return err_sys(e, "read the stream");
+		if (n > 0 && archive_write_data(o->a, block, (size_t)n) < 0)
+			return write_failed(o, "stream", e);
+		o->read += (uint64_t)n;
+		if (tool_check(o->tool, e) < 0)
+			return err_ctx(e, "pack");
+		report_progress(&o->tool->report, "pack", o->read, 0);
+	}
+	return o->read > 0 ? 0 : err_new(e, ERR_CORRUPT, "the stream is empty");
+}
+
 static int
 write_image(struct output *o, const struct pack *what, struct err *e)
 {
-	o->a = new_writer(what->level);
+	o->a = new_writer(what->level, what->stream > 0);
 	if (archive_write_open(o->a, o, NULL, write_out, NULL) != ARCHIVE_OK)
 		return write_failed(o, "start the image", e);
-	if (walk(o->tool, what->conf_dir, "conf", NULL, pack_entry, o, e) < 0 ||
-	    pack_root(o, what, e) < 0)
+	if (what->stream > 0 ? pack_stream(o, what->stream, e) < 0
+			     : walk(o->tool, what->conf_dir, "conf", NULL, pack_entry, o, e) < 0 ||
+				   pack_root(o, what, e) < 0)
 		return -1;
 	if (archive_write_close(o->a) != ARCHIVE_OK)
 		return write_failed(o, "finish the image", e);
@@ -214,7 +247,8 @@ make_small(struct output *o, const struct pack *what, struct buf text[FILES], st
 
 	if (what->below != NULL && image_meta_parse(what->below, strlen(what->below), &m, e) < 0)
 		return err_ctx(e, "image below");
-	make_meta(what, &m);
+	if (what->stream <= 0) /* else nothing but pot's own line: pot on ZFS reads it */
+		make_meta(what, &m);
 	image_meta_text(&m, &text[META]);
 	skein_add(&o->digest, buf_str(&text[META]), text[META].len);
 	skein_end(&o->digest, digest);

@@ -17,7 +17,7 @@
 
 extern char **environ;
 
-enum { REPORT_FD = 3 };
+enum { REPORT_FD = 3, STREAM_FD = 4 };
 
 /* What the lines of one run add up to. */
 struct run {
@@ -131,8 +131,8 @@ read_report(struct run *r, int fd)
 }
 
 static int
-start(const struct image_tool *tool, const char *const argv[], int write_end, pid_t *pid,
-    struct err *e)
+start(const struct image_tool *tool, const char *const argv[], int write_end, int stream,
+    pid_t *pid, struct err *e)
 {
 	VEC(const char *) args = VEC_INIT;
 	posix_spawn_file_actions_t actions;
@@ -147,7 +147,12 @@ start(const struct image_tool *tool, const char *const argv[], int write_end, pi
 	VEC_PUSH(&args, NULL);
 
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, write_end, REPORT_FD);
+	/* both may have the number that the other is to get: the first copy is out of the way */
+	int report = fcntl(write_end, F_DUPFD_CLOEXEC, STREAM_FD + 1);
+	int extra = stream >= 0 ? fcntl(stream, F_DUPFD_CLOEXEC, STREAM_FD + 1) : -1;
+	posix_spawn_file_actions_adddup2(&actions, report, REPORT_FD);
+	if (extra >= 0)
+		posix_spawn_file_actions_adddup2(&actions, extra, STREAM_FD);
 	posix_spawnattr_init(&attr);
 	sigemptyset(&none);
 	posix_spawnattr_setsigmask(&attr, &none);
@@ -156,6 +161,8 @@ start(const struct image_tool *tool, const char *const argv[], int write_end, pi
 	    posix_spawn(pid, tool->program, &actions, &attr, (char **)(void *)args.at, environ);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
+	own_close(&report);
+	own_close(&extra);
 	VEC_FINI(&args);
 	if (rc != 0) {
 		errno = rc;
@@ -164,10 +171,12 @@ start(const struct image_tool *tool, const char *const argv[], int write_end, pi
 	return 0;
 }
 
-int
-image_run(const struct image_tool *tool, const char *const argv[], struct image_result *out,
-    struct err *e)
+/* stream: a descriptor that pot-image gets as number 4, closed here; -1: none. */
+static int
+run_with(const struct image_tool *tool, const char *const argv[], int stream_fd,
+    struct image_result *out, struct err *e)
 {
+	autofd int stream = stream_fd;
 	struct err why = ERR_INIT;
 	struct run r = { .tool = tool, .out = out, .e = &why };
 	int ends[2], status = 0;
@@ -179,9 +188,11 @@ image_run(const struct image_tool *tool, const char *const argv[], struct image_
 		return err_sys(e, "pipe to %s", tool->program);
 	autofd int read_end = ends[0], write_end = ends[1];
 
-	if (start(tool, argv, write_end, &pid, e) < 0)
+	if (start(tool, argv, write_end, stream, &pid, e) < 0)
 		return -1;
 	close(take_fd(&write_end));
+	if (stream >= 0)
+		close(take_fd(&stream));
 	int rc = read_report(&r, read_end);
 	close(take_fd(&read_end)); /* a confused pot-image sees that nobody listens */
 	if (rc < 0)
@@ -205,16 +216,33 @@ image_run(const struct image_tool *tool, const char *const argv[], struct image_
 }
 
 int
-image_look(const struct image_tool *tool, const struct image_from *from, struct image_facts *out,
+image_run(const struct image_tool *tool, const char *const argv[], struct image_result *out,
     struct err *e)
 {
+	return run_with(tool, argv, -1, out, e);
+}
+
+int
+image_look(const struct image_tool *tool, const struct image_from *from, bool streams,
+    struct image_facts *out, struct err *e)
+{
 	struct image_result *r = xcalloc(1, sizeof(*r));
-	const char *const argv[] = { "look", "--url", from->url, "--pot", from->pot, "--tag",
-		from->tag, "--cache", from->cache, from->key != NULL ? "--key" : NULL, from->key,
-		NULL };
+	VEC(const char *) argv = VEC_INIT;
+	const char *const words[] = { "look", "--url", from->url, "--pot", from->pot, "--tag",
+		from->tag, "--cache", from->cache };
 	struct meta m;
 
-	int rc = image_run(tool, argv, r, e);
+	for (size_t i = 0; i < NELEM(words); i++)
+		VEC_PUSH(&argv, words[i]);
+	if (from->key != NULL) {
+		VEC_PUSH(&argv, "--key");
+		VEC_PUSH(&argv, from->key);
+	}
+	if (streams)
+		VEC_PUSH(&argv, "--streams");
+	VEC_PUSH(&argv, NULL);
+	int rc = image_run(tool, argv.at, r, e);
+	VEC_FINI(&argv);
 	if (rc == 0)
 		rc = image_meta_parse(r->meta, strlen(r->meta), &m, e);
 	if (rc == 0) {
@@ -225,6 +253,7 @@ image_look(const struct image_tool *tool, const struct image_from *from, struct 
 		str_copy(out->below_tag, sizeof(out->below_tag), m.tag);
 		str_copy(out->below_snapshot, sizeof(out->below_snapshot), m.snapshot);
 		str_copy(out->snapshot, sizeof(out->snapshot), m.own_snapshot);
+		out->is_stream = streams && m.format != META_PAX;
 	}
 	free(r);
 	return rc;
@@ -244,6 +273,17 @@ image_import(const struct image_tool *tool, const struct image_from *from,
 }
 
 int
+image_stream(const struct image_tool *tool, const struct image_from *from,
+    const struct image_facts *facts, int fd, struct err *e)
+{
+	const char *const argv[] = { "stream", "--url", from->url, "--pot", from->pot, "--tag",
+		from->tag, "--cache", from->cache, "--skein", facts->skein, "--meta", facts->meta,
+		"--sig", facts->sig, "--stream", "4", NULL };
+
+	return run_with(tool, argv, fd, NULL, e);
+}
+
+int
 image_unpack(const struct image_tool *tool, const char *archive, const char *conf_dir,
     const char *root_dir, struct err *e)
 {
@@ -254,31 +294,56 @@ image_unpack(const struct image_tool *tool, const char *archive, const char *con
 	return image_run(tool, conf_dir != NULL ? image : plain, NULL, e);
 }
 
+struct words {
+	const char *option, *value; /* left out when NULL */
+};
+
+static int
+run_pack(const struct image_tool *tool, const char *verb, const struct words *words, size_t n,
+    int stream, struct err *e)
+{
+	VEC(const char *) argv = VEC_INIT;
+
+	VEC_PUSH(&argv, verb);
+	for (size_t i = 0; i < n; i++)
+		if (words[i].value != NULL) {
+			VEC_PUSH(&argv, words[i].option);
+			VEC_PUSH(&argv, words[i].value);
+		}
+	VEC_PUSH(&argv, NULL);
+	int rc = run_with(tool, argv.at, stream, NULL, e);
+	VEC_FINI(&argv);
+	return rc;
+}
+
 int
 image_pack(const struct image_tool *tool, const struct image_to *to, const char *conf_dir,
     const char *root_dir, const char *below_root, struct err *e)
 {
-	VEC(const char *) argv = VEC_INIT;
 	char level[16];
-	const struct {
-		const char *option, *value;
-	} options[] = { { "--conf", conf_dir }, { "--root", root_dir }, { "--out", to->dir },
-		{ "--pot", to->pot }, { "--tag", to->tag }, { "--level", level },
-		{ "--key", to->key }, { "--snapshot", to->snapshot },
+	const struct words words[] = { { "--conf", conf_dir }, { "--root", root_dir },
+		{ "--out", to->dir }, { "--pot", to->pot }, { "--tag", to->tag },
+		{ "--level", level }, { "--key", to->key }, { "--snapshot", to->snapshot },
 		{ "--below", below_root != NULL ? to->below : NULL },
 		{ "--below-root", below_root } };
 
 	snprintf(level, sizeof(level), "%d", to->level);
-	VEC_PUSH(&argv, "pack");
-	for (size_t i = 0; i < NELEM(options); i++)
-		if (options[i].value != NULL) {
-			VEC_PUSH(&argv, options[i].option);
-			VEC_PUSH(&argv, options[i].value);
-		}
-	VEC_PUSH(&argv, NULL);
-	int rc = image_run(tool, argv.at, NULL, e);
-	VEC_FINI(&argv);
-	return rc;
+	return run_pack(tool, "pack", words, NELEM(words), -1, e);
+}
+
+int
+image_pack_stream(const struct image_tool *tool, const struct image_to *to, int fd, struct err *e)
+{
+	char level[16];
+	const struct words words[] = { { "--stream", "4" }, { "--out", to->dir },
+		{ "--pot", to->pot }, { "--tag", to->tag }, { "--level", level },
+		{ "--key", to->key }, { "--below", to->below } };
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return err_sys(e, "pass the stream on");
+	snprintf(level, sizeof(level), "%d", to->level);
+	return run_pack(tool, "pack-stream", words, NELEM(words), copy, e);
 }
 
 int

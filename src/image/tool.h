@@ -52,6 +52,7 @@ struct pack {
 	const char *below_root; /* the files of the image below: only the difference is packed */
 	const char *below;	/* its name, "<pot>:<tag>@<snapshot>" */
 	const char *key;	/* a secret key to sign with, or NULL */
+	int stream;		/* 0, or where a ZFS stream comes from, in place of directories */
 };
 int pack(struct tool *t, const struct pack *what, struct err *e);
 
@@ -61,6 +62,7 @@ int copy_tree(struct tool *t, const char *from, const char *to, struct err *e);
  * public key, by which the signature must hold; NULL: none is looked at. */
 struct look {
 	const char *url, *pot, *tag, *cache, *key;
+	bool streams; /* ZFS streams are welcome */
 };
 int look(struct tool *t, const struct look *what, struct err *e);
 
@@ -72,11 +74,13 @@ struct import {
 	const char *skein, *meta, *sig; /* as look() gave them; sig may be NULL */
 	const char *conf_dir, *root_dir;
 	bool layer;
+	int stream; /* 0, or where the ZFS stream goes that it must be */
 };
 int import(struct tool *t, const struct import *what, struct err *e);
 struct source;
 int unpack_source(
     struct tool *t, struct source *s, const char *name, const struct import *what, struct err *e);
+int unpack_stream(struct tool *t, struct source *s, const char *name, int fd, struct err *e);
 int suite_make(
     struct tool *t, const char *suite, const char *mirror, const char *root_dir, struct err *e);
 

@@ -428,3 +428,50 @@ unpack_source(
 		tree_clear(what->root_dir, made_root);
 	return rc;
 }
+
+/* A ZFS stream is handed on as it is. */
+static int
+hand_on(struct feed *f, int fd, struct err *e)
+{
+	const void *data;
+	ssize_t n;
+
+	for (bool first = true;; first = false) {
+		if (f->xz != NULL) {
+			n = xz_read(f->xz, &data, feed_waiting, f, e);
+		} else {
+			n = source_read(f->source, f->block, READ_BLOCK, f->at, NULL, e);
+			data = f->block;
+		}
+		if (n < 0)
+			return err_ctx(e, "%s", f->name);
+		if (first && (n == 0 || !is_zfs(data, (size_t)n)))
+			return err_new(e, ERR_INPUT,
+			    "%s: is no ZFS stream, and its meta file does not say what else",
+			    f->name);
+		if (n == 0)
+			return 0;
+		f->at += (uint64_t)n;
+		if (fd_write_all(fd, data, (size_t)n, e) < 0) {
+			e->kind = ERR_REMOTE; /* who receives it knows why */
+			return err_ctx(e, "hand on the stream");
+		}
+		if (feed_waiting(f, e) < 0)
+			return -1;
+	}
+}
+
+int
+unpack_stream(struct tool *t, struct source *s, const char *name, int fd, struct err *e)
+{
+	struct feed f = { .tool = t, .source = s, .name = name, .why = ERR_INIT };
+	int xz = xz_is(s, e), rc = -1;
+
+	if (xz == 0)
+		f.block = xmalloc(READ_BLOCK);
+	if (xz == 0 || (xz > 0 && xz_open(s, &f.xz, e) == 0))
+		rc = hand_on(&f, fd, e);
+	xz_close(f.xz);
+	free(f.block);
+	return rc;
+}

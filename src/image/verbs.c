@@ -33,6 +33,8 @@ enum option_id {
 	SNAPSHOT,
 	BELOW,
 	BELOW_ROOT,
+	STREAM,
+	STREAMS,
 	OPTIONS
 };
 #define BIT(o) (1u << (o))
@@ -59,6 +61,8 @@ static const struct option longs[] = {
 	[SNAPSHOT] = { "snapshot", required_argument, NULL, SNAPSHOT },
 	[BELOW] = { "below", required_argument, NULL, BELOW },
 	[BELOW_ROOT] = { "below-root", required_argument, NULL, BELOW_ROOT },
+	[STREAM] = { "stream", required_argument, NULL, STREAM },
+	[STREAMS] = { "streams", no_argument, NULL, STREAMS },
 	[OPTIONS] = { NULL, 0, NULL, 0 },
 };
 
@@ -71,14 +75,30 @@ struct verb {
 static int
 run_look(struct tool *t, char *const v[OPTIONS], struct err *e)
 {
-	struct look what = {
-		.url = v[URL], .pot = v[POT], .tag = v[TAG], .cache = v[CACHE], .key = v[KEY]
-	};
+	struct look what = { .url = v[URL],
+		.pot = v[POT],
+		.tag = v[TAG],
+		.cache = v[CACHE],
+		.key = v[KEY],
+		.streams = v[STREAMS] != NULL };
 
 	return look(t, &what, e);
 }
 
-/* Also fetch, which has no directories to fill. */
+/* The descriptor of --stream; 0: none, -1: not one. */
+static int
+stream_fd(char *const v[OPTIONS], struct err *e)
+{
+	uint64_t fd = 0;
+
+	if (v[STREAM] == NULL)
+		return 0;
+	if (!str_u64(v[STREAM], 1024, &fd) || fd < 3 || fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+		return err_new(e, ERR_INPUT, "--stream %s: is no descriptor", v[STREAM]);
+	return (int)fd;
+}
+
+/* Also stream and fetch, which have no directories to fill. */
 static int
 run_import(struct tool *t, char *const v[OPTIONS], struct err *e)
 {
@@ -91,9 +111,10 @@ run_import(struct tool *t, char *const v[OPTIONS], struct err *e)
 		.sig = v[SIG],
 		.conf_dir = v[CONF],
 		.root_dir = v[ROOT],
-		.layer = v[LAYER] != NULL };
+		.layer = v[LAYER] != NULL,
+		.stream = stream_fd(v, e) };
 
-	return import(t, &what, e);
+	return what.stream < 0 ? -1 : import(t, &what, e);
 }
 
 static int
@@ -118,8 +139,12 @@ run_pack(struct tool *t, char *const v[OPTIONS], struct err *e)
 		.snapshot = v[SNAPSHOT],
 		.below = v[BELOW],
 		.below_root = v[BELOW_ROOT],
-		.key = v[KEY] };
+		.key = v[KEY],
+		.stream = stream_fd(v, e) };
 	uint64_t level = 6;
+
+	if (what.stream < 0)
+		return -1;
 
 	if (v[LEVEL] != NULL) {
 		if (!str_u64(v[LEVEL], 9, &level))
@@ -143,13 +168,16 @@ run_suite(struct tool *t, char *const v[OPTIONS], struct err *e)
 }
 
 static const struct verb verbs[] = {
-	{ "look", IMAGE, BIT(KEY), run_look },
+	{ "look", IMAGE, BIT(KEY) | BIT(STREAMS), run_look },
 	{ "import", IMAGE | BIT(SKEIN) | BIT(META) | BIT(CONF) | BIT(ROOT),
 	    BIT(SIG) | BIT(LAYER) | BIT(MAX_MB), run_import },
 	{ "fetch", IMAGE | BIT(SKEIN) | BIT(META), BIT(SIG), run_import },
 	{ "unpack", BIT(FROM) | BIT(ROOT), BIT(CONF) | BIT(CACHE) | BIT(MAX_MB), run_unpack },
 	{ "pack", BIT(CONF) | BIT(ROOT) | BIT(OUT) | BIT(POT) | BIT(TAG),
 	    BIT(LEVEL) | BIT(KEY) | BIT(SNAPSHOT) | BIT(BELOW) | BIT(BELOW_ROOT), run_pack },
+	{ "stream", IMAGE | BIT(SKEIN) | BIT(META) | BIT(STREAM), BIT(SIG), run_import },
+	{ "pack-stream", BIT(OUT) | BIT(POT) | BIT(TAG) | BIT(STREAM),
+	    BIT(LEVEL) | BIT(KEY) | BIT(BELOW), run_pack },
 	{ "copy", BIT(FROM) | BIT(ROOT), BIT(MAX_MB), run_copy },
 	{ "suite", BIT(SUITE) | BIT(ROOT), BIT(MIRROR), run_suite },
 };
@@ -158,7 +186,7 @@ static int
 usage(void)
 {
 	fputs("usage: pot-image [--report FD] VERB OPTIONS\n"
-	      "  look   --url U --pot P --tag T --cache DIR [--key PUBLIC]\n"
+	      "  look   --url U --pot P --tag T --cache DIR [--key PUBLIC] [--streams]\n"
 	      "  import --url U --pot P --tag T --cache DIR --skein TEXT --meta TEXT [--sig TEXT]\n"
 	      "         --conf DIR --root DIR [--layer] [--max-mb N]\n"
 	      "  fetch  --url U --pot P --tag T --cache DIR --skein TEXT --meta TEXT [--sig TEXT]\n"
@@ -166,6 +194,9 @@ usage(void)
 	      "  pack   --conf DIR --root DIR --out DIR --pot P --tag T [--level 0-9] [--key "
 	      "SECRET]\n"
 	      "         [--snapshot S] [--below POT:TAG@SNAPSHOT --below-root DIR]\n"
+	      "  stream --url U --pot P --tag T --cache DIR --skein TEXT --meta TEXT --stream FD\n"
+	      "  pack-stream --stream FD --out DIR --pot P --tag T [--level 0-9] [--key SECRET]\n"
+	      "         [--below POT:TAG@SNAPSHOT]\n"
 	      "  copy   --from DIR --root DIR [--max-mb N]\n"
 	      "  suite  --suite S --root DIR [--mirror URL]\n"
 	      "pot(8) calls this program; see there for commands meant for people.\n",

@@ -23,6 +23,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum dataset_kind { DATASET_PLAIN, DATASET_LAYERED };
 
@@ -75,6 +76,13 @@ struct dataset_facts *dataset_survey_add(struct dataset_survey *s, const char *n
 struct dataset_watch {
 	bool (*busy)(void *ctx, const char *dataset);
 	void *ctx;
+};
+
+/* A stream on its way, by a process of its own. */
+struct dataset_stream {
+	pid_t pid;	  /* 0: none */
+	int said;	  /* what it says */
+	const char *verb; /* static */
 };
 
 struct dataset_ops {
@@ -136,6 +144,16 @@ struct dataset_ops {
 	 * snapshot(), clone() and copy() put everything before them on disk: then nobody need wait
 	 * for the disk by himself. Only a file's content must be given to it before, by this. */
 	int (*give_out)(struct host *, int fd, struct err *);
+	/* Streams of the backend's own kind; all three NULL where it has none. Both begin the work,
+	 * on a descriptor that stays the caller's, and stream_end() waits for its end (give_up:
+	 * ends it). send: a snapshot of a dataset and of all below it, of clones the difference to
+	 * their origins. receive: makes them, where clones need it upon `origin`
+	 * ("dataset@snapshot" or NULL). */
+	int (*send)(struct host *, const char *name, const char *snap, int fd,
+	    struct dataset_stream *, struct err *);
+	int (*receive)(struct host *, const char *name, const char *origin, int fd,
+	    struct dataset_stream *, struct err *);
+	int (*stream_end)(struct dataset_stream *, bool give_up, struct err *);
 	/* Removes what interrupted calls left; waits for nobody. Number of things removed. */
 	int (*sweep)(struct host *, struct err *);
 };

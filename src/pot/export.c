@@ -3,7 +3,9 @@
 #include "pot/priv.h"
 #include "pot/run.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * Exports are of snapshots. Which snapshot was exported as what is noted on the pot: as pot does in
@@ -18,21 +20,24 @@ struct export
 	struct arena *mem;
 	struct pot_exported x;
 	struct mount_root root, below;
+	bool below_is_stream;
 	pot_export_fn *fn;
 	void *ctx;
 };
 
 int
 exported_note(struct pot_env *env, const char *pot, const char *snapshot, const char *image,
-    const char *tag, struct err *e)
+    const char *tag, bool is_stream, struct err *e)
 {
 	const struct dataset_ops *ds = env->host->dataset;
 	autofree char *key = xasprintf(":pot.image.%s", snapshot),
-		      *value = xasprintf("%s:%s", image, tag);
+		      *value = xasprintf("%s:%s", image, tag),
+		      *kind = xasprintf(":pot.kind.%s", snapshot);
 	char dataset[DATASET_SIZE];
 
 	ds_pot(dataset, pot);
 	if (ds->property_set(env->host, dataset, key, value, e) < 0 ||
+	    ds->property_set(env->host, dataset, kind, is_stream ? "stream" : NULL, e) < 0 ||
 	    ds->property_set(env->host, dataset, ":pot.tag", tag, e) < 0 ||
 	    ds->property_set(env->host, dataset, ":pot.snap", snapshot, e) < 0)
 		return err_ctx(e, "note what snapshot %s of pot %s was exported as", snapshot, pot);
@@ -155,24 +160,29 @@ static int
 name_below(struct export *x, const char *pot, const char *snap, struct err *e)
 {
 	const struct dataset_ops *ds = x->env->host->dataset;
-	autofree char *image = NULL, *tag = NULL, *last = NULL, *key = NULL;
+	autofree char *image = NULL, *tag = NULL, *last = NULL, *kind = NULL;
+	autofree char *image_key = xasprintf(":pot.image.%s", snap),
+		      *kind_key = xasprintf(":pot.kind.%s", snap);
 	char dataset[DATASET_SIZE];
 
-	key = xasprintf(":pot.image.%s", snap);
 	ds_pot(dataset, pot);
-	if (ds->property_get(x->env->host, dataset, key, &image, e) < 0 ||
+	if (ds->property_get(x->env->host, dataset, image_key, &image, e) < 0 ||
+	    ds->property_get(x->env->host, dataset, kind_key, &kind, e) < 0 ||
 	    ds->property_get(x->env->host, dataset, ":pot.tag", &tag, e) < 0 ||
 	    ds->property_get(x->env->host, dataset, ":pot.snap", &last, e) < 0)
 		return -1;
-	if (image != NULL)
+	if (image != NULL) {
 		x->x.below = arena_printf(x->mem, "%s@%s", image, snap);
-	else if (tag != NULL && last != NULL && strcmp(last, snap) == 0)
+		x->below_is_stream = kind != NULL;
+	} else if (tag != NULL && last != NULL && strcmp(last, snap) == 0) {
 		x->x.below = arena_printf(x->mem, "%s:%s@%s", pot, tag, snap);
-	else
+		x->below_is_stream = true; /* pot's own doing */
+	} else {
 		return err_new(e, ERR_INPUT,
 		    "pot %s is a clone of pot %s (snapshot %s), which was never exported: export "
 		    "that one first, or this one as a whole (-w)",
 		    x->o->name, pot, snap);
+	}
 	return 0;
 }
 
@@ -180,15 +190,15 @@ name_below(struct export *x, const char *pot, const char *snap, struct err *e)
 static int
 find_below(struct export *x, struct err *e)
 {
+	const struct dataset_ops *ds = x->env->host->dataset;
 	autofree char *origin = NULL;
 	char dataset[DATASET_SIZE];
 
-	if (x->o->whole)
-		return 0;
 	ds_root(dataset, x->o->name);
-	if (x->env->host->dataset->origin(x->env->host, dataset, &origin, e) < 0)
+	if (ds->origin(x->env->host, dataset, &origin, e) < 0)
 		return -1;
-	if (origin == NULL || !str_starts(origin, "jails/"))
+	x->x.is_stream = ds->send != NULL && !x->o->portable && origin == NULL;
+	if (origin == NULL || !str_starts(origin, "jails/") || x->o->whole)
 		return 0;
 	char *pot = arena_strdup(x->mem, origin + strlen("jails/"));
 	char *end = strstr(pot, "/m@");
@@ -197,6 +207,7 @@ find_below(struct export *x, struct err *e)
 	*end = '\0';
 	if (name_below(x, pot, end + strlen("/m@"), e) < 0)
 		return -1;
+	x->x.is_stream = ds->send != NULL && !x->o->portable && x->below_is_stream;
 	return mount_root_of(x->env, origin, x->mem, &x->below, e);
 }
 
@@ -257,6 +268,33 @@ find_roots(struct export *x, struct err *e)
 	return 0;
 }
 
+/* A stream by its own process, through a pipe to whoever packs it. */
+static int
+export_stream(struct export *x, struct err *e)
+{
+	const struct dataset_ops *ds = x->env->host->dataset;
+	struct dataset_stream stream;
+	char dataset[DATASET_SIZE];
+	struct err why = ERR_INIT;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(e, "make a pipe");
+	autofd int from = ends[0], to = ends[1];
+	if (ds->send(x->env->host, ds_pot(dataset, x->o->name), x->x.snapshot, to, &stream, e) < 0)
+		return -1;
+	close(take_fd(&to));
+	x->x.stream = from;
+	int rc = x->fn(&x->x, x->ctx, e);
+	close(take_fd(&from));
+	/* what the sender says is the better word for a stream that ended early */
+	if (ds->stream_end(&stream, rc < 0 && e->kind != ERR_CORRUPT, &why) < 0) {
+		*e = why;
+		rc = -1;
+	}
+	return rc;
+}
+
 static int
 export_locked(struct export *x, struct err *e)
 {
@@ -272,9 +310,11 @@ export_locked(struct export *x, struct err *e)
 	    check_tag(x, x->x.snapshot, e) < 0 || find_roots(x, e) < 0)
 		return -1;
 	x->x.tag = x->o->tag != NULL ? x->o->tag : x->x.snapshot;
-	int rc = x->env->host->mount->with_root(&x->root, NULL, 0, lend, x, e);
+	int rc = x->x.is_stream ? export_stream(x, e)
+				: x->env->host->mount->with_root(&x->root, NULL, 0, lend, x, e);
 	return rc < 0 ? -1
-		      : exported_note(x->env, x->o->name, x->x.snapshot, x->o->name, x->x.tag, e);
+		      : exported_note(x->env, x->o->name, x->x.snapshot, x->o->name, x->x.tag,
+			    x->x.is_stream, e);
 }
 
 int

@@ -70,20 +70,31 @@ need_below(struct import *i, const struct pot_image *image, const char *below, s
 }
 
 static int
+write_stream(int fd, void *ctx, struct err *e)
+{
+	const struct filling *f = ctx;
+
+	return f->import->ops->stream(f->import->ctx, f->pot, f->tag, f->image, fd, e);
+}
+
+static int
 receive(struct import *i, const char *pot, const char *tag, const char *name,
     const struct pot_image *image, const char *below, struct err *e)
 {
 	static const struct pot_net_options as_it_is;
 	struct filling f = { .import = i, .pot = pot, .tag = tag, .image = image };
+	const char *snap = image->below_snapshot;
 	struct pot_receive r;
 
 	f.layer = below != NULL;
-	if (pot_receive_begin(i->env, name, below, image->below_snapshot, &r, e) < 0)
+	if ((image->is_stream ? pot_receive_begin_stream(i->env, name, &r, e)
+			      : pot_receive_begin(i->env, name, below, snap, &r, e)) < 0)
 		return -1;
 	str_copy(r.image, sizeof(r.image), pot);
 	str_copy(r.tag, sizeof(r.tag), tag);
 	str_copy(r.snapshot, sizeof(r.snapshot), image->snapshot);
-	if (pot_receive_fill(i->env, &r, fill, &f, e) < 0) {
+	if ((image->is_stream ? pot_receive_stream(i->env, &r, below, snap, write_stream, &f, e)
+			      : pot_receive_fill(i->env, &r, fill, &f, e)) < 0) {
 		pot_receive_abort(i->env, &r);
 		return -1;
 	}
@@ -97,7 +108,8 @@ try_once(struct import *i, const char *pot, const char *tag, const char *name, s
 	struct pot_image image = { .facts = NULL };
 	const char *below = NULL;
 
-	if (i->ops->look(i->ctx, pot, tag, &mem, &image, e) < 0)
+	if (i->ops->look(
+		i->ctx, pot, tag, i->env->host->dataset->receive != NULL, &mem, &image, e) < 0)
 		return -1;
 	if (image.below[0] != '\0') {
 		below = pot_image_name(image.below, image.below_tag, &mem);

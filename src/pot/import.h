@@ -13,17 +13,22 @@ struct pot_image {
 	    below_tag[POT_NAME_MAX + 1];       /* it is a layer upon this one … */
 	char below_snapshot[POT_NAME_MAX + 1]; /* … as it was then */
 	char snapshot[POT_NAME_MAX + 1];       /* how its own first snapshot is called */
-	void *facts;			       /* of the ops */
+	bool is_stream; /* not an archive: of the dataset backend's own kind, where it has one */
+	void *facts;	/* of the ops */
 };
 
 struct pot_import_ops {
-	/* Asks the registry; facts belong to the arena. */
-	int (*look)(void *ctx, const char *pot, const char *tag, struct arena *mem,
+	/* Asks the registry; facts belong to the arena. Without `streams`, images that are streams
+	 * are refused by name. */
+	int (*look)(void *ctx, const char *pot, const char *tag, bool streams, struct arena *mem,
 	    struct pot_image *out, struct err *e);
 	/* Puts the files into both directories. With `layer` root_dir holds the files below. May
 	 * run in a child process. ERR_CORRUPT: not what look() said; both are called once more. */
 	int (*fill)(void *ctx, const char *pot, const char *tag, const struct pot_image *image,
 	    const char *conf_dir, const char *root_dir, bool layer, struct err *e);
+	/* Writes the stream to the descriptor, and closes it. */
+	int (*stream)(void *ctx, const char *pot, const char *tag, const struct pot_image *image,
+	    int fd, struct err *e);
 };
 
 /* Makes the pot <pot>_<tag> of an image, and before it those it is a layer upon, where they lack.

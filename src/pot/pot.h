@@ -373,6 +373,7 @@ struct pot_receive {
 	char *root_dir; /* and the root's files here; NULL for a layer */
 	/* of the image, for layers upon it: "" or set before the commit */
 	char image[POT_NAME_MAX + 1], tag[POT_NAME_MAX + 1], snapshot[POT_NAME_MAX + 1];
+	bool is_stream; /* it comes as a stream, snapshot and all */
 	struct arena mem;
 	int lock;
 };
@@ -384,6 +385,13 @@ int pot_receive_begin(struct pot_env *, const char *name, const char *below, con
 typedef int pot_fill_fn(const char *conf_dir, const char *root_dir, void *ctx, struct err *e);
 int pot_receive_fill(
     struct pot_env *, struct pot_receive *, pot_fill_fn *fn, void *ctx, struct err *);
+/* The same for a stream of the dataset backend's own kind: begin makes no datasets, fn writes the
+ * stream to the descriptor, which belongs to this function. `below` as for begin. */
+int pot_receive_begin_stream(
+    struct pot_env *, const char *name, struct pot_receive *, struct err *);
+typedef int pot_stream_fn(int fd, void *ctx, struct err *e);
+int pot_receive_stream(struct pot_env *, struct pot_receive *, const char *below,
+    const char *snapshot, pot_stream_fn *fn, void *ctx, struct err *);
 /* Checks and adapts conf/ (host name, network, hooks and host paths unless allowed), takes the
  * first snapshot; on failure all is removed again. */
 int pot_receive_commit(

@@ -54,20 +54,18 @@ make_root(struct pot_env *env, const char *name, const char *below, const char *
 	return root_dir_of(env, dataset, r, e);
 }
 
-int
-pot_receive_begin(struct pot_env *env, const char *name, const char *below, const char *snapshot,
+/* The name, its lock and the intent; with the lock of what is cloned, so that it stays until then.
+ */
+static int
+claim(struct pot_env *env, const char *name, const char *below, int *below_lock,
     struct pot_receive *r, struct err *e)
 {
-	const struct dataset_ops *ds = env->host->dataset;
-	char dataset[DATASET_SIZE];
-	autofd int below_lock = -1; /* so that it stays until it is cloned */
-
 	*r = (struct pot_receive){ .mem = ARENA_INIT, .lock = -1 };
 	if (pot_name_check(name, e) < 0 || need_root("import", e) < 0 || pot_env_ready(env, e) < 0)
 		return -1;
 	if (below == NULL)
 		r->lock = lock_pot(env, name, LOCK_WAIT, e);
-	else if (lock_pots(env, name, below, &r->lock, &below_lock, e) < 0)
+	else if (lock_pots(env, name, below, &r->lock, below_lock, e) < 0)
 		r->lock = -1;
 	int there = r->lock < 0 ? -1 : pot_exists(env, name, e);
 	if (there != 0) {
@@ -77,13 +75,69 @@ pot_receive_begin(struct pot_env *env, const char *name, const char *below, cons
 	}
 	str_copy(r->name, sizeof(r->name), name);
 	r->conf_dir = arena_printf(&r->mem, "%s/jails/%s/conf", env->conf.fs_root, name);
-	if (intent_begin(env, name, INTENT_POT, e) < 0 ||
-	    ds->create(env->host, ds_pot(dataset, name), DATASET_PLAIN, e) < 0 ||
+	if (intent_begin(env, name, INTENT_POT, e) < 0) {
+		pot_receive_abort(env, r);
+		return err_ctx(e, "receive pot %s", name);
+	}
+	return 0;
+}
+
+int
+pot_receive_begin(struct pot_env *env, const char *name, const char *below, const char *snapshot,
+    struct pot_receive *r, struct err *e)
+{
+	const struct dataset_ops *ds = env->host->dataset;
+	char dataset[DATASET_SIZE];
+	autofd int below_lock = -1;
+
+	if (claim(env, name, below, &below_lock, r, e) < 0)
+		return -1;
+	if (ds->create(env->host, ds_pot(dataset, name), DATASET_PLAIN, e) < 0 ||
 	    mkdir_conf(env, name, e) < 0 || make_root(env, name, below, snapshot, r, e) < 0) {
 		pot_receive_abort(env, r);
 		return err_ctx(e, "receive pot %s", name);
 	}
 	return 0;
+}
+
+int
+pot_receive_begin_stream(
+    struct pot_env *env, const char *name, struct pot_receive *r, struct err *e)
+{
+	int unused = -1;
+
+	if (claim(env, name, NULL, &unused, r, e) < 0)
+		return -1;
+	r->is_stream = true;
+	return 0;
+}
+
+int
+pot_receive_stream(struct pot_env *env, struct pot_receive *r, const char *below,
+    const char *snapshot, pot_stream_fn *fn, void *ctx, struct err *e)
+{
+	const struct dataset_ops *ds = env->host->dataset;
+	autofree char *origin = NULL;
+	char dataset[DATASET_SIZE], source[DATASET_SIZE];
+	struct dataset_stream stream;
+	struct err why = ERR_INIT;
+	int ends[2];
+
+	if (below != NULL)
+		origin = xasprintf("%s@%s", ds_root(source, below), snapshot);
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(e, "make a pipe");
+	autofd int from = ends[0], to = ends[1];
+	if (ds->receive(env->host, ds_pot(dataset, r->name), origin, from, &stream, e) < 0)
+		return -1;
+	close(take_fd(&from));
+	int rc = fn(take_fd(&to), ctx, e);
+	/* a receiver that gave up has the better word for a pipe that nobody reads */
+	if (ds->stream_end(&stream, rc < 0 && e->kind != ERR_REMOTE, &why) < 0) {
+		*e = why;
+		rc = -1;
+	}
+	return rc;
 }
 
 struct fill_call {
@@ -245,13 +299,22 @@ first_snapshot(struct pot_env *env, struct pot_receive *r, struct err *e)
 {
 	char dataset[DATASET_SIZE], snap[POT_NAME_MAX + 1];
 
+	if (r->is_stream) { /* has brought its own */
+		autofree char *newest = NULL;
+		if (newest_snapshot(env, ds_root(dataset, r->name), &newest, e) < 0)
+			return -1;
+		return newest == NULL
+			   ? err_new(e, ERR_INPUT, "the image's stream holds no snapshot")
+			   : exported_note(env, r->name, newest, r->image, r->tag, true, e);
+	}
 	if (r->snapshot[0] == '\0')
 		return snapshot_all(env, r->name, snap, sizeof(snap), e);
 	if (env->host->dataset->snapshot(
 		env->host, ds_pot(dataset, r->name), r->snapshot, true, e) < 0)
 		return -1;
-	return r->image[0] == '\0' ? 0
-				   : exported_note(env, r->name, r->snapshot, r->image, r->tag, e);
+	return r->image[0] == '\0'
+		   ? 0
+		   : exported_note(env, r->name, r->snapshot, r->image, r->tag, false, e);
 }
 
 int

@@ -1,6 +1,7 @@
 """Images: export, registries, import, and what must not come in."""
 import hashlib
 import io
+import lzma
 import pathlib
 import signal
 import tarfile
@@ -11,9 +12,10 @@ from machine import BIN, wait_until
 from registry import Registry
 
 
-def make_image(m, where, name="web", tag="1.0", conf=None, entries=(), files=(), cut=None, meta="-\n"):
+def make_image(m, where, name="web", tag="1.0", conf=None, entries=(), files=(), cut=None, meta="-\n", raw=None):
     """An image made by hand: conf files, tar entries (TarInfo, bytes); with a right digest unless cut."""
     where.mkdir(exist_ok=True)
+    stream = raw
     conf = {"pot.conf": "pot.level=0\npot.type=single\npot.base=x\npot.potbase=\npot.dns=inherit\npot.cmd=sh\n"
                         "host.hostname=\"evil.example\"\nosrelease=\"\"\npot.attr.persistent=NO\n"
                         "network_type=inherit\nvnet=false\n",
@@ -30,7 +32,7 @@ def make_image(m, where, name="web", tag="1.0", conf=None, entries=(), files=(),
         tar.addfile(top)
         for info, data in entries:
             tar.addfile(info, io.BytesIO(data) if data is not None else None)
-    data = raw.getvalue()[:cut]
+    data = raw.getvalue()[:cut] if stream is None else lzma.compress(stream)
     (where / f"{name}_{tag}.xz").write_bytes(data)
     (where / f"{name}_{tag}.xz.meta").write_text(meta)
     (where / f"{name}_{tag}.xz.skein").write_text(skein(m, data + meta.encode()) + "\n")

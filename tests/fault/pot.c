@@ -384,9 +384,10 @@ do_receive(void)
 
 /* An image "top" upon another, "low", by ops that know both. */
 static int
-look_at_image(void *ctx, const char *pot, const char *tag, struct arena *mem, struct pot_image *out,
-    struct err *err)
+look_at_image(void *ctx, const char *pot, const char *tag, bool streams, struct arena *mem,
+    struct pot_image *out, struct err *err)
 {
+	(void)streams;
 	(void)ctx;
 	(void)tag;
 	(void)mem;

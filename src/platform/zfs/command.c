@@ -246,3 +246,33 @@ zfs_copy(struct host *h, const char *snapshot, const char *to, struct err *e)
 		return -1;
 	return verdict(received, "receive", &b, e);
 }
+
+int
+zfs_stream(struct host *h, const char *const *argv, int in, int out, struct dataset_stream *s,
+    struct err *e)
+{
+	CLEANUP(child_fini) struct child c = CHILD_INIT;
+	const char *program;
+
+	if (zfs_find(h, &program, e) < 0 || spawn(program, argv, in, out, &c, e) < 0)
+		return -1;
+	*s = (struct dataset_stream){ .pid = c.pid, .said = take_fd(&c.err), .verb = argv[1] };
+	c.pid = 0;
+	return 0;
+}
+
+int
+zfs_stream_end(struct dataset_stream *s, bool give_up, struct err *e)
+{
+	CLEANUP(child_fini) struct child c = { .pid = s->pid, .out = -1, .err = s->said };
+	autobuf struct buf said = BUF_INIT;
+	int status;
+
+	s->pid = 0;
+	s->said = -1;
+	if (give_up)
+		return 0; /* it is killed */
+	if (listen_to(&c, NULL, &said, e) < 0 || wait_for(&c, &status, e) < 0)
+		return -1;
+	return verdict(status, s->verb, &said, e);
+}

@@ -206,6 +206,51 @@ zfs_rename(struct host *h, const char *from, const char *to, struct err *e)
 	return zfs_run(h, NULL, e, "rename", a, b, NULL) < 0 ? -1 : follow_rename(h, from, b, e);
 }
 
+/* ---- streams ---- */
+
+static int
+zfs_send(struct host *h, const char *name, const char *snap, int fd, struct dataset_stream *s,
+    struct err *e)
+{
+	autofree char *set = full(h, name), *at = xasprintf("%s@%s", set, snap);
+	const char *const argv[] = { "zfs", "send", "-R", at, NULL };
+
+	if (dataset_check_name(name, e) < 0 || dataset_check_snapshot(snap, e) < 0)
+		return -1;
+	return zfs_stream(h, argv, -1, fd, s, e);
+}
+
+/* A replication stream carries properties: mount points of where it came from, and, where the pool
+ * knows encryption, one that cannot be received. */
+static int
+zfs_receive(struct host *h, const char *name, const char *origin, int fd, struct dataset_stream *s,
+    struct err *e)
+{
+	autofree char *set = full(h, name), *from = NULL;
+	autobuf struct buf cipher = BUF_INIT;
+	const char *argv[12] = { "zfs", "receive", "-x", "mountpoint" };
+	size_t n = 4;
+	struct err ignored = ERR_INIT;
+
+	if (dataset_check_name(name, e) < 0)
+		return -1;
+	if (zfs_run(h, &cipher, &ignored, "get", "-Hp", "-o", "value", "encryption",
+		h->roots.zfs_root, NULL) == 0 &&
+	    !str_starts(buf_str(&cipher), "-")) {
+		argv[n++] = "-x";
+		argv[n++] = "encryption";
+	}
+	if (origin != NULL) {
+		autofree char *below = full(h, origin);
+		from = xasprintf("origin=%s", below);
+		argv[n++] = "-o";
+		argv[n++] = from;
+	}
+	argv[n++] = set;
+	argv[n] = NULL;
+	return zfs_stream(h, argv, fd, -1, s, e);
+}
+
 /* ---- removing ---- */
 
 struct heirs {
@@ -660,5 +705,8 @@ const struct dataset_ops dataset_zfs = {
 	.property_get = zfs_property_get,
 	.property_set = zfs_property_set,
 	.root = zfs_root,
+	.send = zfs_send,
+	.receive = zfs_receive,
+	.stream_end = zfs_stream_end,
 	.sweep = zfs_sweep,
 };

@@ -31,6 +31,10 @@ int zfs_run(struct host *h, struct buf *out, struct err *e, ...) __attribute__((
 int zfs_run_list(struct host *h, const char *const *argv, struct buf *out, struct err *e);
 /* zfs send `snapshot` | zfs receive `to` */
 int zfs_copy(struct host *h, const char *snapshot, const char *to, struct err *e);
+/* A stream begins: reads from `in` or writes to `out` (the other is -1). */
+int zfs_stream(struct host *h, const char *const *argv, int in, int out, struct dataset_stream *s,
+    struct err *e);
+int zfs_stream_end(struct dataset_stream *s, bool give_up, struct err *e);
 /* ERR_UNSUPPORTED: there is no ZFS here. */
 int zfs_find(struct host *h, const char **program, struct err *e);
 /* The snapshots of a dataset (by its full name), oldest first, without those that wait for clones

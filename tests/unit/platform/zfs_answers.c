@@ -578,17 +578,78 @@ do_promote(char **argv)
 	str_copy(clone->origin, sizeof(clone->origin), old_origin);
 }
 
+/* A replication stream begins as a real one does; then come the names. */
+static const unsigned char replication[16] = { [8] = 0xac, 0xcb, 0xba, 0xf5, 0x02 };
+
 static void
 do_send(char **argv)
 {
-	printf("%s\n", need(last(argv))->name);
+	const struct row *r = need(last(argv));
+
+	if (!has(argv, "-R")) {
+		printf("%s\n", r->name);
+		return;
+	}
+	autofree char *set = xstrndup(r->name, strcspn(r->name, "@"));
+	const char *snap = strchr(r->name, '@');
+	autofree char *inside = xasprintf("%s/", set);
+	fwrite(replication, 1, sizeof(replication), stdout);
+	printf("%s\n", r->name);
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && str_starts(rows[i].name, inside) &&
+		    strchr(rows[i].name, '@') != NULL && str_eq(strchr(rows[i].name, '@'), snap))
+			printf("%s\n", rows[i].name);
+}
+
+static void
+receive_one(const char *to, const char *from, const char *origin)
+{
+	char where[1024];
+	autofree char *files = content(need(from));
+	autofree char *snap = xasprintf("%s%s", to, strchr(from, '@'));
+
+	add(to, "-", origin);
+	mountpoint(to, where);
+	copy_files(files, where, NULL);
+	autofree char *kept = content(add(snap, "-", "-"));
+	copy_files(files, kept, NULL);
+	show_snapshot(find(snap), true);
+}
+
+/* Names lead below `to` as they lie below the first of them. */
+static void
+receive_replication(char **argv, const char *to)
+{
+	unsigned char head[sizeof(replication)];
+	char from[512], top[512] = "";
+
+	if (fread(head, 1, sizeof(head), stdin) != sizeof(head) ||
+	    memcmp(head, replication, sizeof(head)) != 0)
+		die("cannot receive: invalid stream (bad magic number)%s", "");
+	if (!has(argv, "mountpoint"))
+		die("cannot mount '%s': it is where it was sent from", to);
+	while (scanf("%511s", from) == 1) {
+		autofree char *set = xstrndup(from, strcspn(from, "@"));
+		const struct row *r = need(set);
+		const char *origin = "-";
+
+		if (top[0] == '\0')
+			str_copy(top, sizeof(top), set);
+		for (size_t i = 0; !str_eq(r->origin, "-") && argv[i] != NULL; i++)
+			if (str_starts(argv[i], "origin="))
+				origin = need(argv[i] + strlen("origin="))->name;
+		if (!str_eq(r->origin, "-") && str_eq(origin, "-"))
+			die("cannot receive: local origin for clone %s does not exist", from);
+		autofree char *into = xasprintf("%s%s", to, set + strlen(top));
+		receive_one(into, from, origin);
+	}
 }
 
 static void
 do_receive(char **argv)
 {
 	const char *to = last(argv);
-	char above[512], from[512], where[1024];
+	char above[512], from[512];
 
 	if (find(to) != NULL)
 		die("cannot receive new filesystem stream: destination '%s' exists\n"
@@ -596,16 +657,15 @@ do_receive(char **argv)
 		    to);
 	parent_of(to, above);
 	need(above);
+	int first = getchar();
+	ungetc(first, stdin);
+	if (first == 0) {
+		receive_replication(argv, to);
+		return;
+	}
 	if (scanf("%511s", from) != 1)
 		die("cannot receive: failed to read from stream%s", "");
-	autofree char *files = content(need(from));
-	autofree char *snap = xasprintf("%s%s", to, strchr(from, '@'));
-	add(to, "-", "-");
-	mountpoint(to, where);
-	copy_files(files, where, NULL);
-	autofree char *kept = content(add(snap, "-", "-"));
-	copy_files(files, kept, NULL);
-	show_snapshot(find(snap), true);
+	receive_one(to, from, "-");
 }
 
 static struct property *
