@@ -108,24 +108,29 @@ aliases_of(
 	return 0;
 }
 
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)tolower((unsigned char)c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 int
 mac_parse(const char *text, uint8_t mac[6], struct err *e)
 {
-	static const char hex[] = "0123456789abcdef";
 	uint8_t out[6], all = 0;
+	bool good = strlen(text) == 17;
 
-	if (strlen(text) != 17)
-		return err_new(e, ERR_INPUT, "'%s' is no MAC address like 02:00:00:00:00:01", text);
-	for (size_t i = 0; i < 6; i++) {
-		const char *h = memchr(hex, text[3 * i] | 0x20, 16),
-			   *l = memchr(hex, text[3 * i + 1] | 0x20, 16);
-		if (h == NULL || l == NULL || !isxdigit((unsigned char)text[3 * i]) ||
-		    !isxdigit((unsigned char)text[3 * i + 1]) || (i < 5 && text[3 * i + 2] != ':'))
-			return err_new(
-			    e, ERR_INPUT, "'%s' is no MAC address like 02:00:00:00:00:01", text);
-		out[i] = (uint8_t)((h - hex) << 4 | (l - hex));
+	for (size_t i = 0; good && i < 6; i++) {
+		int high = hex_digit(text[3 * i]), low = hex_digit(text[3 * i + 1]);
+		good = high >= 0 && low >= 0 && (i == 5 || text[3 * i + 2] == ':');
+		out[i] = good ? (uint8_t)(high << 4 | low) : 0;
 		all |= out[i];
 	}
+	if (!good)
+		return err_new(e, ERR_INPUT, "'%s' is no MAC address like 02:00:00:00:00:01", text);
 	if ((out[0] & 1) != 0 || all == 0)
 		return err_new(e, ERR_INPUT, "MAC address %s is not that of one station", text);
 	memcpy(mac, out, 6);

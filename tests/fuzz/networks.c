@@ -1,5 +1,5 @@
-/* What operators and other machines say of networks: a private bridge's file, the addresses of an alias
- * pot, a MAC address. */
+/* What operators and other machines say of networks: a private bridge's file, the addresses of an
+ * alias pot, a MAC address. */
 #include "pot/net.h"
 #include "pot/priv.h"
 
