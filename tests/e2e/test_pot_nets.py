@@ -99,8 +99,10 @@ def test_a_private_bridge_comes_and_goes(bare):
 def test_a_private_bridge_fills_up(machine):
     m = machine
     m.pot("create-private-bridge", "-B", "small", "-S", "2")
-    for name in ("a", "b", "c", "d", "e"):
-        m.pot("create", "-p", name, "-b", "bb", "-N", "private-bridge", "-B", "small")
+    made = [m.popen(machines.BIN / "pot", "create", "-p", name, "-b", "bb", "-N", "private-bridge", "-B", "small")
+            for name in "abcde"]
+    assert [create.wait(60) for create in made] == [0] * 5
+    assert sorted(info(m, name)["ip"] for name in "abcde") == [f"10.192.0.{n}" for n in (10, 11, 12, 13, 14)]
     m.pot_fails("create", "-p", "f", "-b", "bb", "-N", "private-bridge", "-B", "small", says="free")
     # its addresses are not the public network's
     m.pot("create", "-p", "g", "-b", "bb", "-N", "public-bridge")
@@ -470,6 +472,24 @@ def test_ports_are_reached_where_the_configuration_says(bare):
     m.pot_fails("vnet-start", says="nix0")
     m.conf["POT_EXTRA_EXTIF"] = ""
     m.run("ip", "link", "del", "ext1")
+
+
+def test_without_a_named_interface_the_default_route_s_is_meant(bare):
+    m = bare
+    m.conf["POT_EXTIF"] = ""
+    m.init(vnet=True)
+    m.make_base()
+    m.make_pot("a", "-N", "public-bridge", "-S", "dual", cmd="sh -c 'echo a > /root/index.html; exec httpd -f -p 80 -h /root'")
+    m.pot("export-ports", "-p", "a", "-e", "80:8080")
+    m.start("a")
+    web(m, "b", "-N", "alias", "-i", "203.0.113.9")
+    wait_until(lambda: get(m, info(m, "a")["ip"]) == "a")
+    server_outside(m)
+    assert get(m, "203.0.113.1", 8080, outside=True) == "a" and get(m, "203.0.113.1", 8080, pot="b") == "a"
+    assert get(m, "2001:db8::1", 8080, outside=True) == "a"
+    assert get(m, OUT4, pot="a") == "out" and get(m, OUT4, pot="b") == "out"
+    assert get(m, "203.0.113.9", outside=True) == "b"
+    assert "export _POT_NIC_0=ext0" in m.pot("info", "-E", "-p", "b").splitlines()
 
 
 # ---- isolation, and what belongs to others ----
