@@ -110,6 +110,8 @@ struct netif_ops {
 	    size_t n, struct err *);
 	/* The interfaces answer for them no longer; the pair goes as others do. */
 	int (*alias_down)(struct host *, const struct netif_alias *, size_t n, struct err *);
+	/* All that interfaces answer for by alias_up(); the caller frees it. */
+	int (*aliases)(struct host *, struct netif_alias **out, size_t *n, struct err *);
 	/* Loopback alone, for a pot with its own network but no interface. */
 	int (*loopback_up)(struct host *, pid_t pid, int netns, struct err *);
 	int (*link_remove)(struct host *, const char *name, struct err *);

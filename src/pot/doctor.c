@@ -22,6 +22,7 @@ struct visit {
 	struct strs_builder settle;
 	struct pot_strs
 	    unsure; /* names whose run cannot be judged now: nothing of them is touched */
+	VEC(struct netif_alias) held; /* what the records say that interfaces answer for */
 };
 
 static void
@@ -98,7 +99,11 @@ visit_runs(struct visit *v, struct err *e)
 			}
 			finding(v, arena_printf(v->mem, "run record of %s", names.at[i]),
 			    "it cannot be read", rc, &why);
-		} else if (in_use(v, &r)) {
+			continue;
+		}
+		for (size_t k = 0; k < r.n_aliases; k++)
+			VEC_PUSH(&v->held, r.aliases[k]);
+		if (in_use(v, &r)) {
 			list_add(&live, arena_strdup(v->mem, r.id));
 		} else {
 			visit_dead_run(v, names.at[i], &r);
@@ -197,6 +202,32 @@ visit_ports(struct visit *v, const struct filter_entries *ports)
 	}
 }
 
+static bool
+held(const struct visit *v, const struct netif_alias *a)
+{
+	for (size_t i = 0; i < v->held.n; i++)
+		if (strcmp(v->held.at[i].nic, a->nic) == 0 && ip_eq(&v->held.at[i].ip, &a->ip))
+			return true;
+	return false;
+}
+
+static void
+visit_aliases(struct visit *v, const struct netif_alias *at, size_t n)
+{
+	char text[IP_TEXT];
+
+	for (size_t i = 0; i < n; i++) {
+		struct err why = ERR_INIT;
+		if (held(v, &at[i]) || v->unsure.n > 0)
+			continue;
+		int rc =
+		    v->mend ? v->env->host->netif->alias_down(v->env->host, &at[i], 1, &why) : 0;
+		finding(v,
+		    arena_printf(v->mem, "%s answers for %s", at[i].nic, ip_text(&at[i].ip, text)),
+		    "no run owns it", rc, &why);
+	}
+}
+
 /* Somebody emptied the whole packet filter: pots run, and nobody reaches them. */
 static void
 visit_table(struct visit *v)
@@ -275,7 +306,9 @@ pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding
 	autonetif_links struct netif_links links = NETIF_LINKS_INIT;
 	autofilter_entries struct filter_entries ports = FILTER_ENTRIES_INIT;
 	struct visit v = { .env = env, .mem = mem, .mend = mend, .found = VEC_INIT };
+	autofree struct netif_alias *aliases = NULL;
 	struct host *h = env->host;
+	size_t n_aliases = 0;
 	int rc = -1;
 
 	v.settle = (struct strs_builder)STRS_BUILDER(&v.settled, mem);
@@ -283,13 +316,16 @@ pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding
 	if (need_root("doctor", e) < 0 || pot_env_ready(env, e) < 0)
 		return -1;
 	if (h->limits->list(h, &groups, e) == 0 && h->netif->links(h, "p", &links, e) == 0 &&
-	    h->filter->ports(h, &ports, e) == 0 && visit_intents(&v, INTENT_POT, e) == 0 &&
-	    visit_intents(&v, INTENT_BASE, e) == 0 && visit_intents(&v, INTENT_SNAPSHOT, e) == 0 &&
+	    h->filter->ports(h, &ports, e) == 0 &&
+	    h->netif->aliases(h, &aliases, &n_aliases, e) == 0 &&
+	    visit_intents(&v, INTENT_POT, e) == 0 && visit_intents(&v, INTENT_BASE, e) == 0 &&
+	    visit_intents(&v, INTENT_SNAPSHOT, e) == 0 &&
 	    visit_intents(&v, INTENT_REVERT, e) == 0 && visit_intents(&v, INTENT_RENAME, e) == 0 &&
 	    visit_runs(&v, e) == 0) {
 		visit_groups(&v, &groups);
 		visit_links(&v, &links);
 		visit_ports(&v, &ports);
+		visit_aliases(&v, aliases, n_aliases);
 		visit_table(&v);
 		visit_run_dirs(&v, e);
 		visit_pots(&v);
@@ -302,5 +338,6 @@ pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding
 	    v.found.n > 0 ? arena_memdup(mem, v.found.at, v.found.n * sizeof(*v.found.at)) : NULL;
 	*n = v.found.n;
 	VEC_FINI(&v.found);
+	VEC_FINI(&v.held);
 	return rc < 0 ? -1 : 0;
 }

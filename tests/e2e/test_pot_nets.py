@@ -206,6 +206,17 @@ def test_an_alias_goes_with_a_killed_keeper(machine):
     wait_until(lambda: m.running() == [], what="the end of a")
     m.pot("doctor")
     assert m.run("ip", "neigh", "show", "proxy") == ""
+    # nor does it stay when even the records are gone; what others have set up does
+    m.run("ip", "neigh", "add", "proxy", "203.0.113.200", "dev", "ext0")
+    m.start("a")
+    keeper = info(m, "a")["keeper_pid"]
+    subprocess.run(["kill", "-9", str(keeper)], check=True)
+    wait_until(lambda: m.running() == [], what="the end of a")
+    (m.dir / "run/runs/a/record").unlink()
+    assert "ext0 answers for 203.0.113.9" in m.try_pot("doctor", "-n").stdout
+    m.pot("doctor")
+    assert m.run("ip", "neigh", "show", "proxy").split()[0] == "203.0.113.200"
+    assert "203.0.113.9 " not in m.run("ip", "neigh", "show", "proxy")
 
 
 def test_inherit_is_the_machine_s_network_as_far_as_the_stack_goes(machine):

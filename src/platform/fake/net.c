@@ -197,6 +197,22 @@ alias_down(struct host *h, const struct netif_alias *at, size_t n, struct err *e
 }
 
 static int
+do_aliases(struct fake_host *f, struct netif_alias **out, size_t *n)
+{
+	*n = f->aliases_n;
+	*out = xcalloc(f->aliases_n + 1, sizeof(**out));
+	for (size_t i = 0; i < f->aliases_n; i++)
+		(*out)[i] = f->aliases[i].at;
+	return 0;
+}
+
+static int
+aliases(struct host *h, struct netif_alias **out, size_t *n, struct err *e)
+{
+	FAKE_OP(h->self, "netif.aliases", do_aliases(h->self, out, n));
+}
+
+static int
 loopback_up(struct host *h, pid_t pid, int netns, struct err *e)
 {
 	(void)pid, (void)netns;
@@ -262,6 +278,7 @@ const struct netif_ops fake_netif = {
 	.pair_up = pair_up,
 	.alias_up = alias_up,
 	.alias_down = alias_down,
+	.aliases = aliases,
 	.loopback_up = loopback_up,
 	.link_remove = link_remove,
 	.links = links,

@@ -30,6 +30,7 @@ NOT_YET("epair interfaces", net_pair, const struct netif_pair *p, const struct n
 NOT_YET("epair interfaces", net_alias_up, const struct netif_pair *p, const struct netif_alias *at,
     size_t n, struct err *e)
 NOT_YET("epair interfaces", net_alias_down, const struct netif_alias *at, size_t n, struct err *e)
+NOT_YET("epair interfaces", net_aliases, struct netif_alias **out, size_t *n, struct err *e)
 NOT_YET("epair interfaces", net_loopback, pid_t pid, int netns, struct err *e)
 NOT_YET("epair interfaces", net_links, const char *prefix, struct netif_links *out, struct err *e)
 NOT_YET("epair interfaces", net_addresses, const char *name, struct ipnet **out, size_t *n,
@@ -45,6 +46,7 @@ static const struct netif_ops netif_freebsd = {
 	.pair_up = net_pair,
 	.alias_up = net_alias_up,
 	.alias_down = net_alias_down,
+	.aliases = net_aliases,
 	.loopback_up = net_loopback,
 	.link_remove = net_name,
 	.links = net_links,

@@ -6,6 +6,7 @@
  */
 #include "base/ids.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "platform/linux/links.h"
 #include "platform/linux/ops.h"
 
@@ -28,7 +29,8 @@
 #include <unistd.h>
 
 #define PACKED __attribute__((packed))
-enum { LOOPBACK_INDEX = 1, INSIDE_INDEX = 2 };
+/* The protocol that made a neighbour entry is a number that only we look at. */
+enum { LOOPBACK_INDEX = 1, INSIDE_INDEX = 2, OUR_PROTOCOL = 112 };
 
 /* The host as the pot sees it. Nobody has these addresses: they stand for a hardware address. */
 static const char gateway4[] = "169.254.1.1", gateway6[] = "fe80::1";
@@ -216,6 +218,67 @@ proxy_message(struct nl_batch *b, unsigned type, unsigned flags, unsigned nic, c
 
 	nl_message(b, type, flags | NLM_F_ACK, &m, sizeof(m));
 	nl_put(b, NDA_DST, a->bytes, ip_size(a));
+	nl_put_u8(b, NDA_PROTOCOL, OUR_PROTOCOL);
+}
+
+struct proxies_read {
+	VEC(struct netif_alias) all;
+};
+
+static int
+read_proxy(const struct nlmsghdr *h, void *ctx, struct err *e)
+{
+	struct proxies_read *r = ctx;
+	const struct ndmsg *m = NLMSG_DATA(h);
+	const struct nlattr *a[NDA_MAX + 1];
+	struct netif_alias one = { .ip.family = m->ndm_family };
+	char name[IF_NAMESIZE];
+
+	(void)e;
+	if (h->nlmsg_type != RTM_NEWNEIGH || (m->ndm_flags & NTF_PROXY) == 0 ||
+	    ip_size(&one.ip) == 0)
+		return 0;
+	nl_attrs((const char *)m + NLMSG_ALIGN(sizeof(*m)), h->nlmsg_len - NLMSG_SPACE(sizeof(*m)),
+	    a, NDA_MAX);
+	if (a[NDA_PROTOCOL] == NULL || nl_attr_len(a[NDA_PROTOCOL]) != 1 ||
+	    *(const uint8_t *)nl_attr_data(a[NDA_PROTOCOL]) != OUR_PROTOCOL || a[NDA_DST] == NULL ||
+	    nl_attr_len(a[NDA_DST]) != ip_size(&one.ip) ||
+	    if_indextoname((unsigned)m->ndm_ifindex, name) == NULL)
+		return 0;
+	memcpy(one.ip.bytes, nl_attr_data(a[NDA_DST]), ip_size(&one.ip));
+	(void)str_copy(one.nic, sizeof(one.nic), name);
+	/* IPv6's are told twice, once with each family asked for */
+	VEC_FOREACH (const struct netif_alias *, known, &r->all)
+		if (ip_eq(&known->ip, &one.ip) && str_eq(known->nic, one.nic))
+			return 0;
+	VEC_PUSH(&r->all, one);
+	return 0;
+}
+
+int
+aliases_list(struct host *h, struct netif_alias **out, size_t *n, struct err *e)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	struct proxies_read r = { .all = VEC_INIT };
+	autofd int fd = nl_open(NETLINK_ROUTE, e);
+
+	(void)h;
+	if (fd < 0)
+		return -1;
+	for (size_t i = 0; i < NELEM(families); i++) {
+		autonl struct nl_batch b = NL_BATCH_INIT;
+		struct ndmsg m = { .ndm_family = families[i], .ndm_flags = NTF_PROXY };
+
+		nl_message(&b, RTM_GETNEIGH, NLM_F_DUMP, &m, sizeof(m));
+		/* what changes meanwhile is somebody's who is at it */
+		if (nl_dump(fd, &b, read_proxy, &r, e) < 0 && e->kind != ERR_BUSY) {
+			VEC_FINI(&r.all);
+			return err_ctx(e, "list what interfaces answer for");
+		}
+	}
+	*out = r.all.at;
+	*n = r.all.n;
+	return 0;
 }
 
 /* Answers go out at once (the kernel would wait up to 0.8 s, lest several proxies answer alike). */

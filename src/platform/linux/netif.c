@@ -503,6 +503,7 @@ const struct netif_ops netif_linux = {
 	.pair_up = pair_up,
 	.alias_up = alias_up,
 	.alias_down = alias_down,
+	.aliases = aliases_list,
 	.loopback_up = loopback_up,
 	.link_remove = linux_link_remove,
 	.links = linux_links,
