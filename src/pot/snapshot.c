@@ -182,6 +182,22 @@ drop_oldest(struct pot_env *env, const char *dataset, struct err *e)
 	return env->host->dataset->snapshot_destroy(env->host, dataset, oldest, e);
 }
 
+/* A pot of level 0 is its base: what is made from the base from now on has what was changed. */
+static int
+snapshot_base(struct pot_env *env, const char *base, struct err *e)
+{
+	autonames struct names tree = NAMES_INIT;
+	char dataset[DATASET_SIZE], prefix[DATASET_SIZE + 1], snap[SNAP_SIZE];
+	autofd int lock = lock_base(env, base, LOCK_WAIT, e);
+
+	names_add(&tree, ds_base(dataset, base, NULL));
+	snprintf(prefix, sizeof(prefix), "%s/", dataset);
+	if (lock < 0 || env->host->dataset->list(env->host, prefix, &tree, e) < 0 ||
+	    free_name(env, &tree, snap, sizeof(snap), e) < 0)
+		return -1;
+	return env->host->dataset->snapshot(env->host, dataset, snap, true, e);
+}
+
 int
 pot_snapshot(struct pot_env *env, const char *name, bool replace_oldest, struct err *e)
 {
@@ -196,6 +212,8 @@ pot_snapshot(struct pot_env *env, const char *name, bool replace_oldest, struct 
 		return -1;
 	if (snapshot_all(env, name, snap, sizeof(snap), e) < 0)
 		return err_ctx(e, "snapshot of pot %s", name);
+	if (spec->type == POT_MULTI && spec->level == 0 && snapshot_base(env, spec->base, e) < 0)
+		return err_ctx(e, "snapshot of base %s", spec->base);
 	for (size_t i = tree.n; replace_oldest && i-- > 0;)
 		if (drop_oldest(env, tree.at[i], e) < 0)
 			return err_ctx(

@@ -218,3 +218,19 @@ def test_a_long_script_keeps_nobody_waiting(machine):
     m.pot("set-cmd", "-p", "new", "-c", "sleep 1000")
     m.start("new")
     assert sh(m, "new", "cat /etc/built") == "built\n"
+
+
+def test_a_flavour_for_a_base(machine):
+    """A pot of level 0 is its base: what a flavour does there, others share."""
+    m = machine
+    path = flavour(m, "tool", script="echo tool > /bin/tool; echo conf > /etc/tool.conf\n")
+    m.pot("create", "-p", "base-bb", "-t", "multi", "-l", "0", "-b", "bb", "-f", path)
+    m.pot("snap", "-p", "base-bb")
+    make(m, "one", "multi")
+    m.start("one")
+    assert sh(m, "one", "cat /bin/tool /etc/tool.conf") == "tool\nconf\n"
+    m.pot_fails("create", "-p", "again", "-t", "multi", "-l", "0", "-b", "bb", "-f", path, says="one is running")
+    assert m.pot("ls", "-q") == "base-bb\none\n"
+    m.make_pot("alone")
+    m.start("alone")
+    m.pot_fails("exec", "-p", "alone", "cat", "/bin/tool")

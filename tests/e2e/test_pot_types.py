@@ -119,6 +119,12 @@ def test_level_zero_is_the_base(machine):
     m.pot("stop", "base-bb")
     m.start("one")
     assert sh(m, "one", "cat /bin/new; ls /usr/local/more 2>&1 | grep -c 'No such'") == "new\n1\n"
+    # what is copied from a base is what its newest snapshot has
+    m.pot("snap", "-p", "base-bb")
+    multi(m, "two")
+    m.start("two")
+    assert sh(m, "two", "cat /bin/new /usr/local/more") == "new\nmore\n"
+    m.pot("stop", "two")
     m.pot_fails("start", "base-bb", says="one")
     m.pot_fails("destroy", "-p", "base-bb", says="level 0")
     m.pot_fails("destroy", "-b", "bb", says="one")
