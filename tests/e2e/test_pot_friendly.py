@@ -43,7 +43,7 @@ def fish_completes(m, *words):
 def zsh_completes(m, *words):
     """_arguments needs a line editor; here its calls are answered by a stub that shows the candidates' sources."""
     script = """
-autoload -Uz compinit; compinit -u -D 2>/dev/null
+compdef() { : }
 _describe() { print -l -- "${(@P)2}" | sed "s/:.*//" }
 _arguments() { for spec in "$@"; do case $spec in *:*:\\(*\\)) eval "print -l -- ${${spec##*:\\(}%\\)}" ;; esac; done }
 source <("$0" completion zsh)
