@@ -70,6 +70,8 @@ def test_level_one(machine):
     m.pot("stop", "one")
     m.start("one")
     assert sh(m, "one", "cat /etc/mine /usr/local/p; ls /tmp") == "mine\np\nenvironment.sh\n"
+    # where the base's own parts lie below its root (btrfs), they can be seen, and not changed
+    assert sh(m, "one", "touch /custom/x /usr.local/x 2>&1 | grep -vc -e Read-only -e 'No such'; true") == "0\n"
     (m.dir / "file").write_text("copied\n")
     m.pot("stop", "one")
     m.pot("copy-in", "-p", "one", "-s", m.dir / "file", "-d", "/etc/file")

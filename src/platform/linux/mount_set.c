@@ -129,9 +129,13 @@ mount_root_here(const struct mount_root *r, struct err *e)
 		if (mount_overlay(r, target, e) < 0)
 			return -1;
 	} else {
-		if (mount(target, target, NULL, MS_BIND | MS_REC, NULL) < 0)
+		bool read_only = r->plain == NULL || r->read_only;
+		/* alone where it must not change: read-only it would be, but not what is mounted
+		 * below (datasets of a base) */
+		unsigned long flags = MS_BIND | (read_only ? 0UL : (unsigned long)MS_REC);
+		if (mount(target, target, NULL, flags, NULL) < 0)
 			return err_sys(e, "bind the root %s", target);
-		if ((r->plain == NULL || r->read_only) &&
+		if (read_only &&
 		    mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
 			return err_sys(e, "make the root %s read-only", target);
 	}
