@@ -191,28 +191,74 @@ pot_config_get(const struct pot_config *c, const char *key, struct arena *mem)
 	return flag ? "true" : "false";
 }
 
+/* "$KEY" or "${KEY}" of a key of ours; *p is behind the '$'. Others would be a shell's variables.
+ */
+static int
+expand(const struct pot_config *c, const char **p, const char *end, struct arena *mem,
+    struct buf *out, struct err *e)
+{
+	bool braces = *p < end && **p == '{';
+	const char *name = *p + braces, *stop = name;
+
+	while (stop < end && (isalnum((unsigned char)*stop) || *stop == '_'))
+		stop++;
+	if (stop == name || (braces && (stop == end || *stop != '}')))
+		return err_new(
+		    e, ERR_INPUT, "'$' needs a shell; write the value itself, in quotes");
+	const char *key = arena_strndup(mem, name, (size_t)(stop - name));
+	const char *value = pot_config_get(c, key, mem);
+	if (value == NULL)
+		return err_new(e, ERR_INPUT,
+		    "$%s needs a shell, it is no key of this configuration; write the value itself",
+		    key);
+	buf_adds(out, value);
+	*p = stop + braces;
+	return 0;
+}
+
+/* A quoted part; *p is behind the quote. */
+static int
+read_quoted(const struct pot_config *c, char quote, const char **p, const char *end,
+    struct arena *mem, struct buf *out, struct err *e)
+{
+	const char *close = memchr(*p, quote, (size_t)(end - *p));
+
+	if (close == NULL)
+		return err_new(e, ERR_INPUT, "the quote %c is not closed", quote);
+	while (*p < close) {
+		char ch = *(*p)++;
+		if (quote == '"' && ch == '$') {
+			if (expand(c, p, close, mem, out, e) < 0)
+				return -1;
+		} else if (quote == '"' && strchr("`\\", ch) != NULL) {
+			return err_new(
+			    e, ERR_INPUT, "'%c' needs a shell; write the value itself", ch);
+		} else {
+			buf_addc(out, ch);
+		}
+	}
+	(*p)++;
+	return 0;
+}
+
 /* A value as the shell would read it, without what only a shell can do. *p is left behind it. */
 static int
-read_value(const char **p, const char *end, struct buf *out, struct err *e)
+read_value(const struct pot_config *c, const char **p, const char *end, struct arena *mem,
+    struct buf *out, struct err *e)
 {
 	while (*p < end && **p != ' ' && **p != '\t') {
-		char c = *(*p)++;
-		if (c == '\'' || c == '"') {
-			const char *close = memchr(*p, c, (size_t)(end - *p));
-			if (close == NULL)
-				return err_new(e, ERR_INPUT, "the quote %c is not closed", c);
-			for (; *p < close; (*p)++) {
-				if (c == '"' && strchr("$`\\", **p) != NULL)
-					return err_new(e, ERR_INPUT,
-					    "'%c' needs a shell; write the value itself", **p);
-				buf_addc(out, **p);
-			}
-			(*p)++;
-		} else if (strchr("$`\\;&|<>(){}*?[]!#~", c) != NULL) {
+		char ch = *(*p)++;
+		if (ch == '\'' || ch == '"') {
+			if (read_quoted(c, ch, p, end, mem, out, e) < 0)
+				return -1;
+		} else if (ch == '$') {
+			if (expand(c, p, end, mem, out, e) < 0)
+				return -1;
+		} else if (strchr("`\\;&|<>(){}*?[]!#~", ch) != NULL) {
 			return err_new(e, ERR_INPUT,
-			    "'%c' needs a shell; write the value itself, in quotes", c);
+			    "'%c' needs a shell; write the value itself, in quotes", ch);
 		} else {
-			buf_addc(out, c);
+			buf_addc(out, ch);
 		}
 	}
 	return 0;
@@ -236,7 +282,7 @@ parse_line(struct pot_config *c, struct arena *mem, const char *where, const cha
 		return err_new(e, ERR_INPUT,
 		    "only KEY=value, comments and empty lines are understood (no shell runs here)");
 	p++;
-	if (read_value(&p, end, &value, e) < 0)
+	if (read_value(c, &p, end, mem, &value, e) < 0)
 		return -1;
 	while (p < end && (*p == ' ' || *p == '\t'))
 		p++;

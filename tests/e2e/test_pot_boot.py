@@ -211,3 +211,12 @@ def test_an_interrupted_boot_leaves_whole_pots(machine):
     child.wait()
     m.pot("boot", "start")
     assert m.running() == pots
+
+
+def test_the_output_of_pots_can_go_to_the_journal(machine):
+    m = machine
+    m.make_pot("web", cmd="sh -c 'echo hello from $_POT_NAME; exec sleep 1000'")
+    mark(m, "web")
+    with open(m.dir / "journal", "w") as journal:
+        assert m.popen(BIN / "pot", "boot", "-l", "start", stdout=journal).wait(timeout=20) == 0
+    wait_until(lambda: "hello from web" in (m.dir / "journal").read_text(), what="the pot's output")

@@ -41,11 +41,28 @@ configuration_is_plain_assignments(void **state)
 }
 
 static void
+configuration_may_name_its_own_keys(void **state)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_config c;
+
+	(void)state;
+	assert_int_equal(config(&c, &mem,
+			     "POT_FS_ROOT=/srv/pot\nPOT_CACHE=${POT_FS_ROOT}/cache\n"
+			     "POT_RUN_DIR=\"$POT_CACHE/x${POT_GATEWAY}\"\nPOT_TMP='$POT_TMP'\n"),
+	    0);
+	assert_string_equal(c.cache, "/srv/pot/cache");
+	assert_string_equal(c.run_dir, "/srv/pot/cache/x10.192.0.1");
+	assert_string_equal(c.tmp, "$POT_TMP");
+}
+
+static void
 configuration_that_needs_a_shell_is_refused_with_its_place(void **state)
 {
 	static const char *const lines[] = { "POT_FS_ROOT=$HOME/pot", "POT_EXTIF=`route get`",
 		"POT_GROUP=\"$(id -gn)\"", "if true; then", "POT_GROUP=a b", "POT_GROUP='a",
-		"POT_GROUP=a;rm", "export POT_GROUP=a" };
+		"POT_GROUP=a;rm", "export POT_GROUP=a", "POT_GROUP=${POT_FS_ROOT", "POT_GROUP=$",
+		"POT_GROUP=\"${HOME}\"", "POT_GROUP=${POT_FS_ROOT%/*}" };
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_config c;
 
@@ -307,6 +324,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(versions_are_compared_by_their_numbers),
 		cmocka_unit_test(configuration_is_plain_assignments),
+		cmocka_unit_test(configuration_may_name_its_own_keys),
 		cmocka_unit_test(configuration_that_needs_a_shell_is_refused_with_its_place),
 		cmocka_unit_test(unknown_configuration_keys_are_gathered),
 		cmocka_unit_test(names_follow_a_strict_grammar),
