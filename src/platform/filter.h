@@ -74,8 +74,8 @@ struct filter_ops {
 	/* Makes the table, or brings its rules to what is asked; exported ports stay. In one
 	 * transaction. */
 	int (*setup)(struct host *, const struct filter_net *, struct err *);
-	/* 1 when the table is there, 0 when not. */
-	int (*ready)(struct host *, struct err *);
+	/* 1 when the table is there, and isolates if that is asked; 0 when not. */
+	int (*ready)(struct host *, bool isolated, struct err *);
 	/* Rules of others that by themselves let no forwarded packet pass, "ip filter FORWARD":
 	 * pots may be cut off by them, and only their owner can say that they may pass. */
 	int (*obstacles)(struct host *, struct names *out, struct err *);

@@ -236,7 +236,7 @@ visit_table(struct visit *v)
 	struct pot_strs names;
 	bool bridged = false;
 
-	if (v->env->host->filter->ready(v->env->host, &why) != 0 ||
+	if (v->env->host->filter->ready(v->env->host, false, &why) != 0 ||
 	    run_names(v->env, v->mem, &names, &why) < 0)
 		return;
 	for (size_t i = 0; i < names.n && !bridged; i++) {

@@ -184,7 +184,7 @@ network_up(struct start *s, struct err *e)
 		return alias_network_up(s, e);
 	if (inside_of(s, &inside, bridge, e) < 0)
 		return -1;
-	int ready = host->filter->ready(host, e);
+	int ready = host->filter->ready(host, s->env->conf.isolate_vnet_pots, e);
 	if (ready < 0 || (ready == 0 && vnet_of(s, e) < 0))
 		return -1;
 	if (host->netif->pair_up(host, &pair, &inside, e) == 0)

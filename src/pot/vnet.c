@@ -163,7 +163,7 @@ network_up(struct pot_env *env, const struct nets *n, const struct bridge *own, 
 
 	if (own != NULL)
 		addrs[0] = (struct ipnet){ .addr = own->gateway, .prefix = own->net.prefix };
-	int ready = h->filter->ready(h, e);
+	int ready = h->filter->ready(h, false, e);
 
 	if (ready < 0)
 		return -1;
@@ -247,7 +247,7 @@ pot_vnet_up(struct pot_env *env)
 	struct err e = ERR_INIT;
 
 	return env->host->netif->bridge_info(env->host, env->conf.bridge, &b, &e) == 0 && b.up &&
-	       env->host->filter->ready(env->host, &e) > 0;
+	       env->host->filter->ready(env->host, false, &e) > 0;
 }
 
 /* The first pot that uses a bridge, or may. */

@@ -531,6 +531,22 @@ def test_isolated_pots_reach_the_machine_but_not_each_other(bare):
     assert get(m, info(m, "a")["ip"]) == "a"
 
 
+def test_isolation_begins_with_the_next_start(networked):
+    m = networked
+    assert "iifname \"pot0\" oifname \"pot0\"" not in m.run("nft", "list", "table", "inet", "pot")
+    m.conf["POT_ISOLATE_VNET_POTS"] = "YES"
+    web(m, "a", "-N", "public-bridge")
+    web(m, "b", "-N", "public-bridge")
+    assert "iifname \"pot0\" oifname \"pot0\"" in m.run("nft", "list", "table", "inet", "pot")
+    assert get(m, info(m, "b")["ip"], pot="a", timeout=0.5) is None
+    m.conf["POT_ISOLATE_VNET_POTS"] = "no"
+    m.pot("vnet-start")
+    for name in "ab":
+        m.pot("stop", name)
+        m.start(name)
+    wait_until(lambda: get(m, info(m, "b")["ip"], pot="a") == "b", what="neighbours that reach each other")
+
+
 def test_rules_of_others_stay_as_they_are(bare):
     m = bare
     m.try_run("nft", "-f", "-", input="""

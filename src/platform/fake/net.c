@@ -312,10 +312,11 @@ teardown(struct host *h, struct err *e)
 }
 
 static int
-ready(struct host *h, struct err *e)
+ready(struct host *h, bool isolated, struct err *e)
 {
 	struct fake_host *f = h->self;
 
+	(void)isolated;
 	FAKE_OP(f, "filter.ready", f->table ? 1 : 0);
 }
 

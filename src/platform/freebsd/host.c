@@ -58,6 +58,7 @@ static const struct netif_ops netif_freebsd = {
 /* ---- filter ---- */
 
 NOT_YET("pf anchors", pf_do, struct err *e)
+NOT_YET("pf anchors", pf_ready, bool isolated, struct err *e)
 NOT_YET("pf anchors", pf_setup, const struct filter_net *n, struct err *e)
 NOT_YET("pf anchors", pf_obstacles, struct names *out, struct err *e)
 NOT_YET("pf anchors", pf_add, const char *run, const struct filter_port *p, size_t n, struct err *e)
@@ -69,7 +70,7 @@ static const struct filter_ops filter_freebsd = {
 	.prints_pf = true,
 	.probe = pf_do,
 	.setup = pf_setup,
-	.ready = pf_do,
+	.ready = pf_ready,
 	.obstacles = pf_obstacles,
 	.teardown = pf_do,
 	.ports_add = pf_add,

@@ -340,7 +340,7 @@ linux_ports_remove(struct host *h, const char *run, struct err *e)
 static int
 linux_probe(struct host *h, struct err *e)
 {
-	return filter_ready(h, e) < 0 ? -1 : 0;
+	return filter_ready(h, false, e) < 0 ? -1 : 0;
 }
 
 const struct filter_ops filter_linux = {

@@ -30,7 +30,8 @@ enum {
 	TYPE_BITS = 6,
 	BRIDGES_ID = 1 /* sets of one transaction are told apart by these; maps: their family */
 };
-#define BRIDGES "bridges"
+#define BRIDGES	 "bridges"
+#define ISOLATED "isolated" /* an empty chain: it tells that the rules isolate */
 
 const char *
 filter_map(int family)
@@ -268,6 +269,15 @@ forward_rules(struct nl_batch *b, const char *table, const struct filter_net *n)
 }
 
 static void
+chain_message(
+    struct nl_batch *b, unsigned type, unsigned flags, const char *table, const char *chain)
+{
+	nft_message(b, type, flags);
+	nl_put_str(b, NFTA_CHAIN_TABLE, table);
+	nl_put_str(b, NFTA_CHAIN_NAME, chain);
+}
+
+static void
 table_messages(struct nl_batch *b, const char *table, const struct filter_net *n)
 {
 	static const struct {
@@ -291,6 +301,9 @@ table_messages(struct nl_batch *b, const char *table, const struct filter_net *n
 		    b, table, chains[i].name, chains[i].type, chains[i].hook, chains[i].priority);
 		nft_flush_chain(b, table, chains[i].name);
 	}
+	chain_message(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE, table, ISOLATED);
+	if (!n->isolated)
+		chain_message(b, NFT_MSG_DELCHAIN, 0, table, ISOLATED);
 	bridges_messages(b, table, n);
 	for (size_t i = 0; i < NELEM(families); i++) {
 		map_message(b, table, families[i]);
@@ -333,11 +346,14 @@ ignore_answer(const struct nlmsghdr *h, void *ctx, struct err *e)
 }
 
 int
-filter_ready(struct host *h, struct err *e)
+filter_ready(struct host *h, bool isolated, struct err *e)
 {
 	autonl struct nl_batch b = NL_BATCH_INIT;
 
-	nft_table(&b, NFT_MSG_GETTABLE, NLM_F_ACK, h->roots.table);
+	if (isolated)
+		chain_message(&b, NFT_MSG_GETCHAIN, NLM_F_ACK, h->roots.table, ISOLATED);
+	else
+		nft_table(&b, NFT_MSG_GETTABLE, NLM_F_ACK, h->roots.table);
 	if (nft_dump(&b, ignore_answer, NULL, e) == 0)
 		return 1;
 	return e->kind == ERR_ABSENT ? 0

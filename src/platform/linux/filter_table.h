@@ -13,7 +13,7 @@ const char *filter_map(int family); /* the map of exported ports */
 void filter_put_value(struct nl_batch *b, unsigned type, const void *data, size_t len);
 
 int filter_setup(struct host *h, const struct filter_net *n, struct err *e);
-int filter_ready(struct host *h, struct err *e);
+int filter_ready(struct host *h, bool isolated, struct err *e);
 int filter_obstacles(struct host *h, struct names *out, struct err *e);
 int filter_teardown(struct host *h, struct err *e);
 

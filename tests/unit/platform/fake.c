@@ -157,7 +157,7 @@ a_power_cut_takes_all_but_the_disk(void **state)
 	assert_int_equal(h.proc->boot_id(after, &err), 0);
 	assert_string_not_equal(before, after);
 	assert_int_equal(fake_leftovers(f, NULL), 0);
-	assert_int_equal(h.filter->ready(&h, &err), 0);
+	assert_int_equal(h.filter->ready(&h, false, &err), 0);
 	assert_int_equal(h.dataset->exists(&h, "jails/web", &err), 1);
 	assert_int_equal(undo(&h), 0);
 	fake_free(f);

@@ -252,7 +252,7 @@ tear_down(void **state)
 	other_net_end(&outside, true);
 	OK(fi->teardown(&host, &err));
 	OK(fi->teardown(&host, &err));
-	assert_int_equal(fi->ready(&host, &err), 0);
+	assert_int_equal(fi->ready(&host, false, &err), 0);
 	return 0;
 }
 
@@ -462,8 +462,8 @@ without_the_table_the_way_out_is_told(void **state)
 	autofilter_entries struct filter_entries all = FILTER_ENTRIES_INIT;
 
 	(void)state;
-	assert_int_equal(fi->ready(&host, &err), 1);
-	assert_int_equal(fi->ready(&other, &err), 0);
+	assert_int_equal(fi->ready(&host, false, &err), 1);
+	assert_int_equal(fi->ready(&other, false, &err), 0);
 	assert_int_equal(fi->ports_add(&other, RUN_A, &p, 1, &err), -1);
 	assert_int_equal(err.kind, ERR_ABSENT);
 	assert_non_null(strstr(err.text, "pot vnet-start"));
