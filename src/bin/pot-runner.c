@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 enum { WORKER_FD = 3, ROOTS_MAX = 64 };
@@ -95,6 +96,15 @@ import(const struct runner_config *c, const struct runner_request *q, struct run
 
 /* ---- modes ---- */
 
+/* Nobody reads what a finish writes; what went wrong belongs into the system's log. */
+static void
+say_to_log(void *ctx, enum pot_say_level level, const char *text)
+{
+	(void)ctx;
+	if (level == POT_SAY_ERROR)
+		syslog(LOG_DAEMON | LOG_ERR, "%s", text);
+}
+
 static int
 finish(int argc, char **argv)
 {
@@ -109,9 +119,14 @@ finish(int argc, char **argv)
 		err_sys(&e, "set POT_CONF");
 		return failed(&e);
 	}
-	if (pot_env_open(&env, &e) < 0 || pot_finish(env, argv[0], argv[1], &e) < 0)
+	if (pot_env_open(&env, &e) < 0)
 		return failed(&e);
-	return 0;
+	openlog("pot", LOG_PID, LOG_DAEMON);
+	env->say = say_to_log;
+	if (pot_finish(env, argv[0], argv[1], &e) == 0)
+		return 0;
+	syslog(LOG_DAEMON | LOG_ERR, "%s", e.text);
+	return failed(&e);
 }
 
 static int

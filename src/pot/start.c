@@ -22,7 +22,8 @@ limits_up(struct start *s, struct err *e)
 		.cpuset = *spec->rss_pin != '\0' ? spec->rss_pin : NULL,
 		.cpu_count = spec->rss_cpus,
 		.cpu_shares = s->o->cpu_shares != 0 ? s->o->cpu_shares : spec->rss_cpu_weight,
-		.pids = spec->rss_processes,
+		/* and the pot's own first process */
+		.pids = spec->rss_processes > 0 ? spec->rss_processes + 1 : 0,
 		.io_weight = spec->rss_io_weight };
 	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];
 

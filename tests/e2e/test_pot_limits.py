@@ -185,3 +185,16 @@ def test_processors_are_shared_out(machine):
         assert json.loads(ask("show", "--json"))["pots_by_cpu"] == [2, 1]
         assert ask("rebalance") == ""
     assert m.try_run(BIN / "potcpu", "get-cpu").returncode == 1 and m.try_run(BIN / "potcpu", "x").returncode == 1
+
+
+def test_impossible_limits_refuse_the_start_by_name(machine):
+    m = machine
+    m.make_pot("web", cmd="true")
+    m.pot("set-attr", "-p", "web", "-A", "persistent", "-V", "NO")
+    m.pot("set-rss", "-p", "web", "-L", "900")
+    said = m.pot_fails("start", "web").stdout
+    assert "cpuset" in said and "900" in said
+    m.pot("set-rss", "-p", "web", "--unset", "-P", "1")  # its command; the pot's own first process does not count
+    m.pot("start", "web")
+    m.pot("set-cmd", "-p", "web", "-c", "sh -c 'sleep 0; sleep 0'")
+    m.pot_fails("start", "web", code=125)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from machine import BIN
+from machine import BIN, wait_until
 
 
 def conf_of(m, pot):
@@ -329,3 +329,13 @@ def test_a_configuration_cannot_steer_the_terminal(machine):
     path = pathlib.Path(m.conf["POT_FS_ROOT"]) / "jails/web/conf/pot.conf"
     path.write_text(path.read_text().replace("pot.base=bb", "pot.base=bb\033[2J\007"))
     assert "\033" not in m.pot("info", "-vp", "web") and "\tbase : bb[2J\n" in m.pot("info", "-p", "web")
+
+
+def test_a_hook_that_fails_when_nobody_listens_is_logged(logged):
+    m, lines = logged
+    m.make_pot("web", cmd="true")
+    m.pot("set-attr", "-p", "web", "-A", "persistent", "-V", "NO")
+    m.pot("set-hook", "-p", "web", "-T", script(m, "hook", "#!/bin/sh\nexit 7\n"))
+    told = []
+    m.pot("start", "-d", "web")
+    wait_until(lambda: told.extend(lines()) or any("hook poststop of pot web failed with 7" in t for t in told), what="the log")
