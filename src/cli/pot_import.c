@@ -9,6 +9,12 @@ struct importer {
 	const char *url, *key;
 };
 
+/* What is known of one image, and who fetches it ahead. */
+struct known {
+	struct image_facts facts;
+	pid_t ahead; /* 0: nobody */
+};
+
 static struct image_from
 from(const struct importer *i, const char *pot, const char *tag)
 {
@@ -23,11 +29,13 @@ look(void *ctx, const char *pot, const char *tag, bool streams, struct arena *me
 {
 	const struct importer *i = ctx;
 	struct image_from f = from(i, pot, tag);
-	struct image_facts *facts = arena_new(mem, struct image_facts);
+	struct known *known = arena_new(mem, struct known);
+	struct image_facts *facts = &known->facts;
 
 	if (image_look(i->tool, &f, streams, facts, e) < 0)
 		return -1;
-	out->facts = facts;
+	known->ahead = 0;
+	out->facts = known;
 	out->is_stream = facts->is_stream;
 	if (!str_copy(out->below, sizeof(out->below), facts->below) ||
 	    !str_copy(out->below_tag, sizeof(out->below_tag), facts->below_tag) ||
@@ -38,6 +46,31 @@ look(void *ctx, const char *pot, const char *tag, bool streams, struct arena *me
 	return 0;
 }
 
+/* Of images from afar; where one lies on a disk there is nothing to gain. */
+static void
+ahead(void *ctx, const char *pot, const char *tag, const struct pot_image *image)
+{
+	const struct importer *i = ctx;
+	struct image_from f = from(i, pot, tag);
+	struct known *known = image->facts;
+	struct err ignored;
+
+	if ((str_starts(i->url, "http://") || str_starts(i->url, "https://")) &&
+	    image_ahead(i->tool, &f, &known->facts, &known->ahead, &ignored) < 0)
+		known->ahead = 0;
+}
+
+static void
+ahead_end(void *ctx, const struct pot_image *image, bool give_up)
+{
+	struct known *known = image->facts;
+
+	(void)ctx;
+	if (known->ahead > 0)
+		image_ahead_end(known->ahead, give_up);
+	known->ahead = 0;
+}
+
 static int
 fill(void *ctx, const char *pot, const char *tag, const struct pot_image *image,
     const char *conf_dir, const char *root_dir, bool layer, struct err *e)
@@ -45,7 +78,8 @@ fill(void *ctx, const char *pot, const char *tag, const struct pot_image *image,
 	const struct importer *i = ctx;
 	struct image_from f = from(i, pot, tag);
 
-	return image_import(i->tool, &f, image->facts, conf_dir, root_dir, layer, e);
+	return image_import(
+	    i->tool, &f, &((struct known *)image->facts)->facts, conf_dir, root_dir, layer, e);
 }
 
 static int
@@ -55,14 +89,16 @@ stream(void *ctx, const char *pot, const char *tag, const struct pot_image *imag
 	const struct importer *i = ctx;
 	struct image_from f = from(i, pot, tag);
 
-	return image_stream(i->tool, &f, image->facts, fd, e);
+	return image_stream(i->tool, &f, &((struct known *)image->facts)->facts, fd, e);
 }
 
 int
 import_image(struct pot_env *env, const struct image_tool *tool, const char *url, const char *key,
     const char *pot, const char *tag, struct err *e)
 {
-	static const struct pot_import_ops ops = { .look = look, .fill = fill, .stream = stream };
+	static const struct pot_import_ops ops = {
+		.look = look, .ahead = ahead, .ahead_end = ahead_end, .fill = fill, .stream = stream
+	};
 	struct importer i = { .env = env, .tool = tool, .url = url, .key = key };
 
 	return pot_import(env, pot, tag, &ops, &i, e);

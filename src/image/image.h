@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* One step of progress; `total` is 0 where it is not known. `what` is only valid during the call.
  */
@@ -73,6 +74,13 @@ int image_look(const struct image_tool *tool, const struct image_from *from, boo
 int image_import(const struct image_tool *tool, const struct image_from *from,
     const struct image_facts *facts, const char *conf_dir, const char *root_dir, bool layer,
     struct err *e);
+
+/* Begins to bring it into the cache, beside other work; nothing is told of that. *pid: of the
+ * process that does. */
+int image_ahead(const struct image_tool *tool, const struct image_from *from,
+    const struct image_facts *facts, pid_t *pid, struct err *e);
+/* Waits for its end (give_up: ends it). Whether it came shows when it is wanted. */
+void image_ahead_end(pid_t pid, bool give_up);
 
 /* Fetches, checks and expands a ZFS stream into the descriptor, and closes that. What has been
  * written counts only when this succeeds. */

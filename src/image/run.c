@@ -273,6 +273,38 @@ image_import(const struct image_tool *tool, const struct image_from *from,
 }
 
 int
+image_ahead(const struct image_tool *tool, const struct image_from *from,
+    const struct image_facts *facts, pid_t *pid, struct err *e)
+{
+	const char *const argv[] = { "pot-image", "fetch", "--url", from->url, "--pot", from->pot,
+		"--tag", from->tag, "--cache", from->cache, "--skein", facts->skein, "--meta",
+		facts->meta, "--sig", facts->sig, NULL };
+	posix_spawn_file_actions_t actions;
+
+	posix_spawn_file_actions_init(&actions);
+	for (int fd = 0; fd < 3; fd++)
+		posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+	int rc = posix_spawn(
+	    pid, tool->program, &actions, NULL, (char **)(uintptr_t)(const void *)argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (rc != 0) {
+		errno = rc;
+		return err_sys(e, "start %s", tool->program);
+	}
+	return 0;
+}
+
+void
+image_ahead_end(pid_t pid, bool give_up)
+{
+	if (give_up)
+		(void)kill(pid, SIGTERM);
+	/* interrupted: the wish to stop is for it as well */
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		(void)kill(pid, SIGTERM);
+}
+
+int
 image_stream(const struct image_tool *tool, const struct image_from *from,
     const struct image_facts *facts, int fd, struct err *e)
 {

@@ -45,7 +45,8 @@ is_complete(struct pot_env *env, const char *name, struct err *e)
 
 /* The image below is there, with the very snapshot that the layer was made upon. */
 static int
-need_below(struct import *i, const struct pot_image *image, const char *below, struct err *e)
+need_below(struct import *i, const char *pot, const char *tag, const struct pot_image *image,
+    const char *below, struct err *e)
 {
 	autonames struct names snaps = NAMES_INIT;
 	char dataset[DATASET_SIZE];
@@ -53,8 +54,14 @@ need_below(struct import *i, const struct pot_image *image, const char *below, s
 
 	if (there == 0) {
 		pot_say(i->env, POT_SAY_INFO, "%s is needed below: it is imported first", below);
+		if (i->ops->ahead != NULL)
+			i->ops->ahead(i->ctx, pot, tag, image);
+		int rc = import_one(i, image->below, image->below_tag, e);
 		/* another import may have brought it meanwhile */
-		if (import_one(i, image->below, image->below_tag, e) < 0 && e->kind != ERR_EXISTS)
+		bool failed = rc < 0 && e->kind != ERR_EXISTS;
+		if (i->ops->ahead_end != NULL)
+			i->ops->ahead_end(i->ctx, image, failed);
+		if (failed)
 			return -1;
 	}
 	if (there < 0 ||
@@ -113,7 +120,7 @@ try_once(struct import *i, const char *pot, const char *tag, const char *name, s
 		return -1;
 	if (image.below[0] != '\0') {
 		below = pot_image_name(image.below, image.below_tag, &mem);
-		if (need_below(i, &image, below, e) < 0)
+		if (need_below(i, pot, tag, &image, below, e) < 0)
 			return -1;
 	}
 	return receive(i, pot, tag, name, &image, below, e);

@@ -22,6 +22,10 @@ struct pot_import_ops {
 	 * are refused by name. */
 	int (*look)(void *ctx, const char *pot, const char *tag, bool streams, struct arena *mem,
 	    struct pot_image *out, struct err *e);
+	/* Begins to fetch it while others are imported first, and waits for that (give_up: ends
+	 * it). Both may be NULL. */
+	void (*ahead)(void *ctx, const char *pot, const char *tag, const struct pot_image *image);
+	void (*ahead_end)(void *ctx, const struct pot_image *image, bool give_up);
 	/* Puts the files into both directories. With `layer` root_dir holds the files below. May
 	 * run in a child process. ERR_CORRUPT: not what look() said; both are called once more. */
 	int (*fill)(void *ctx, const char *pot, const char *tag, const struct pot_image *image,

@@ -128,6 +128,24 @@ def test_a_layer_needs_what_is_below(machine):
     assert m.pot("ls", "-q") == "base_1_0\n"
 
 
+def test_layers_are_fetched_at_the_same_time(machine):
+    m = machine
+    registry = make_image(m, m.dir / "registry", name="base", meta="-\nsnapshot=17\n",
+                          entries=[entry("m/noise", data=noise(2))])
+    make_image(m, registry, name="middle", meta="base:1.0@17\nsnapshot=18\n")
+    make_image(m, registry, name="top", meta="middle:1.0@18\n")
+    server = Registry(m, registry)
+    server.faults(drip=0.001)
+    m.pot("import", "-p", "top", "-t", "1.0", "-U", server.url)
+    # Each once; the small ones upon it have come before the big one below them, which is put in place first.
+    assert [name for name, _, _ in server.asked()][-1] == "base_1.0.xz"
+    assert m.pot("ls", "-q") == "base_1_0\nmiddle_1_0\ntop_1_0\n"
+    for pot in ("top_1_0", "middle_1_0", "base_1_0"):
+        m.pot("destroy", "-p", pot)
+    m.pot("import", "-p", "top", "-t", "1.0", "-U", server.url)
+    assert server.asked() == []
+
+
 @pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "etc/../../evil", "way/evil"])
 def test_a_layer_removes_beneath_its_root_only(machine, name):
     m = machine
