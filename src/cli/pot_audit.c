@@ -1,6 +1,6 @@
 /*
- * What changes something leaves a line in the system's log: the command and its options, with the
- * values of variables left out, as they are secrets more often than not.
+ * What changes something leaves a line in the system's log: the command and its options, but for
+ * the values of variables and the commands of pots, which hold secrets more often than not.
  */
 #include "cli/pot_cli.h"
 
@@ -40,10 +40,15 @@ add_option(struct buf *b, const struct pot_option *o, const char *value, struct 
 {
 	size_t n = value != NULL ? strlen(value) : 0;
 	bool variable = o->argument != NULL && str_eq(o->argument, "VAR=value");
+	bool command = o->argument != NULL && str_eq(o->argument, "command");
 
 	buf_addf(b, " %s", option_text(o, mem));
 	if (value == NULL)
 		return;
+	if (command) {
+		buf_adds(b, " ...");
+		return;
+	}
 	buf_addc(b, ' ');
 	if (variable)
 		n = strcspn(value, "=");

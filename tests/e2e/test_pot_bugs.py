@@ -174,7 +174,7 @@ def test_07_an_export_is_signed_or_fails_and_is_of_today(machine):
     m.pot("copy-in", "-p", "web", "-s", m.dir / "new", "-d", "/new")
     m.pot_fails("export", "-p", "web", "-t", "1", "-D", m.dir, "-S", m.dir / "no-such-key")
     assert list(m.dir.glob("web_1.xz*")) == []
-    m.pot("export", "-p", "web", "-t", "2", "-D", m.dir, "-l", "0", "-A")
+    m.pot("export", "-p", "web", "-t", "2", "-D", m.dir, "-l", "0", "-n")
     m.pot("import", "-p", "web", "-t", "2", "-U", f"file://{m.dir}")
     m.pot("set-cmd", "-p", "web_2", "-c", "cat /new")
     m.pot("set-attr", "-p", "web_2", "-A", "persistent", "-V", "NO")
@@ -455,7 +455,7 @@ def test_24_prepare_s_holds_no_lock_while_the_pot_lives(machine):
     m = machine
     m.make_pot("web", cmd="sleep 100000")
     m.pot("set-attr", "-p", "web", "-A", "persistent", "-V", "NO")
-    m.pot("export", "-p", "web", "-t", "1", "-D", m.dir, "-l", "0")
+    m.pot("export", "-p", "web", "-t", "1", "-D", m.dir, "-l", "0", "-A")
     prepare = m.popen(BIN / "pot", "prepare", "-U", f"file://{m.dir}", "-p", "web", "-t", "1", "-a", "x", "-n", "task", "-s",
                       stdout=-3, stderr=-3)
     wait_until(lambda: m.running() == ["task_x"], what="the prepared pot")

@@ -294,7 +294,7 @@ def test_changes_are_logged_without_secrets(logged):
     assert len(told) == 3 and "secret" not in "".join(told)
     assert told[0].startswith("<150>") and told[0].endswith("pot: set-env -p web -E TOKEN=... -E B=...")  # local2.info
     assert told[1].endswith("pot: set-rss -p web -M 64m --unset")
-    assert told[2].endswith("pot: set-cmd -p web?forged -c x")
+    assert told[2].endswith("pot: set-cmd -p web?forged -c ...")
     m.conf["POT_LOG_FACILITY"] = "daemon"
     m.pot("set-cmd", "-p", "web", "-c", "true")
     assert lines()[0].startswith("<30>")
