@@ -407,7 +407,7 @@ def test_20_a_bad_value_is_named(machine):
     m.pot("snapshot", "-p", "web")
     m.pot_fails("clone", "-p", "x", "-P", "web", "-S", "ipv5", says="ipv5")
     m.pot_fails("clone", "-p", "x", "-P", "web", "-d", "nowhere", says="nowhere")
-    m.pot("export", "-p", "web", "-t", "1", "-D", m.dir, "-l", "0")
+    m.pot("export", "-p", "web", "-t", "1", "-D", m.dir, "-l", "0", "-A")
     prepare = ["prepare", "-U", f"file://{m.dir}", "-p", "web", "-t", "1", "-a", "x", "-n", "y"]
     m.pot_fails(*prepare, "-S", "ipv5", says="ipv5")
     m.pot_fails(*prepare, "-d", "nowhere", says="nowhere")
