@@ -101,8 +101,8 @@ network_down(struct pot_env *env, const struct run *r, struct err *e)
 	    env->host->netif->alias_down(env->host, r->aliases, r->n_aliases, e) < 0)
 		return -1;
 	/* Where the end of the pot takes its pair along, only a pair without a pot is removed by
-	 * hand. */
-	if (env->host->netif->pair_ends_with_pot && r->init != 0 &&
+	 * hand; and one that the host has routes to, which the next start wants to be gone. */
+	if (r->n_aliases == 0 && env->host->netif->pair_ends_with_pot && r->init != 0 &&
 	    env->host->proc->alive(r->init, r->init_start, &gone) == 0)
 		return 0;
 	return env->host->netif->link_remove(env->host, run_link(r, link), e);
