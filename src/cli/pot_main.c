@@ -162,6 +162,14 @@ names_of(struct pot_call *c, enum pot_complete kind)
 	struct err ignored;
 	size_t n;
 
+	static char *const networks[] = { "inherit", "alias", "public-bridge", "private-bridge" };
+	static char *const stacks[] = { "ipv4", "ipv6", "dual" };
+	if (kind == COMPLETE_NETWORK || kind == COMPLETE_STACK) {
+		char *const *from = kind == COMPLETE_NETWORK ? networks : stacks;
+		n = kind == COMPLETE_NETWORK ? NELEM(networks) : NELEM(stacks);
+		names.at = arena_memdup(&c->mem, from, n * sizeof(*from));
+		names.n = n;
+	}
 	if (kind == COMPLETE_ATTR) {
 		const struct pot_attr *a = pot_attrs(&n);
 		names.at = arena_array(&c->mem, n + 1, char *);

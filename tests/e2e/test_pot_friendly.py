@@ -116,6 +116,8 @@ def test_unknown_options_are_named(machine):
     (["create", "-p", "new", "-b", "bc"], "bb"),
     (["set-attr", "-p", "web", "-A", "presistent", "-V", "on"], "persistent"),
     (["get-attr", "-p", "web", "-A", "stop_timeot"], "stop_timeout"),
+    (["create", "-p", "new", "-b", "bb", "-N", "public-brige"], "public-bridge"),
+    (["create", "-p", "new", "-b", "bb", "-S", "ipv5"], "ipv4"),
     (["clone", "-p", "new", "-P", "webb"], "web"),
     (["destroy", "webs"], "web"),
     (["mount-in", "-p", "web", "-f", "dato", "-m", "/mnt"], "data"),
