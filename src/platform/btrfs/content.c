@@ -10,80 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h> /* renameat2(), which not every C library has */
-#include <sys/xattr.h>
 #include <unistd.h>
 
-/* ---- descriptions ---- */
-
-/*
- * A description is an extended attribute of its directory: replaced at once, and on disk with the
- * next transaction, in order with the subvolumes it speaks of. One that outgrows an attribute goes
- * into a file beside it.
- */
-static const char attribute[] = "user.potter.meta";
-enum { ATTRIBUTE_MAX = 8192 };
-
-static int
-data_dir(const struct store *s, const char *id, struct err *e)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "data/%s", id);
-	fd = openat(s->top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? err_sys(e, "open %s/.btrfs/%s", s->fs_root, path) : fd;
-}
-
-static int
-load(const struct store *s, const char *id, struct buf *text, struct err *e)
-{
-	autofd int dir = data_dir(s, id, e), file = -1;
-	ssize_t n;
-
-	if (dir < 0)
-		return -1;
-	buf_reserve(text, ATTRIBUTE_MAX + 1);
-	n = fgetxattr(dir, attribute, text->data, ATTRIBUTE_MAX);
-	if (n > 0) {
-		text->len = (size_t)n;
-		text->data[n] = '\0';
-		return 0;
-	}
-	if (n < 0 && errno != ENODATA)
-		return err_sys(e, "read its attribute %s", attribute);
-	file = openat(dir, "meta", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return file < 0 ? err_sys(e, "open meta") : buf_read_fd(text, file, META_MAX, e);
-}
-
-static int
-save_file(int dir, const struct buf *text, struct err *e)
-{
-	autofd int fd =
-	    openat(dir, "meta.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
-
-	if (fd < 0 || fd_write_all(fd, text->data, text->len, e) < 0 || fdatasync(fd) < 0 ||
-	    renameat(dir, "meta.new", dir, "meta") < 0)
-		return err_sys(e, "write meta");
-	if (fremovexattr(dir, attribute) < 0 && errno != ENODATA)
-		return err_sys(e, "remove attribute %s", attribute);
-	return 0;
-}
-
-static int
-save(const struct store *s, const char *id, const struct buf *text, struct err *e)
-{
-	autofd int dir = data_dir(s, id, e);
-
-	if (dir < 0)
-		return -1;
-	if (text->len > ATTRIBUTE_MAX)
-		return save_file(dir, text, e);
-	if (fsetxattr(dir, attribute, text->data, text->len, 0) < 0)
-		return err_sys(e, "write its attribute %s", attribute);
-	return 0;
-}
-
-const struct store_kind store_btrfs = { ".btrfs", "btrfs datasets 1\n", load, save };
+const struct store_kind store_btrfs = { ".btrfs", "btrfs datasets 1\n", true };
 
 /* ---- where a dataset lies ---- */
 
@@ -164,7 +93,7 @@ static int
 fill_exchange(struct set *set, const char *name, int from, struct err *e)
 {
 	autofree char *path = xasprintf("data/%s/new", set->id);
-	autofd int data = data_dir(&set->s, set->id, e);
+	autofd int data = data_open(&set->s, set->id, e);
 
 	if (data < 0 || subvolume_remove(data, "new", e) < 0 ||
 	    subvolume_snapshot(from, data, "new", false, e) < 0)

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const struct store_kind store_overlay = { ".overlay", "overlay datasets 1\n", NULL, NULL };
+const struct store_kind store_overlay = { ".overlay", "overlay datasets 1\n", false };
 
 enum { PATH_TEXT = 1200, RENAME_MAX = 4096 };
 
@@ -393,44 +393,6 @@ data_create(const struct store *s, char id[RUN_ID_TEXT], struct err *e)
 	if (mkdirat(s->top, path, 0750) < 0)
 		return err_sys(e, "make %s/%s/%s", s->fs_root, s->kind->top, path);
 	return 0;
-}
-
-int
-data_load(const struct store *s, const char *id, struct meta *m, struct err *e)
-{
-	autobuf struct buf text = BUF_INIT;
-	char path[64];
-	autofd int fd = -1;
-
-	snprintf(path, sizeof(path), "data/%s/meta", id);
-	if (s->kind->load != NULL) {
-		if (s->kind->load(s, id, &text, e) < 0 ||
-		    meta_parse(buf_str(&text), text.len, m, e) < 0)
-			return err_ctx(e, "read %s/%s/%s", s->fs_root, s->kind->top, path);
-		return 0;
-	}
-	fd = openat(s->top, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "open %s/%s/%s", s->fs_root, s->kind->top, path);
-	if (buf_read_fd(&text, fd, META_MAX, e) < 0 ||
-	    meta_parse(buf_str(&text), text.len, m, e) < 0)
-		return err_ctx(e, "read %s/%s/%s", s->fs_root, s->kind->top, path);
-	return 0;
-}
-
-int
-data_save(const struct store *s, const char *id, const struct meta *m, bool durable, struct err *e)
-{
-	autobuf struct buf text = BUF_INIT;
-	char path[64];
-
-	meta_write(m, &text);
-	if (text.len > META_MAX)
-		return err_new(e, ERR_FULL, "too much is to be remembered about one dataset");
-	if (s->kind->save != NULL)
-		return s->kind->save(s, id, &text, e);
-	snprintf(path, sizeof(path), "data/%s/meta", id);
-	return replace_file(s->top, path, text.data, text.len, durable, e);
 }
 
 /* ---- layers ---- */

@@ -19,14 +19,11 @@
 #include "base/ids.h"
 #include "platform/overlay/meta.h"
 
-struct store;
 /* What differs between those who keep datasets in this way. */
 struct store_kind {
 	const char *top;    /* directory below fs_root */
 	const char *format; /* what its file `format` says */
-	/* How descriptions are kept; NULL: in files, synced when asked. */
-	int (*load)(const struct store *s, const char *id, struct buf *text, struct err *e);
-	int (*save)(const struct store *s, const char *id, const struct buf *text, struct err *e);
+	bool in_order;	    /* the file system orders everything: nothing here waits for the disk */
 };
 extern const struct store_kind store_overlay;
 
@@ -77,6 +74,7 @@ int set_named(const struct store *s, const char *id, char **name, struct err *e)
 /* A descriptor that holds the dataset's own lock. */
 int data_lock(const struct store *s, const char *id, struct err *e);
 int data_create(const struct store *s, char id[RUN_ID_TEXT], struct err *e);
+int data_open(const struct store *s, const char *id, struct err *e); /* its directory */
 int data_load(const struct store *s, const char *id, struct meta *m, struct err *e);
 /* Replaces it; on disk when it returns with `durable`, else soon. */
 int data_save(

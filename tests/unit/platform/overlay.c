@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 static const struct dataset_ops *const ds = &dataset_overlay;
 static struct host host;
@@ -239,6 +240,7 @@ a_damaged_description_is_told_and_can_be_destroyed(void **state)
 	OK(store_open(&s, host.roots.fs_root, STORE_READ, &err));
 	OK(set_find(&s, "jails/web/m", id, &err));
 	store_close(&s);
+	(void)removexattr(path("pots/.overlay/data/%s", id), "user.potter.meta");
 	put(path("pots/.overlay/data/%s/meta", id),
 	    "overlay-dataset 1\nkind layered\nupper ../../x\nend\n");
 	FAILS(ds->snapshots(&host, "jails/web/m", &snaps, &err), ERR_CORRUPT);
