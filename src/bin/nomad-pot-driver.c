@@ -29,6 +29,28 @@ on_term(void *ctx, int signo)
 	stop(ctx);
 }
 
+/* An agent that asked about us and has gone without a word will not come back; one that was served
+ * may: it knows the socket. */
+enum { FIRST_MS = 120000, UNUSED_MS = 3000 };
+
+static void
+on_unused(void *ctx)
+{
+	struct plugin *p = ctx;
+
+	if (!p->in_service && grpc_connections(p->server) == 0)
+		stop(p);
+}
+
+static void
+on_closed(void *ctx)
+{
+	struct plugin *p = ctx;
+
+	if (!p->in_service)
+		loop_timer_set(p->unused_timer, UNUSED_MS);
+}
+
 /* What leaked into us must not leak further, and what Nomad listens to must not stay open in a
  * child. */
 static void
@@ -94,7 +116,10 @@ main(int argc, char **argv)
 	plugin_config_defaults(&p.config);
 	p.loop = loop_new();
 	p.server = grpc_server_new(p.loop, sock, plugin_methods, &p);
+	p.unused_timer = loop_timer(p.loop, FIRST_MS, 0, on_unused, &p);
+	grpc_on_closed(p.server, on_closed);
 	int code = serve(&p, path);
+	loop_timer_free(&p.unused_timer);
 	(void)unlink(path);
 	grpc_server_free(p.server);
 	tasks_forget(&p);

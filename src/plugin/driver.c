@@ -83,6 +83,9 @@ on_set_config(void *ctx, struct grpc_call *call, const ProtobufCMessage *message
 	struct plugin *p = ctx;
 	struct err e = ERR_INIT;
 
+	/* only the launch that is to serve is told about the agent */
+	if (m->nomad_config != NULL)
+		p->in_service = true;
 	if (plugin_config_read(&p->config, m->msgpack_config.data, m->msgpack_config.len, &e) < 0)
 		grpc_fail(call, GRPC_UNKNOWN, text_utf8(e.text, &mem));
 	else

@@ -19,6 +19,7 @@ struct grpc_server {
 	void *ctx;
 	struct grpc_conn *conns;
 	size_t n_conns;
+	void (*closed)(void *ctx);
 	nghttp2_session_callbacks *callbacks;
 	nghttp2_option *option;
 };
@@ -60,6 +61,8 @@ conn_free(void *ctx)
 	if (c->next != NULL)
 		c->next->self = c->self;
 	c->server->n_conns--;
+	if (c->server->closed != NULL)
+		c->server->closed(c->server->ctx);
 	free(c);
 }
 
@@ -326,11 +329,24 @@ grpc_server_new(struct loop *l, int sock, const struct grpc_method *methods, voi
 	return s;
 }
 
+size_t
+grpc_connections(const struct grpc_server *s)
+{
+	return s->n_conns;
+}
+
+void
+grpc_on_closed(struct grpc_server *s, void (*closed)(void *ctx))
+{
+	s->closed = closed;
+}
+
 void
 grpc_server_free(struct grpc_server *s)
 {
 	if (s == NULL)
 		return;
+	s->closed = NULL;
 	while (s->conns != NULL) {
 		struct grpc_conn *c = s->conns;
 		c->dead = true;

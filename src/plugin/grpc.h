@@ -48,6 +48,10 @@ struct grpc_server *grpc_server_new(
 /* Ends all calls (their gone functions are called) and connections. */
 void grpc_server_free(struct grpc_server *s);
 
+/* How many connections there are; closed(ctx) whenever one has gone. */
+size_t grpc_connections(const struct grpc_server *s);
+void grpc_on_closed(struct grpc_server *s, void (*closed)(void *ctx));
+
 void grpc_send(struct grpc_call *call, const ProtobufCMessage *message);
 void grpc_done(struct grpc_call *call);
 void grpc_reply(struct grpc_call *call, const ProtobufCMessage *message); /* send and done */

@@ -85,6 +85,8 @@ struct plugin {
 	struct loop_timer *fingerprint_timer;
 	struct buf fingerprint; /* the last one, packed */
 	struct asking *asking;	/* fingerprint.c: a question to the runner is on its way */
+	bool in_service;	/* the agent counts on this process, and may come back to it */
+	struct loop_timer *unused_timer;
 	void (*stop)(struct plugin *p);
 };
 

@@ -161,8 +161,8 @@ on_started(void *ctx, const struct runner_reply *r, const struct err *e)
 	Np__TaskHandle handle = NP__TASK_HANDLE__INIT;
 	autobuf struct buf state = BUF_INIT;
 
-	if (e != NULL) {
-		give_up(s, e, worth_a_retry(e));
+	if (e != NULL) { /* absent: its command, a user, what it mounts */
+		give_up(s, e, worth_a_retry(e) && e->kind != ERR_ABSENT);
 		return;
 	}
 	task_runs(t, r->runs[0].run_id);

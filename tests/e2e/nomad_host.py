@@ -308,7 +308,7 @@ class Plugin:
         core, version, network, self.path, kind, certificate = self.handshake.rstrip("\n").split("|")
         assert (core, version, network, kind, certificate) == ("1", "2", "unix", "grpc", "")
         self.connect()
-        self.base("SetConfig", {1: msgpack(config or {}), 3: "v0.1.0"})
+        self.base("SetConfig", {1: msgpack(config or {}), 2: {1: {1: 14512, 2: 14000}}, 3: "v0.1.0"})
 
     def connect(self):
         self.connection = Connection(self.path)

@@ -1,11 +1,12 @@
 """nomad-pot-driver as an agent of Nomad sees it: the protocol, and tasks from start to removal."""
 import os
 import socket
+import subprocess
 
 import pytest
 
 from machine import BIN, wait_until
-from nomad_host import BASE, DRIVER, ENVIRONMENT, Plugin, Refused, Task, fields, one, text
+from nomad_host import BASE, Connection, DRIVER, ENVIRONMENT, Plugin, Refused, Task, fields, one, text
 
 PROGRAM = BIN / "nomad-pot-driver"
 
@@ -79,6 +80,23 @@ def test_streams_stay_open(host):
         assert not stream.ended(timeout=0.2)
         stream.cancel()
     plugin.base("PluginInfo")
+
+
+def test_a_host_that_only_asked_and_died(host):
+    """The launches before the one that serves end with their agent, even when it cannot say so."""
+    process = host.popen(PROGRAM, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    path = process.stdout.readline().decode().split("|")[3]
+    connection = Connection(path)
+    connection.call(BASE + "SetConfig", {1: b"", 3: "v0.1.0"})
+    connection.close()
+    assert process.wait(timeout=10) == 0 and not os.path.exists(path)
+
+
+def test_a_command_that_is_not_there(host):
+    with pytest.raises(Refused, match="nosuch") as refused:
+        make(host, "/bin/nosuch x").start()
+    assert refused.value.recoverable is None
+    assert host.pot("ls", "-q").split() == ["web_1_0"]
 
 
 # ---- one task ----

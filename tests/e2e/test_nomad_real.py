@@ -1,0 +1,383 @@
+"""nomad-pot-driver in a real Nomad: separate server and client agents. By hand, since Nomad is not part of the build:
+
+    NOMAD=/path/to/nomad POTTER_BUILD=$PWD/build python3 -m pytest -q tests/e2e/test_nomad_real.py
+"""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from machine import BIN, wait_until
+
+NOMAD = os.environ.get("NOMAD")
+pytestmark = pytest.mark.skipif(not NOMAD, reason="set NOMAD to the path of a nomad binary")
+HOLD = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
+
+
+class Agents:
+    """A Nomad server and a Nomad client on one pretend machine."""
+
+    def __init__(self, machine, config="", extra=""):
+        self.machine, self.dir = machine, machine.dir / "nomad"
+        self.plugins = self.dir / "plugins"
+        self.plugins.mkdir(parents=True)
+        (self.plugins / "nomad-pot-driver").symlink_to(BIN / "nomad-pot-driver")
+        common = 'bind_addr = "0.0.0.0"\n' \
+            'advertise {\n http = "203.0.113.1"\n rpc = "203.0.113.1"\n serf = "203.0.113.1"\n}\n' \
+            'disable_update_check = true\nleave_on_terminate = false\nlog_level = "DEBUG"\n'
+        (self.dir / "server.hcl").write_text(common + f'data_dir = "{self.dir}/server"\n'
+                                             "server {\n enabled = true\n bootstrap_expect = 1\n}\n")
+        (self.dir / "client.hcl").write_text(common + textwrap.dedent(f"""\
+            data_dir = "{self.dir}/client"
+            plugin_dir = "{self.plugins}"
+            ports {{
+              http = 5646
+              rpc  = 5647
+              serf = 5648
+            }}
+            client {{
+              enabled = true
+              servers = ["127.0.0.1:4647"]
+              network_interface = "ext0"
+              options = {{ "fingerprint.denylist" = "env_aws,env_gce,env_azure,consul,vault" }}
+            }}
+            telemetry {{
+              collection_interval = "1s"
+              publish_allocation_metrics = true
+            }}
+            plugin "nomad-pot-driver" {{
+              config {{
+                {config}
+              }}
+            }}
+            """) + extra)
+        self.processes = {}
+
+    def start(self, name):
+        log = open(self.dir / f"{name}.log", "ab")
+        self.processes[name] = self.machine.popen(NOMAD, "agent", "-config", self.dir / f"{name}.hcl", stdout=log,
+                                                  stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        return self
+
+    def log(self, name="client"):
+        return (self.dir / f"{name}.log").read_text(errors="replace")
+
+    def stop(self, name, sig=signal.SIGINT):
+        process = self.processes.pop(name)
+        process.send_signal(sig)
+        process.wait(30)
+
+    def cli(self, *argv, check=True, input=None, timeout=60):
+        result = self.machine.try_run(NOMAD, *argv, env={"NOMAD_ADDR": "http://127.0.0.1:4646"}, input=input, timeout=timeout)
+        assert not check or result.returncode == 0, f"{argv}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result
+
+    def api(self, path):
+        program = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:4646{path}').read().decode())"
+        result = self.machine.try_run(sys.executable, "-c", program)
+        return json.loads(result.stdout) if result.returncode == 0 else None
+
+    def node(self):
+        nodes = self.api("/v1/nodes") or []
+        return nodes[0] if nodes else None
+
+    def ready(self):
+        def ok():
+            assert all(p.poll() is None for p in self.processes.values()), self.log()[-3000:]
+            node = self.node()
+            return node and node["Status"] == "ready" and node["Drivers"].get("pot", {}).get("Healthy")
+        wait_until(ok, timeout=60, every=0.3, what="a healthy driver")
+        return self
+
+    def run(self, job="one", command=HOLD, driver_config="", task="", group="", kind="service", name="www1", pot="web",
+            image="http://127.0.0.1:8000/", wait="running", network="host", count=1, resources=""):
+        words = command.replace("\\", "\\\\").replace('"', '\\"').replace("${", "$${")
+        text = textwrap.dedent(f"""\
+            job "{job}" {{
+              datacenters = ["dc1"]
+              type = "{kind}"
+              group "group1" {{
+                count = {count}
+                {group}
+                task "{name}" {{
+                  driver = "pot"
+                  {task}
+                  config {{
+                    image = "{image}"
+                    pot = "{pot}"
+                    tag = "1.0"
+                    command = "{words}"
+                    {f'network_mode = "{network}"' if network else ''}
+                    {driver_config}
+                  }}
+                  resources {{
+                    cpu = 50
+                    memory = 32
+                    {resources}
+                  }}
+                }}
+              }}
+            }}
+            """)
+        path = self.dir / f"{job}.nomad"
+        path.write_text(text)
+        self.cli("job", "run", "-detach", path)
+        return self.wait_for(job, wait) if wait else None
+
+    def allocs(self, job):
+        return sorted(self.api(f"/v1/job/{job}/allocations") or [], key=lambda a: a["CreateIndex"])
+
+    def wait_for(self, job, status="running", timeout=40):
+        def reached():
+            allocs = self.allocs(job)
+            return allocs if allocs and all(a["ClientStatus"] == status for a in allocs) else None
+        try:
+            return wait_until(reached, timeout=timeout, every=0.2, what=f"{job} {status}")[-1]
+        except AssertionError:
+            print(json.dumps([a.get("TaskStates") for a in self.allocs(job)], indent=1)[-3000:], self.log()[-4000:])
+            raise
+
+    def state(self, job, name="www1"):
+        return self.allocs(job)[-1]["TaskStates"][name]
+
+    def events(self, job, name="www1"):
+        return [f"{e['Type']}: {e['DisplayMessage']}" for e in self.state(job, name)["Events"]]
+
+    def logs(self, alloc, stderr=False):
+        return self.cli("alloc", "logs", *(["-stderr"] if stderr else []), alloc["ID"]).stdout
+
+    def stop_job(self, job):
+        self.cli("job", "stop", "-purge", "-detach", job)
+
+    def plugin_pids(self):
+        return [pid for pid, words in self.machine.processes().items()
+                if words.split(" ")[0].endswith("nomad-pot-driver")]
+
+    def close(self):
+        for job in self.api("/v1/jobs") or []:
+            self.stop_job(job["ID"])
+        wait_until(lambda: not self.machine.running(), timeout=30, every=0.2, what="the end of all pots")
+        wait_until(lambda: self.machine.pot("ls", "-q").split() in ([], ["web_1_0"]), timeout=20, every=0.3,
+                   what="the end of their pots")
+        if "server" in self.processes and "client" in self.processes:
+            def collected():
+                self.cli("system", "gc")
+                return not [m for m in self.machine.mounts() if "/alloc/" in m]
+            wait_until(collected, timeout=20, every=0.5, what="the removal of all allocations")
+        for name in list(self.processes):
+            self.stop(name)
+        wait_until(lambda: not self.plugin_pids(), timeout=10, what="the end of the plugin")
+        for pid, words in self.machine.processes().items():
+            if "logmon" in words:
+                os.kill(pid, signal.SIGKILL)
+
+
+def publish(machine):
+    registry = machine.dir / "registry"
+    registry.mkdir()
+    machine.make_pot("web")
+    machine.pot("snapshot", "-p", "web")
+    machine.pot("export", "-p", "web", "-t", "1.0", "-l", "1", "-D", registry)
+    machine.pot("destroy", "-p", "web", "-F")
+    machine.popen(sys.executable, "-m", "http.server", "8000", "--bind", "127.0.0.1", "-d", registry,
+                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: machine.listening(8000), what="the registry")
+
+
+@pytest.fixture
+def nomad(networked):
+    publish(networked)
+    agents = Agents(networked)
+    agents.start("server").start("client").ready()
+    yield agents
+    agents.close()
+    networked.pot("vnet-stop")
+
+
+def test_loaded(nomad):
+    log = nomad.log()
+    assert re.search(r"detected plugin: name=pot type=driver", log) or "plugin=pot" in log
+    assert len(nomad.plugin_pids()) == 1 and len(list((nomad.machine.dir).glob("*.sock"))) == 0
+    attributes = nomad.api(f"/v1/node/{nomad.node()['ID']}")["Attributes"]
+    assert attributes["driver.pot"] == "1" or attributes["driver.pot"] == "true"
+    assert attributes["driver.pot.version"]
+    assert "panic" not in log
+
+
+def test_batch_logs_and_codes(nomad):
+    alloc = nomad.run("good", "echo out; echo err >&2", kind="batch", wait="complete")
+    assert nomad.logs(alloc) == "out\n" and nomad.logs(alloc, stderr=True) == "err\n"
+    nomad.run("bad", "sh -c 'exit 7'", kind="batch", wait=None,
+              group='restart {\n attempts = 0\n mode = "fail"\n }\n reschedule {\n attempts = 0\n unlimited = false\n }')
+    nomad.wait_for("bad", "failed")
+    assert any("Exit Code: 7" in e for e in nomad.events("bad")), nomad.events("bad")
+    nomad.run("killed", "kill -9 $$; sleep 5", kind="batch", wait=None,
+              group='restart {\n attempts = 0\n mode = "fail"\n }\n reschedule {\n attempts = 0\n unlimited = false\n }')
+    nomad.wait_for("killed", "failed")
+    assert any("Signal: 9" in e or "137" in e for e in nomad.events("killed")), nomad.events("killed")
+    assert any("Downloading image" in e for e in nomad.events("good")), nomad.events("good")
+
+
+def test_exec_signal_restart_stop(nomad):
+    alloc = nomad.run("one", "trap 'echo hup' HUP; trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+    wait_until(lambda: "ready" in nomad.logs(alloc), every=0.3, what="the log")
+    assert nomad.cli("alloc", "exec", "-i=false", "-t=false", alloc["ID"], "echo", "hello").stdout == "hello\n"
+    for code in (3, 127):
+        assert nomad.cli("alloc", "exec", "-i=false", "-t=false", alloc["ID"], "sh", "-c", f"exit {code}",
+                         check=False).returncode == code
+    piped = nomad.cli("alloc", "exec", "-i", "-t=false", alloc["ID"], "wc", "-c", input="x" * 1_500_000)
+    assert piped.stdout.strip() == "1500000"
+    big = nomad.cli("alloc", "exec", "-i=false", "-t=false", alloc["ID"], "sh", "-c",
+                    "yes 0123456789abcde | head -n 131072")
+    assert len(big.stdout) == 2 << 20
+    for name in ("SIGHUP", "hup"):
+        nomad.cli("alloc", "signal", "-s", name, alloc["ID"])
+    wait_until(lambda: nomad.logs(alloc).count("hup") == 2, every=0.3, what="the signals")
+    result = nomad.cli("alloc", "signal", "-s", "SIGBOGUS", alloc["ID"], check=False)
+    assert result.returncode != 0
+    for number in range(3):
+        nomad.cli("alloc", "restart", alloc["ID"])
+        wait_until(lambda: nomad.state("one")["Restarts"] == number + 1 and nomad.state("one")["State"] == "running",
+                   timeout=20, every=0.2, what="the restart")
+        assert len(nomad.machine.running()) == 1
+    wait_until(lambda: len(nomad.machine.pot("ls", "-q").split()) == 2, what="one pot and its image")
+    nomad.stop_job("one")
+    wait_until(lambda: not nomad.machine.running(), what="the end")
+
+
+def test_kill_timeout_and_signal(nomad):
+    nomad.run("stubborn", "trap 'echo int' INT; trap '' TERM; echo ready; while :; do sleep 0.05; done",
+              task='kill_timeout = "2s"\n kill_signal = "SIGINT"')
+    alloc = nomad.allocs("stubborn")[-1]
+    wait_until(lambda: "ready" in nomad.logs(alloc), every=0.2, what="the trap")
+    since = time.monotonic()
+    nomad.cli("job", "stop", "-detach", "stubborn")
+    wait_until(lambda: not nomad.machine.running(), timeout=15, what="the end")
+    assert 1.5 < time.monotonic() - since < 6
+    wait_until(lambda: "int" in nomad.logs(alloc), every=0.3, what="the signal")
+    nomad.wait_for("stubborn", "complete")
+
+
+def test_bad_jobs(nomad):
+    group = 'restart {\n attempts = 0\n mode = "fail"\n }\n reschedule {\n attempts = 0\n unlimited = false\n }'
+    for job, options, word in (("nocolon", {"driver_config": 'mount = ["/x"]'}, "mount"),
+                               ("unknown", {"driver_config": 'bogus = "x"'}, "bogus"),
+                               ("mode", {"network": "odd"}, "network_mode"),
+                               ("absent", {"pot": "none"}, "none_1.0")):
+        nomad.run(job, wait=None, group=group, **options)
+        nomad.wait_for(job, "failed")
+        assert any(word in e for e in nomad.events(job)), nomad.events(job)
+    alloc = nomad.run("dotted", "echo dotted", name="my.task", kind="batch", wait="complete")
+    assert nomad.cli("alloc", "logs", alloc["ID"], "my.task").stdout == "dotted\n"
+
+
+def test_recoverable_failure_is_tried_again(nomad):
+    nomad.run("later", "echo now", kind="batch", pot="none", wait=None,
+              group='restart {\n attempts = 3\n delay = "1s"\n interval = "1m"\n mode = "fail"\n }')
+    wait_until(lambda: nomad.allocs("later") and nomad.allocs("later")[-1]["TaskStates"] and
+               nomad.state("later")["Restarts"] >= 1, timeout=30, every=0.3, what="another attempt")
+
+
+def test_ports_and_page(nomad):
+    """As minipot's job has it: a network of the task, port_map as a block, ports of the host."""
+    nomad.run("pages", "httpd -f -p 80 -h /local", network=None, driver_config='port_map {\n http = "80"\n }',
+              resources='network {\n mbits = 10\n port "http" {}\n }',
+              task='template {\n data = "page"\n destination = "local/index.html"\n }')
+    alloc = nomad.api(f"/v1/allocation/{nomad.allocs('pages')[-1]['ID']}")
+    port = alloc["Resources"]["Networks"][0]["DynamicPorts"][0]["Value"] if alloc["Resources"]["Networks"] else \
+        alloc["TaskResources"]["www1"]["Networks"][0]["DynamicPorts"][0]["Value"]
+    wait_until(lambda: nomad.machine.http(f"http://203.0.113.1:{port}/", outside=True) == "page", every=0.3, what="the page")
+    nomad.run("grouped", "httpd -f -p 8080 -h /local", network="public-bridge",
+              group='network {\n port "http" {\n to = 8080\n }\n }',
+              task='template {\n data = "group"\n destination = "local/index.html"\n }')
+    alloc = nomad.api(f"/v1/allocation/{nomad.allocs('grouped')[-1]['ID']}")
+    port = alloc["AllocatedResources"]["Shared"]["Ports"][0]["Value"]
+    wait_until(lambda: nomad.machine.http(f"http://203.0.113.1:{port}/", outside=True) == "group", every=0.3, what="the page")
+
+
+def test_client_restarts(nomad):
+    alloc = nomad.run("one", "trap 'exit 0' TERM; i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done")
+    before = nomad.machine.pot_json("ps")[0]["pid"]
+    nomad.stop("client")
+    wait_until(lambda: not nomad.plugin_pids(), what="the end of the plugin")
+    assert nomad.machine.pot_json("ps")[0]["pid"] == before
+    nomad.start("client").ready()
+    nomad.wait_for("one")
+    assert nomad.machine.pot_json("ps")[0]["pid"] == before and nomad.state("one")["Restarts"] == 0
+    last = len(nomad.logs(alloc))
+    wait_until(lambda: len(nomad.logs(alloc)) > last, every=0.3, what="more of the log")
+    # killed: the plugin stays, and the next agent finds it again
+    plugin = nomad.plugin_pids()
+    nomad.stop("client", signal.SIGKILL)
+    assert nomad.plugin_pids() == plugin
+    nomad.start("client").ready()
+    nomad.wait_for("one")
+    assert nomad.plugin_pids() == plugin and nomad.machine.pot_json("ps")[0]["pid"] == before
+    nomad.cli("alloc", "exec", "-i=false", "-t=false", alloc["ID"], "true")
+    assert nomad.state("one")["Restarts"] == 0
+    nomad.stop_job("one")
+    wait_until(lambda: not nomad.machine.running(), what="the end")
+
+
+def test_plugin_killed(nomad):
+    nomad.run("five", count=5)
+    wait_until(lambda: len(nomad.machine.running()) == 5, what="five pots")
+    before = sorted(row["pid"] for row in nomad.machine.pot_json("ps"))
+    pid, = nomad.plugin_pids()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: nomad.plugin_pids() and nomad.plugin_pids() != [pid], timeout=20, what="another plugin")
+    time.sleep(3)
+    nomad.ready()
+    assert sorted(row["pid"] for row in nomad.machine.pot_json("ps")) == before
+    assert all(a["TaskStates"]["www1"]["Restarts"] == 0 and a["ClientStatus"] == "running" for a in nomad.allocs("five"))
+
+
+def test_a_pot_ends_while_the_client_is_down(nomad):
+    nomad.run("one", "while [ ! -e /local/go ]; do sleep 0.05; done; exit 6", kind="batch",
+              group='restart {\n attempts = 0\n mode = "fail"\n }\n reschedule {\n attempts = 0\n unlimited = false\n }')
+    nomad.stop("client", signal.SIGKILL)
+    for pid in nomad.plugin_pids():
+        os.kill(pid, signal.SIGKILL)
+    next((nomad.dir / "client/alloc").glob("*/www1/local")).joinpath("go").write_text("")
+    wait_until(lambda: not nomad.machine.running(), what="the end of the pot")
+    nomad.start("client").ready()
+    nomad.wait_for("one", "failed")
+    assert any("Exit Code: 6" in e for e in nomad.events("one")), nomad.events("one")
+
+
+def test_statistics(nomad):
+    alloc = nomad.run("one", "while :; do :; done")
+    def measured():
+        stats = nomad.api(f"/v1/client/allocation/{alloc['ID']}/stats")
+        usage = stats and stats.get("ResourceUsage")
+        return usage and usage["CpuStats"]["Percent"] > 5 and (usage["MemoryStats"]["RSS"] + usage["MemoryStats"]["Cache"]) > 0
+    wait_until(measured, timeout=20, every=0.5, what="plausible figures")
+
+
+def test_script_checks_and_templates(nomad):
+    nomad.run("one", HOLD, task='template {\n data = "x"\n destination = "local/f"\n change_mode = "signal"\n'
+              ' change_signal = "SIGHUP"\n }')
+
+
+def test_bad_plugin_config(networked):
+    agents = Agents(networked, config='fs_isolation = "odd"')
+    agents.start("client")
+    agents.processes["client"].wait(20)
+    assert "fs_isolation" in agents.log() and "panic" not in agents.log()
+    networked.pot("vnet-stop")
+
+
+def test_disabled(networked):
+    publish(networked)
+    agents = Agents(networked, config="enabled = false")
+    agents.start("server").start("client")
+    driver = wait_until(lambda: (agents.node() or {}).get("Drivers", {}).get("pot"), timeout=40, every=0.3, what="the driver")
+    assert not driver["Detected"] and not driver["Healthy"]
+    agents.close()
+    networked.pot("vnet-stop")
