@@ -291,6 +291,8 @@ class Connection:
         return reply
 
     def close(self):
+        self.sock.shutdown(socket.SHUT_RDWR)
+        self.thread.join(10)
         self.sock.close()
 
 

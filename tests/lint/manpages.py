@@ -13,7 +13,7 @@ def main():
     for page in sorted(PAGES.glob("*.[1-9]")):
         result = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", str(page)], capture_output=True, text=True)
         faults.extend(line for line in (result.stdout + result.stderr).splitlines() if line)
-    for program in ("pot", "potnet", "potter", "minipot"):
+    for program in ("pot", "potnet", "potter", "minipot", "nomad-pot-driver"):
         if not list(PAGES.glob(f"{program}.[18]")):
             faults.append(f"{program}: no man page in docs/man")
     print("\n".join(faults))

@@ -1,6 +1,6 @@
 """nomad-pot-driver in a real Nomad: separate server and client agents. By hand, since Nomad is not part of the build:
 
-    NOMAD=/path/to/nomad POTTER_BUILD=$PWD/build python3 -m pytest -q tests/e2e/test_nomad_real.py
+    NOMAD=/path/to/nomad POTTER_BUILD=$PWD/build python3 -m pytest -q tests/e2e/nomad_real.py
 """
 import json
 import os
