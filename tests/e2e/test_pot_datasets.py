@@ -1,5 +1,6 @@
 """Datasets of pots: snapshots, the way back, clones, sizes, on each backend."""
 import shutil
+import time
 
 from machine import BUILD
 import pytest
@@ -19,6 +20,8 @@ def m(request, bare):
 
 
 def answers_as_zfs(bare):
+    if not (BUILD / "tests/unit/platform/zfs-answers").exists():
+        pytest.skip("zfs-answers was not built")
     (bare.dir / "answers").mkdir()
     bare.conf["POT_ZFS_COMMAND"] = shutil.copy(BUILD / "tests/unit/platform/zfs-answers", bare.dir / "answers/zfs")
 
@@ -124,6 +127,38 @@ def test_datasets_are_shown_as_zfs_list_does(m):
     m.try_pot("start", "twin")
     assert rows(m)["zroot/pot/jails/twin/m"]["used_bytes"] >= 900_000
     m.pot_fails("datasets", "-p", "none", says="none")
+
+
+def test_killed_commands_leave_pots_whole_or_gone(m):
+    """SIGKILL at some moment of each command; what is left works, and can be removed."""
+    m.make_pot("source", cmd="true")
+    m.pot("set-attr", "-p", "source", "-A", "persistent", "-V", "NO")
+    write(m, "source", "/root/f", "one")
+    m.pot("snapshot", "source")
+    pot = BUILD / "src/bin/pot"
+    commands = (["clone", "-p", "a", "-P", "source"], ["snapshot", "source"], ["revert", "source"],
+                ["clone", "-p", "b", "-P", "a", "-F"], ["revert", "a"], ["snapshot", "-r", "a"],
+                ["purge-snapshots", "-p", "a"], ["rename", "-p", "b", "-n", "c"], ["destroy", "-p", "c"],
+                ["destroy", "-rp", "a"])
+    begun = time.monotonic()
+    m.try_pot("clone", "-p", "z", "-P", "source")
+    usual = time.monotonic() - begun
+    killed = 0
+    for turn in range(4):
+        for i, command in enumerate(commands):
+            after = usual * (0.2 + 0.8 * ((turn * len(commands) + i) * 7 % 11) / 10)
+            killed += m.try_run("timeout", "-s", "KILL", f"{after:.4f}", pot, *command).returncode in (-9, 137)
+    assert killed > 0
+    m.pot("doctor")
+    assert m.pot_json("doctor", "-n") == []
+    names = m.pot("ls", "-q").split()
+    assert "source" in names and "z" in names and set(names) <= {"source", "z", "a", "b", "c"}
+    for name in names:
+        m.pot("start", name)
+        assert m.pot("last-run-stats", "-p", name).strip() == '{ "ExitCode": 0 }'
+    for name in names:
+        m.pot("destroy", "-Frp", name)
+    assert [name for name in rows(m) if "/jails/" in name] == []
 
 
 def test_a_tree_keeps_the_backend_it_was_made_with(bare):
