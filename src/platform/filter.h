@@ -26,7 +26,7 @@ struct filter_way {
 /* Where connections to exported ports may come in from outside. */
 struct filter_entry_way {
 	const char *external;
-	struct ip address; /* only to this one; family 0: to any address of this host */
+	struct ip address; /* of its family only to this one; family 0: to any of this host */
 };
 
 struct filter_net {

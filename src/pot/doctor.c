@@ -220,8 +220,9 @@ visit_aliases(struct visit *v, const struct netif_alias *at, size_t n)
 		struct err why = ERR_INIT;
 		if (held(v, &at[i]) || v->unsure.n > 0)
 			continue;
-		int rc =
-		    v->mend ? v->env->host->netif->alias_down(v->env->host, &at[i], 1, &why) : 0;
+		int rc = v->mend
+			     ? v->env->host->netif->alias_down(v->env->host, NULL, &at[i], 1, &why)
+			     : 0;
 		finding(v,
 		    arena_printf(v->mem, "%s answers for %s", at[i].nic, ip_text(&at[i].ip, text)),
 		    "no run owns it", rc, &why);

@@ -97,8 +97,8 @@ network_down(struct pot_env *env, const struct run *r, struct err *e)
 	char link[16];
 	struct err gone = ERR_INIT;
 
-	if (r->n_aliases > 0 &&
-	    env->host->netif->alias_down(env->host, r->aliases, r->n_aliases, e) < 0)
+	if (r->n_aliases > 0 && env->host->netif->alias_down(
+				    env->host, run_link(r, link), r->aliases, r->n_aliases, e) < 0)
 		return -1;
 	/* Where the end of the pot takes its pair along, only a pair without a pot is removed by
 	 * hand; and one that the host has routes to, which the next start wants to be gone. */

@@ -191,8 +191,9 @@ alias_up(struct host *h, const struct netif_pair *p, const struct netif_alias *a
 }
 
 static int
-alias_down(struct host *h, const struct netif_alias *at, size_t n, struct err *e)
+alias_down(struct host *h, const char *pair, const struct netif_alias *at, size_t n, struct err *e)
 {
+	(void)pair;
 	FAKE_OP(h->self, "netif.alias_down", do_alias_down(h->self, at, n));
 }
 

@@ -29,7 +29,8 @@ NOT_YET("epair interfaces", net_pair, const struct netif_pair *p, const struct n
     struct err *e)
 NOT_YET("epair interfaces", net_alias_up, const struct netif_pair *p, const struct netif_alias *at,
     size_t n, struct err *e)
-NOT_YET("epair interfaces", net_alias_down, const struct netif_alias *at, size_t n, struct err *e)
+NOT_YET("epair interfaces", net_alias_down, const char *pair, const struct netif_alias *at,
+    size_t n, struct err *e)
 NOT_YET("epair interfaces", net_aliases, struct netif_alias **out, size_t *n, struct err *e)
 NOT_YET("epair interfaces", net_loopback, pid_t pid, int netns, struct err *e)
 NOT_YET("epair interfaces", net_links, const char *prefix, struct netif_links *out, struct err *e)

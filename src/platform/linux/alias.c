@@ -167,7 +167,8 @@ inside_up(
 }
 
 static void
-route_message(struct nl_batch *b, unsigned index, const struct ip *to)
+route_message(
+    struct nl_batch *b, unsigned type, unsigned flags, unsigned index, const struct ip *to)
 {
 	struct rtmsg m = {
 		.rtm_family = (uint8_t)to->family,
@@ -178,7 +179,7 @@ route_message(struct nl_batch *b, unsigned index, const struct ip *to)
 		.rtm_type = RTN_UNICAST,
 	};
 
-	nl_message(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &m, sizeof(m));
+	nl_message(b, type, flags | NLM_F_ACK, &m, sizeof(m));
 	nl_put(b, RTA_DST, to->bytes, ip_size(to));
 	nl_put_u32(b, RTA_OIF, index);
 }
@@ -196,7 +197,7 @@ routes_up(int fd, const struct netif_pair *p, const struct netif_alias *at, size
 	if (there <= 0)
 		return there < 0 ? -1 : err_new(e, ERR_ABSENT, "interface %s is gone", p->name);
 	for (size_t i = 0; i < n; i++) {
-		route_message(&b, l.index, &at[i].ip);
+		route_message(&b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, l.index, &at[i].ip);
 		neighbour_message(&b, l.index, &at[i].ip, pot_mac, NUD_PERMANENT);
 	}
 	if (nl_talk(fd, &b, &failed, e) == 0)
@@ -205,6 +206,26 @@ routes_up(int fd, const struct netif_pair *p, const struct netif_alias *at, size
 		return err_new(e, ERR_EXISTS, "%s leads elsewhere already (see 'ip route')",
 		    ip_text(&at[failed / 2].ip, text));
 	return -1;
+}
+
+/* The pair stays for some milliseconds after its pot, and would keep the addresses from the next.
+ */
+static int
+routes_down(int fd, const char *pair, const struct netif_alias *at, size_t n, struct err *e)
+{
+	struct netif_link l = { .index = 0 };
+	int there = link_find(fd, pair, 0, &l, e);
+
+	for (size_t i = 0; there > 0 && i < n; i++) {
+		autonl struct nl_batch b = NL_BATCH_INIT;
+
+		route_message(&b, RTM_DELROUTE, 0, l.index, &at[i].ip);
+		/* the kernel may be taking the pair apart right now */
+		if (nl_talk(fd, &b, NULL, e) < 0 && e->kind != ERR_ABSENT && e->sys != ESRCH &&
+		    e->sys != ENODEV)
+			return err_ctx(e, "take back the route to a pot");
+	}
+	return there < 0 ? -1 : 0;
 }
 
 /* ---- answering for them ---- */
@@ -391,12 +412,12 @@ announce(int fd, const struct netif_alias *at, size_t n)
 }
 
 int
-alias_down(struct host *h, const struct netif_alias *at, size_t n, struct err *e)
+alias_down(struct host *h, const char *pair, const struct netif_alias *at, size_t n, struct err *e)
 {
 	autofd int fd = nl_open(NETLINK_ROUTE, e);
 
 	(void)h;
-	if (fd < 0)
+	if (fd < 0 || (pair != NULL && routes_down(fd, pair, at, n, e) < 0))
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		autonl struct nl_batch b = NL_BATCH_INIT;
@@ -439,7 +460,7 @@ alias_up(struct host *h, const struct netif_pair *p, const struct netif_alias *a
 		announce(fd, at, n);
 		return 0;
 	}
-	(void)alias_down(h, at, n, &again);
+	(void)alias_down(h, NULL, at, n, &again);
 	(void)link_remove(fd, p->name, &again);
 	return err_ctx(e, "make interface %s", p->name);
 }

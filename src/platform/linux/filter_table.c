@@ -137,12 +137,10 @@ entry_rules(struct nl_batch *b, const char *table, int family, const struct filt
 		const struct filter_entry_way *w = &n->entries[i];
 		struct ipnet one = { .addr = w->address, .prefix = family == AF_INET ? 32 : 128 };
 
-		if (w->address.family != 0 && w->address.family != family)
-			continue;
 		r = nft_rule(b, table, "prerouting");
 		nft_match_family(&r, family);
 		nft_match_interface(&r, NFT_META_IIFNAME, true, w->external);
-		if (w->address.family != 0)
+		if (w->address.family == family)
 			nft_match_net(&r, false, true, &one);
 		dnat_to_pot(&r, family);
 	}
