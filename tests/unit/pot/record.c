@@ -18,7 +18,8 @@ a_record_tells_how_far_a_run_came(void **state)
 {
 	static const char text[] =
 	    HEAD "begun limits\nbegun isolate\nkeeper 12 345\ninit 13 346\n"
-		 "begun network\nbegun ports\nport tcp 30080 80\nport udp 53 53\n"
+		 "begun network\nalias eth0 192.0.2.7\nalias ext1 2001:db8::7\n"
+		 "begun ports\nport tcp 30080 80\nport udp 53 53\n"
 		 "begun process\nrunning 1700000000000000000\nstopping\n";
 	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1], link[16];
 	struct run r;
@@ -34,6 +35,8 @@ a_record_tells_how_far_a_run_came(void **state)
 	assert_int_equal(r.n_ports, 2);
 	assert_int_equal(r.ports[0].host_port, 30080);
 	assert_true(r.ports[1].udp);
+	assert_int_equal(r.n_aliases, 2);
+	assert_string_equal(r.aliases[1].nic, "ext1");
 	assert_true(r.running_ns == 1700000000000000000);
 	assert_true(r.stopping);
 	assert_int_equal(r.stop_timeout_ms, 10000);
@@ -57,7 +60,8 @@ static void
 what_is_no_record_is_refused(void **state)
 {
 	static const char *const texts[] = { "", "potter-run 2\n", HEAD "begun moon\n",
-		HEAD "keeper x 1\n", HEAD "port tcp 70000 80\n",
+		HEAD "keeper x 1\n", HEAD "port tcp 70000 80\n", HEAD "alias eth0\n",
+		HEAD "alias eth0 10.0.0.0/8\n", HEAD "alias an-interface-of-18 10.0.0.1\n",
 		"potter-run 1\npot web\nrun 0123456789ab\n", "potter-run 1\npot ../x\n",
 		"potter-run 1\npot web\nrun 0123\n", HEAD "anything\n" };
 	struct run r;
