@@ -125,7 +125,7 @@ find_at_usual(struct cgroups *c)
 		return true;
 	}
 	for (int i = 0; i < CG_CONTROLLERS; i++) {
-		snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", cgroup_controller_names[i]);
+		snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", cgroup_v1_names[i]);
 		if (!mounted(path, CGROUP_SUPER_MAGIC)) {
 			cgroups_fini(c);
 			return false;
