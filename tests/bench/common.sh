@@ -1,5 +1,6 @@
 # common.sh: what the benchmarks share; sourced. Everything is made below $W, in network and mount
-# namespaces of the benchmark's own. BUILD is a release build (make build); root is needed.
+# namespaces of the benchmark's own. BUILD is a release build (make build); root is needed. REALTIME=1 runs
+# everything, the floor too, before all other work of the machine: for ratios on a machine that is not quiet.
 : "${W:=$(mktemp -d /tmp/potter-bench.XXXXXX)}"
 HERE=$(cd "$(dirname "$0")" && pwd)
 TOP=$(cd "$HERE/../.." && pwd)
@@ -10,9 +11,13 @@ mkdir -p "$W"
 
 own_namespaces() { # runs the script again inside namespaces of its own
 	[ "${BENCH_INSIDE:-}" = 1 ] && return 0
-	BENCH_INSIDE=1 exec unshare -mn --propagation private sh -c '
+	before=""
+	[ -z "${REALTIME:-}" ] || before="chrt -r 20"
+	BENCH_INSIDE=1 exec $before unshare -mn --propagation private sh -c '
 		ip link set lo up
+		# records of runs lie in /var/run, which is in memory
 		mkdir -p /run/potter-bench
+		mount -t tmpfs tmpfs /run/potter-bench
 		# crun 1.8 refuses an empty unified tree beside v1 controllers
 		if [ -d /sys/fs/cgroup/memory ] && [ -d /sys/fs/cgroup/unified ]; then umount /sys/fs/cgroup/unified; fi
 		exec sh "$@"' sh "$0" "$@"
@@ -38,7 +43,7 @@ pot_here() { # a pot of the benchmark's own: configuration, framework, network
 POT_FS_ROOT=$W/fs
 POT_CACHE=$W/cache
 POT_TMP=$W/tmp
-POT_RUN_DIR=$W/run
+POT_RUN_DIR=/run/potter-bench/pot
 POT_CGROUP=potbench
 POT_BRIDGE=potbench0
 POT_NFT_TABLE=potbench

@@ -12,7 +12,7 @@
  *   -r ROOT      root file system (lower layer with -w)
  *   -w WORK      overlay upper/work directories are made under WORK
  *   -p           mount /proc, /dev (tmpfs + 6 nodes + pts + shm), /sys
- *   -c NAME      one cgroup NAME-i under the v1 controllers memory, pids, cpu
+ *   -c NAME      one cgroup NAME-i under the v1 controllers memory, pids, cpuacct
  *                (or under the v2 root when it has controllers)
  *   -t           with -c: the child joins by itself, by writing 0 to "tasks" (v1) or by
  *                CLONE_INTO_CGROUP (v2); both avoid the wait for the global thread-group
@@ -248,7 +248,7 @@ static int cg_n, cg_v2;
 static void
 cg_find(void)
 {
-	static const char *const v1[] = { "memory", "pids", "cpu" };
+	static const char *const v1[] = { "memory", "pids", "cpuacct" };
 	if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0) {
 		strcpy(cg_base[cg_n++], "/sys/fs/cgroup");
 		cg_v2 = 1;

@@ -21,8 +21,9 @@ for i in $(seq "$n"); do "$POT" clone -p "p$i" -P source -N public-bridge -i aut
 ms() { echo $(($(date +%s%N) / 1000000)); }
 gone() { while ip -o link show master "$1" 2>/dev/null | grep -q .; do sleep 0.02; done; } # the kernel is done with all pairs
 pss() { # kB of all keepers and their inits
-	cat $(for p in $(pgrep -x 'pot-keeper|pot-init'); do echo "/proc/$p/smaps_rollup"; done) |
-		awk '/^Pss:/ { sum += $2 } END { print sum + 0 }'
+	for p in $("$POT" ps --json | sed -n 's/.*"\(keeper_\)\{0,1\}pid": \([0-9]*\).*/\2/p'); do
+		cat "/proc/$p/smaps_rollup"
+	done | awk '/^Pss:/ { sum += $2 } END { print sum + 0 }'
 }
 
 head_line

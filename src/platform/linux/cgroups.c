@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 const char *const cgroup_controller_names[CG_CONTROLLERS] = {
@@ -118,6 +119,7 @@ mounted(const char *path, long type)
 static bool
 find_at_usual(struct cgroups *c)
 {
+	struct stat st;
 	char path[64];
 
 	if (mounted("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC)) {
@@ -126,7 +128,9 @@ find_at_usual(struct cgroups *c)
 	}
 	for (int i = 0; i < CG_CONTROLLERS; i++) {
 		snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", cgroup_v1_names[i]);
-		if (!mounted(path, CGROUP_SUPER_MAGIC)) {
+		/* a link: several share one tree, which the list names */
+		if (lstat(path, &st) < 0 || S_ISLNK(st.st_mode) ||
+		    !mounted(path, CGROUP_SUPER_MAGIC)) {
 			cgroups_fini(c);
 			return false;
 		}
