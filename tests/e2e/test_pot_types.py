@@ -105,7 +105,20 @@ def test_level_two_shares_packages(machine):
     assert sh(m, "one", "cat /etc/conf") == "conf\n"
     m.pot("stop", "two")
     m.pot_fails("set-attr", "-p", "two", "-A", "no-tmpfs", "-V", "YES", says="single")
-    m.pot_fails("destroy", "-p", "one", "-F", says="two")
+    m.pot("snap", "-p", "two")
+    multi(m, "three", "-l", "2", base=("-P", "two"))  # the packages are those of the pot of level 1
+    assert fscomp_conf(m, "three")[1] == "zroot/pot/jails/one/usr.local /usr/local ro"
+    m.pot_fails("create", "-p", "x", "-t", "multi", "-l", "1", "-P", "two", says="level 2")
+    m.pot("clone", "-p", "four", "-P", "two")
+    m.pot("stop", "one")
+    m.pot("rename", "-p", "one", "-n", "uno")
+    assert {fscomp_conf(m, name)[1] for name in ("two", "three", "four")} == {"zroot/pot/jails/uno/usr.local /usr/local ro"}
+    m.start("three", "four")
+    assert sh(m, "three", "cat /usr/local/tool /etc/conf") == sh(m, "four", "cat /usr/local/tool /etc/conf") == "tool\nother\n"
+    m.pot("stop", "three")
+    m.pot("stop", "four")
+    m.pot("rename", "-p", "uno", "-n", "one")
+    m.pot_fails("destroy", "-p", "one", "-F", says="made from it")
     m.pot("destroy", "-rFp", "one")
     assert m.pot("ls", "-q") == ""
 
