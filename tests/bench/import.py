@@ -156,6 +156,7 @@ def main():
     own_namespaces()
     where = o.keep or pathlib.Path(tempfile.mkdtemp(prefix="potter-bench."))
     where.mkdir(exist_ok=True)
+    where.chmod(0o755)  # nginx reads it as another user
     bench = Bench(where, o.mb)
     try:
         size = (bench.registry / "img_1.xz").stat().st_size
