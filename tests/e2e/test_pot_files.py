@@ -36,6 +36,13 @@ def test_components(machine):
     m.pot("mount-in", "-p", "reader", "-f", "www", "-m", "/media", "-r")
     assert fscomp_conf(m, "web") == ["zroot/pot/fscomp/www /media/www"]
     assert fscomp_conf(m, "reader") == ["zroot/pot/fscomp/www /media ro"]
+    m.make_pot("moved")
+    m.pot("mount-in", "-wp", "moved", "-f", "www", "-m", "/media")
+    assert fscomp_conf(m, "moved") == ["zroot/pot/fscomp/www /media zfs-remount"]
+    m.pot("mount-out", "-p", "moved", "-m", "/media/")
+    assert "-r wins" in m.pot("mount-in", "-wrp", "moved", "-z", "zroot/pot/fscomp/www", "-m", "/media")
+    assert fscomp_conf(m, "moved") == ["zroot/pot/fscomp/www /media ro"]
+    m.pot("destroy", "-p", "moved")
     m.start("web", "reader")
     sh(m, "web", "echo hello > /media/www/page")
     assert sh(m, "reader", "cat /media/page") == "hello\n"
