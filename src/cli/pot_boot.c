@@ -41,6 +41,25 @@ status(struct pot_call *c, struct telling *t, struct err *e)
 	return pot_boot_status(c->env, tell, t, e);
 }
 
+/* `pot boot start -e`: what comes behind the word is meant as if it stood before. */
+static bool
+late_options(struct pot_call *c, struct pot_boot_options *o)
+{
+	for (int i = 1; i < c->argc; i++) {
+		if (str_eq(c->argv[i], "-e") || str_eq(c->argv[i], "--early"))
+			o->early = true;
+		else if (str_eq(c->argv[i], "-a"))
+			o->all = true;
+		else if (str_eq(c->argv[i], "-l"))
+			o->output = true;
+		else if (str_eq(c->argv[i], "--json"))
+			c->json = true;
+		else
+			return false;
+	}
+	return true;
+}
+
 static int
 run_boot(struct pot_call *c)
 {
@@ -50,7 +69,7 @@ run_boot(struct pot_call *c)
 		.output = given(c, 'l'),
 		.tell = tell,
 		.ctx = &t };
-	const char *what = c->argc == 1 ? c->argv[0] : "";
+	const char *what = c->argc > 0 && late_options(c, &o) ? c->argv[0] : "";
 	uint64_t jobs = 0;
 	struct err e;
 	int failed;

@@ -64,11 +64,12 @@ def test_early_ones_are_apart(machine):
     m.pot("add-dep", "-p", "dns", "-P", "below")
     mark(m, "dns", early=True)
     mark(m, "web")
-    m.pot("boot", "-e", "start")
+    m.pot("boot", "start", "--early")
     assert m.running() == ["below", "dns"]
     m.pot("boot", "start")
     m.pot("boot", "-a", "stop")
     assert m.running() == ["below", "dns"]
+    m.pot_fails("boot", "stop", "-x", says="start, stop, status")
     m.pot("boot", "-e", "stop")
     assert m.running() == []
 
