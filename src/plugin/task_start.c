@@ -299,7 +299,7 @@ on_prepared(void *ctx, const struct runner_reply *r, const struct err *e)
 	(void)r;
 	if (e == NULL) {
 		on_copied(s, NULL, NULL);
-	} else if (e->kind == ERR_ABSENT && !s->imported) {
+	} else if (e->kind == ERR_ABSENT && !s->imported && *s->config.path == '\0') {
 		if (cancelled(s))
 			return;
 		on_note(s, "Downloading image");
@@ -316,8 +316,9 @@ do_prepare(struct start *s)
 	const struct task_config *c = &s->config;
 	struct runner_request req = { .op = RUNNER_POT_PREPARE,
 		.pot = s->task->pot,
-		.image = c->pot,
-		.tag = c->tag,
+		.image = *c->path == '\0' ? c->pot : NULL,
+		.tag = *c->path == '\0' ? c->tag : NULL,
+		.source = *c->path != '\0' ? c->path : NULL,
 		.command = c->command,
 		.ports = list(&s->ports, &s->mem),
 		.attributes = list(&c->attributes, &s->mem),
@@ -424,10 +425,6 @@ gather(struct start *s, struct err *e)
 		return err_ctx(e, "config of driver pot");
 	if (task_config_read(&s->config, v, &s->mem, e) < 0)
 		return -1;
-	if (*s->config.path != '\0')
-		return err_new(e, ERR_UNSUPPORTED,
-		    "config of driver pot: path: pots from a directory are not there yet; use an "
-		    "image");
 	if (a->n_devices > 0)
 		return err_new(e, ERR_UNSUPPORTED, "devices of the host cannot be given to a pot");
 	if (*a->stdout_path != '/' || *a->stderr_path != '/')
@@ -488,7 +485,9 @@ on_start_task(void *ctx, struct grpc_call *call, const ProtobufCMessage *message
 		s->task = task_new(p, m->task->id, m->task->name, m->task->alloc_id);
 		free(s->task->image);
 		s->task->image =
-		    xstrdup(arena_printf(&s->mem, "%s_%s", s->config.pot, s->config.tag));
+		    xstrdup(*s->config.path != '\0'
+				? ""
+				: arena_printf(&s->mem, "%s_%s", s->config.pot, s->config.tag));
 		for (char *c = s->task->image; *c != '\0'; c++)
 			if (*c == '.')
 				*c = '_';

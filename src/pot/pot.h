@@ -203,6 +203,8 @@ struct pot_spec {
 	struct pot_strs hooks;		   /* own key pot.hook: of an imported pot those set here */
 	char **attr;			   /* by position in pot_attrs(); NULL: not set */
 	bool outdated; /* holds keys of old versions (ip4, pot.export.static.ports) */
+	char *root_dir; /* own key pot.root: a directory of this machine below the root's own
+			   files; "" none; not of an imported pot */
 	bool imported; /* pot.image: came as an image; its hooks are not run by themselves */
 };
 /* ERR_ABSENT: no such pot. ERR_CORRUPT: it is there and cannot be used, with the reason. */
@@ -407,6 +409,8 @@ void pot_base_abort(struct pot_env *, struct pot_receive *);
 struct pot_prepare_options {
 	const char *name; /* -n, else <image>_<tag> */
 	const char *image, *tag;
+	const char *root_dir;	 /* in place of both: the pot writes over this directory's files,
+				  * which stay as they are */
 	const char *alloc;	 /* -a */
 	const char *cmd;	 /* -c */
 	const char *const *argv; /* exact list in place of cmd */

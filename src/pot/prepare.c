@@ -1,6 +1,7 @@
-#include "pot/priv.h"
+#include "pot/edit.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 /*
  * What an orchestrator wants of an image: a clone with a command, attributes for one run, and
@@ -51,6 +52,31 @@ bare_cmd(const char *cmd, struct arena *mem)
 	return line;
 }
 
+/* An empty root, frozen, so that there is a layer to write to above the directory. */
+static int
+make_upon(struct pot_env *env, const char *name, const struct wishes *w, struct err *e)
+{
+	const struct pot_create_options create = { .name = name, .empty = true, .net = w->o->net };
+	struct stat st;
+
+	if (w->o->root_dir[0] != '/' || stat(w->o->root_dir, &st) < 0 || !S_ISDIR(st.st_mode))
+		return err_new(e, ERR_INPUT, "%s is no directory of this machine", w->o->root_dir);
+	if (pot_create(env, &create, e) < 0)
+		return -1;
+	autoedit struct edit x = EDIT_INIT;
+	if (pot_snapshot(env, name, false, e) == 0 &&
+	    edit_begin(&x, env, name, "prepare", e) == 0) {
+		conf_set(&x.conf, "pot.root", w->o->root_dir);
+		if (apply(&x.conf, (void *)(uintptr_t)w, e) == 0 && edit_end(&x, e) == 0)
+			return 0;
+	}
+	struct err undo = ERR_INIT;
+	edit_fini(&x);
+	x = (struct edit)EDIT_INIT;
+	(void)pot_destroy(env, name, NULL, &undo);
+	return -1;
+}
+
 int
 pot_prepare(struct pot_env *env, const struct pot_prepare_options *given,
     char new_name[POT_NAME_MAX + 1], struct err *e)
@@ -61,10 +87,12 @@ pot_prepare(struct pot_env *env, const struct pot_prepare_options *given,
 	struct pot_strs words;
 	bool shell;
 
-	if (pot_word_check("image", o.image, e) < 0 || pot_word_check("tag", o.tag, e) < 0 ||
+	if ((o.root_dir == NULL &&
+		(pot_word_check("image", o.image, e) < 0 || pot_word_check("tag", o.tag, e) < 0)) ||
+	    (o.root_dir != NULL && pot_word_check("name", o.name, e) < 0) ||
 	    pot_word_check("allocation id (-a)", o.alloc, e) < 0)
 		return -1;
-	const char *image = pot_image_name(o.image, o.tag, &mem);
+	const char *image = o.root_dir == NULL ? pot_image_name(o.image, o.tag, &mem) : NULL;
 	const char *name = pot_image_name(o.name != NULL ? o.name : image, o.alloc, &mem);
 	if (o.net.net != NULL && strcmp(o.net.net, "host") == 0)
 		o.net.net = "inherit";
@@ -77,7 +105,8 @@ pot_prepare(struct pot_env *env, const struct pot_prepare_options *given,
 			return err_ctx(e, "command");
 	}
 	struct pot_clone_options clone = { .name = name, .source = image, .net = o.net };
-	if (clone_adapted(env, &clone, apply, &w, e) < 0)
+	if ((o.root_dir != NULL ? make_upon(env, name, &w, e)
+				: clone_adapted(env, &clone, apply, &w, e)) < 0)
 		return -1;
 	str_copy(new_name, POT_NAME_MAX + 1, name);
 	return 0;

@@ -89,8 +89,9 @@ do_prepare(struct runner_child *c, struct runner_reply *p, struct err *e)
 	const struct runner_request *q = c->q;
 	char made[POT_NAME_MAX + 1];
 
-	if (need("name of the pot", q->pot, e) < 0 || need("image", q->image, e) < 0 ||
-	    need("tag", q->tag, e) < 0)
+	if (need("name of the pot", q->pot, e) < 0 ||
+	    (q->source == NULL && (need("image", q->image, e) < 0 || need("tag", q->tag, e) < 0)) ||
+	    (q->source != NULL && runner_path_check(c->config, q->source, e) < 0))
 		return -1;
 	char *name = arena_strdup(&c->mem, q->pot), *alloc = strrchr(name, '_');
 	if (alloc == NULL)
@@ -99,6 +100,7 @@ do_prepare(struct runner_child *c, struct runner_reply *p, struct err *e)
 	struct pot_prepare_options o = { .name = name,
 		.image = q->image,
 		.tag = q->tag,
+		.root_dir = q->source,
 		.alloc = alloc,
 		.cmd = q->command,
 		.argv = q->argv,

@@ -79,7 +79,7 @@ struct runner_request {
 	const char *stack;	       /* "ipv4", "ipv6", "dual"; NULL: the framework's */
 	const char *dns;
 	const char *user, *cwd;	     /* inside; NULL: root and / (raw: the agent's user) */
-	const char *source, *target; /* COPY_IN */
+	const char *source, *target; /* COPY_IN; PREPARE: source in place of an image */
 	struct runner_bind *binds;
 	size_t n_binds;
 	struct runner_log log; /* dir NULL: no output is kept */

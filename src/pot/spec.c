@@ -423,6 +423,14 @@ read_image(struct reader *r, const char *key, const char *value)
 }
 
 static int
+read_root(struct reader *r, const char *key, const char *value)
+{
+	(void)key;
+	r->s->root_dir = arena_strdup(r->mem, value);
+	return 0;
+}
+
+static int
 read_outdated(struct reader *r, const char *key, const char *value)
 {
 	(void)key;
@@ -463,6 +471,7 @@ static const struct {
 	{ "pot.rss.cpu-weight", read_cpu_weight },
 	{ "pot.hook", read_hook },
 	{ "pot.image", read_image },
+	{ "pot.root", read_root },
 	{ "ip4", read_outdated },
 	{ "pot.export.static.ports", read_outdated },
 };
@@ -600,7 +609,8 @@ pot_spec_parse(const char *name, const char *text, size_t len, struct arena *mem
 		.ip6 = none,
 		.mac = none,
 		.bridge = none,
-		.rss_pin = none };
+		.rss_pin = none,
+		.root_dir = none };
 	s->attr = arena_array(mem, n_attrs, char *);
 	r.depend = (struct strs_builder)STRS_BUILDER(&s->depend, mem);
 	r.env = (struct strs_builder)STRS_BUILDER(&s->env, mem);

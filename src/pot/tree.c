@@ -72,6 +72,28 @@ mount_of(struct pot_env *env, const struct pot_fscomp *f, struct arena *mem,
 	return 0;
 }
 
+/* The pot's own layers stay on top: what it writes goes there. */
+static int
+put_below(const struct pot_spec *spec, struct arena *mem, struct mount_root *root, struct err *e)
+{
+	size_t n = 0;
+
+	if (root->upper == NULL)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "a root of layers upon %s needs the dataset backend overlay", spec->root_dir);
+	if (spec->root_dir[0] != '/' || strpbrk(spec->root_dir, ":,\\") != NULL)
+		return err_new(e, ERR_CORRUPT, "pot.root=%s cannot be the lowest layer of a root",
+		    spec->root_dir);
+	while (root->lower != NULL && root->lower[n] != NULL)
+		n++;
+	const char **lower = arena_array(mem, n + 2, const char *);
+	if (n > 0)
+		memcpy(lower, root->lower, n * sizeof(*lower));
+	lower[n] = spec->root_dir;
+	root->lower = lower;
+	return 0;
+}
+
 static int
 root_of(struct pot_env *env, const struct pot_spec *spec, const struct pot_fscomp *f,
     struct arena *mem, struct mount_root *out, struct err *e)
@@ -79,8 +101,13 @@ root_of(struct pot_env *env, const struct pot_spec *spec, const struct pot_fscom
 	char dataset[DATASET_SIZE];
 	const char *name;
 
-	if (spec->type == POT_SINGLE)
-		return mount_root_of(env, ds_root(dataset, spec->name), mem, out, e);
+	if (spec->type == POT_SINGLE) {
+		if (mount_root_of(env, ds_root(dataset, spec->name), mem, out, e) < 0)
+			return -1;
+		/* an image may name no directory of this machine */
+		return *spec->root_dir != '\0' && !spec->imported ? put_below(spec, mem, out, e)
+								  : 0;
+	}
 	if (f == NULL)
 		return err_new(e, ERR_CORRUPT, "fscomp.conf of pot %s names no root", spec->name);
 	if (f->source[0] == '/') {

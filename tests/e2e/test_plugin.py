@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from machine import BIN, wait_until
-from nomad_host import BASE, Connection, DRIVER, ENVIRONMENT, Plugin, Refused, Task, fields, one, text
+from nomad_host import BASE, Connection, DRIVER, ENVIRONMENT, Plugin, Refused, Task, fields, msgpack, one, text
 
 PROGRAM = BIN / "nomad-pot-driver"
 
@@ -377,6 +377,40 @@ def test_everything_a_job_may_ask_for(host):
     assert "10.1.2.3" in words[5] and words[6] == "nameserver 9.9.9.9"
     assert words[7:10] == ["read-only", "1000", "123"]
     task.destroy()
+
+
+def test_a_directory_in_place_of_an_image(host):
+    root = host.busybox_root()
+    gone = {"image": None, "pot": None, "tag": None, "path": str(root)}
+    tasks = [make(host, "cat /mark 2>/dev/null; echo mine > /mark; cat /mark /etc/passwd | head -n 1; sleep 1000", options=gone,
+                  name=name) for name in ("one", "two")]
+    for task in tasks:
+        task.start()
+        wait_until(lambda: task.output[0], what="its words")
+        assert task.output[0] == b"mine\n"  # not the other's
+    assert not (root / "mark").exists()
+    for task in tasks:
+        task.stop(timeout=0)
+        task.destroy()
+    with pytest.raises(Refused, match="no directory"):
+        make(host, options={**gone, "path": "/nowhere"}).start()
+
+
+def test_an_old_handle_of_the_go_driver(host):
+    """Its state is not ours: what runs under that name is taken over, what does not is refused."""
+    task = make(host, "trap 'exit 3' TERM; while :; do sleep 0.02; done").start()
+    plugin_of(host).kill()
+    plugin = Plugin(host, PROGRAM)
+    host.plugins[:] = [plugin]
+    task.plugin = plugin
+    del task.message[3]
+    old = msgpack({"ContainerName": "www1", "PID": 7, "TaskConfig": {}, "StartedAt": None})
+    plugin.driver("RecoverTask", {2: {1: 2, 2: task.message, 3: 1, 4: old}})
+    task.stop()
+    assert task.result()[0] == 3
+    task.destroy()
+    with pytest.raises(Refused, match="does not run"):
+        plugin.driver("RecoverTask", {2: {1: 2, 2: task.message, 3: 1, 4: old}})
 
 
 def test_ports(host):
