@@ -68,7 +68,7 @@ const struct pot_attr *
 pot_attr_named(const char *name)
 {
 	for (size_t i = 0; i < NELEM(attrs); i++)
-		if (strcmp(attrs[i].name, name) == 0)
+		if (attrs[i].name[0] == name[0] && strcmp(attrs[i].name, name) == 0)
 			return &attrs[i];
 	return NULL;
 }
