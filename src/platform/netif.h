@@ -108,10 +108,11 @@ struct netif_ops {
 	 * has such an address already, or leads it elsewhere. */
 	int (*alias_up)(struct host *, const struct netif_pair *, const struct netif_alias *,
 	    size_t n, struct err *);
-	/* The interfaces answer for them no longer, and nothing leads to the pair of that name (NULL:
-	 * no matter): another pot may have them at once. The pair itself goes as others do. */
-	int (*alias_down)(struct host *, const char *pair, const struct netif_alias *, size_t n,
-	    struct err *);
+	/* The interfaces answer for them no longer, and nothing leads to the pair of that name
+	 * (NULL: no matter): another pot may have them at once. The pair itself goes as others do.
+	 */
+	int (*alias_down)(
+	    struct host *, const char *pair, const struct netif_alias *, size_t n, struct err *);
 	/* All that interfaces answer for by alias_up(); the caller frees it. */
 	int (*aliases)(struct host *, struct netif_alias **out, size_t *n, struct err *);
 	/* Loopback alone, for a pot with its own network but no interface. */

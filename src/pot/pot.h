@@ -41,8 +41,8 @@ struct pot_config {
 	char *extif;	   /* "": the interface of the default route */
 	char *extra_extif; /* blank-separated */
 	char *extif_addr;
-	struct pot_strs extra_networks;	   /* "em1=10.0.0.0/8": POT_NETWORK_em1 */
-	char *vpn_extif, *vpn_networks;	   /* blank-separated */
+	struct pot_strs extra_networks; /* "em1=10.0.0.0/8": POT_NETWORK_em1 */
+	char *vpn_extif, *vpn_networks; /* blank-separated */
 	char *pf_rules_hook;
 	char *network, *netmask, *gateway; /* "10.192.0.0/10", "255.192.0.0", "10.192.0.1" */
 	char *network6, *gateway6;	   /* own keys: "fdf1:192::/64", "fdf1:192::1" */
@@ -202,10 +202,10 @@ struct pot_spec {
 	unsigned rss_cpu_weight;	   /* own key: 2–262144, 1024 is usual */
 	struct pot_strs hooks;		   /* own key pot.hook: of an imported pot those set here */
 	char **attr;			   /* by position in pot_attrs(); NULL: not set */
-	bool outdated; /* holds keys of old versions (ip4, pot.export.static.ports) */
+	bool outdated;	/* holds keys of old versions (ip4, pot.export.static.ports) */
 	char *root_dir; /* own key pot.root: a directory of this machine below the root's own
 			   files; "" none; not of an imported pot */
-	bool imported; /* pot.image: came as an image; its hooks are not run by themselves */
+	bool imported;	/* pot.image: came as an image; its hooks are not run by themselves */
 };
 /* ERR_ABSENT: no such pot. ERR_CORRUPT: it is there and cannot be used, with the reason. */
 int pot_spec_load(

@@ -3,9 +3,9 @@
  *
  *   floor spawn [-n N] -- CMD...             fork+exec+wait
  *   floor ns [opts] -- CMD...                clone3 + namespaces + pivot_root + exec
- *   floor stop [-c NAME] [-w WORK] -i ID -P FILE   ends what `ns -d -i ID -P FILE` left running, waits, cleans up
- *   floor overlay -n N -r LOWER -w WORK      mount+umount of an overlay, by system call
- *   floor snap -n N -r SUBVOL -w DIR         btrfs snapshot+delete, by ioctl
+ *   floor stop [-c NAME] [-w WORK] -i ID -P FILE   ends what `ns -d -i ID -P FILE` left running,
+ * waits, cleans up floor overlay -n N -r LOWER -w WORK      mount+umount of an overlay, by system
+ * call floor snap -n N -r SUBVOL -w DIR         btrfs snapshot+delete, by ioctl
  *
  * opts of ns:
  *   -n N         repeat N times (default 1); with N > 1 prints microseconds
@@ -476,7 +476,8 @@ note_pid(pid_t pid)
 		fclose(f);
 }
 
-/* The tear-down of one that was left running: by a handle of its process, as a container tool must. */
+/* The tear-down of one that was left running: by a handle of its process, as a container tool must.
+ */
 static void
 stop_one(void)
 {

@@ -26,8 +26,8 @@ int loopback_up(struct host *h, pid_t pid, int netns_given, struct err *e);
 /* alias.c */
 int alias_up(struct host *h, const struct netif_pair *p, const struct netif_alias *at, size_t n,
     struct err *e);
-int alias_down(struct host *h, const char *pair, const struct netif_alias *at, size_t n,
-    struct err *e);
+int alias_down(
+    struct host *h, const char *pair, const struct netif_alias *at, size_t n, struct err *e);
 int aliases_list(struct host *h, struct netif_alias **out, size_t *n, struct err *e);
 
 /* What both need of a pot's network namespace (pair.c). */
