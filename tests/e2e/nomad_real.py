@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,7 +97,8 @@ class Agents:
         return self
 
     def run(self, job="one", command=HOLD, driver_config="", task="", group="", kind="service", name="www1", pot="web",
-            image="http://127.0.0.1:8000/", wait="running", network="host", count=1, resources=""):
+            image="http://127.0.0.1:8000/", wait="running", network="host", count=1, resources="",
+            source=None):
         words = command.replace("\\", "\\\\").replace('"', '\\"').replace("${", "$${")
         text = textwrap.dedent(f"""\
             job "{job}" {{
@@ -109,9 +111,9 @@ class Agents:
                   driver = "pot"
                   {task}
                   config {{
-                    image = "{image}"
-                    pot = "{pot}"
-                    tag = "1.0"
+                    {source or f'image = "{image}"'}
+                    {"" if source else f'pot = "{pot}"'}
+                    {"" if source else 'tag = "1.0"'}
                     command = "{words}"
                     {f'network_mode = "{network}"' if network else ''}
                     {driver_config}
@@ -319,7 +321,8 @@ def test_client_restarts(nomad):
     nomad.start("client").ready()
     nomad.wait_for("one")
     assert nomad.plugin_pids() == plugin and nomad.machine.pot_json("ps")[0]["pid"] == before
-    nomad.cli("alloc", "exec", "-i=false", "-t=false", alloc["ID"], "true")
+    wait_until(lambda: nomad.cli("alloc", "exec", "-i=false", "-t=false", alloc["ID"], "true", check=False).returncode == 0,
+               timeout=30, every=0.5, what="a way from the server to the client")
     assert nomad.state("one")["Restarts"] == 0
     nomad.stop_job("one")
     wait_until(lambda: not nomad.machine.running(), what="the end")
@@ -363,6 +366,51 @@ def test_statistics(nomad):
 def test_script_checks_and_templates(nomad):
     nomad.run("one", HOLD, task='template {\n data = "x"\n destination = "local/f"\n change_mode = "signal"\n'
               ' change_signal = "SIGHUP"\n }')
+
+
+def test_idle_costs_nothing(nomad):
+    """A stream that ends would be opened again thousands of times a second."""
+    pid, = nomad.plugin_pids()
+
+    def ticks():
+        words = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+        return int(words[11]) + int(words[12])
+    before = ticks()
+    time.sleep(10)
+    assert ticks() - before <= 10  # hundredths of a second
+
+
+def test_long_logs(nomad):
+    """A burst, and a line of a megabyte: nothing is lost, and the order stays."""
+    alloc = nomad.run("burst", "head -c 1000000 /dev/zero | tr '\\0' x; echo; seq 1 400000", kind="batch", wait="complete")
+    lines = nomad.logs(alloc).splitlines()
+    assert lines[0] == "x" * 1_000_000 and lines[1:] == [str(n) for n in range(1, 400_001)]
+
+
+def test_reboot(nomad):
+    """All at once is gone but files: the task is started once more, and its old pot is removed."""
+    nomad.run("one")
+    old = [name for name in nomad.machine.pot("ls", "-q").split() if name != "web_1_0"]
+    server = nomad.processes["server"].pid
+    nomad.processes.pop("client")
+    for pid, words in nomad.machine.processes().items():
+        if pid != server and "http.server" not in words:
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not nomad.machine.running(), what="the end of all")
+    shutil.rmtree(nomad.machine.conf["POT_RUN_DIR"])
+    for path in sorted(nomad.machine.cgroup_dirs(), key=len, reverse=True):
+        os.rmdir(path)
+    nomad.start("client").ready()
+    wait_until(lambda: len(nomad.machine.running()) == 1, timeout=30, every=0.3, what="the task")
+    now = [name for name in nomad.machine.pot("ls", "-q").split() if name != "web_1_0"]
+    assert len(now) == 1 and now != old
+
+
+def test_a_directory_and_volumes(nomad):
+    root = nomad.machine.busybox_root()
+    alloc = nomad.run("plain", "sh -c 'echo $NOMAD_TASK_NAME; touch /mine; ls /alloc'", kind="batch", wait="complete",
+                      source=f'path = "{root}"')
+    assert nomad.logs(alloc).split() == ["www1", "data", "logs", "tmp"] and not (root / "mine").exists()
 
 
 def test_bad_plugin_config(networked):
