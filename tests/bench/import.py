@@ -25,7 +25,7 @@ CONF = """POT_FS_ROOT={w}/fs
 POT_CACHE={w}/cache
 POT_TMP={w}/tmp
 POT_RUN_DIR={w}/run
-POT_CGROUP=potbench
+POT_CGROUP=potbench-import
 POT_BRIDGE=potbench0
 POT_NFT_TABLE=potbench
 POT_GROUP=root
@@ -45,7 +45,9 @@ def own_namespaces():
 
 
 def run(*argv, **options):
-    return subprocess.run([str(a) for a in argv], check=True, stdout=subprocess.DEVNULL, **options)
+    result = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, text=True, **options)
+    if result.returncode != 0:
+        raise SystemExit(f"{argv[0]} {argv[1]}: {result.stdout}")
 
 
 def fill(root, megabytes):
@@ -101,6 +103,7 @@ class Bench:
             if subprocess.run(["curl", "-sf", "-o", "/dev/null", "http://127.0.0.1:8000/img_1.xz.meta"]).returncode == 0:
                 return
             time.sleep(0.05)
+        self.close()
         raise SystemExit("nginx does not answer")
 
     def close(self):
@@ -157,7 +160,14 @@ def main():
     where = o.keep or pathlib.Path(tempfile.mkdtemp(prefix="potter-bench."))
     where.mkdir(exist_ok=True)
     where.chmod(0o755)  # nginx reads it as another user
-    bench = Bench(where, o.mb)
+    try:
+        measure(o, Bench(where, o.mb))
+    finally:
+        if not o.keep:
+            shutil.rmtree(where)
+
+
+def measure(o, bench):
     try:
         size = (bench.registry / "img_1.xz").stat().st_size
         ways = bench.ways()
@@ -168,8 +178,6 @@ def main():
         bench.clean()
     finally:
         bench.close()
-        if not o.keep:
-            shutil.rmtree(where)
     base = statistics.median(t for t, _ in took["curl | xz -dc | tar"])
     print(f"# image {size / 1e6:.0f} MB, {o.rounds} rounds, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     for name, times in took.items():
