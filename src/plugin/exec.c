@@ -144,8 +144,7 @@ on_input_room(void *ctx, int fd, unsigned what)
 		loop_watch_set(x->in_watch, 0);
 	} else {
 		loop_watch_free(&x->in_watch);
-		if (!x->tty)
-			own_close(&x->in);
+		own_close(&x->in); /* of a terminal a second descriptor: the first stays */
 		x->in = -1;
 	}
 }

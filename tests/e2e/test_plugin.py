@@ -159,12 +159,16 @@ def test_signals(host):
 def test_statistics(host):
     task = make(host).start()
     stats = plugin_of(host).stream("TaskStats", {1: task.id, 2: {2: 200_000_000}})
-    for _ in range(2):
+    for number in range(50):  # the kernel counts memory in batches: it may show a little later
         sample = fields(one(stats.get(), 1))
         assert text(sample, 1) == task.id and 2 in sample
         usage = fields(one(sample, 3))
         cpu, memory = fields(one(usage, 1)), fields(one(usage, 2))
-        assert 7 in cpu and 6 in memory and one(memory, 1, 0) + one(memory, 2, 0) > 0
+        assert 7 in cpu and 6 in memory
+        if number > 0 and one(memory, 1, 0) + one(memory, 2, 0) > 0:
+            break
+    else:
+        raise AssertionError("no memory is used")
     task.stop()
     assert stats.ended()
     task.destroy()
