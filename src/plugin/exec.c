@@ -205,6 +205,22 @@ answer(struct exec *x, const struct runner_reply *r)
 	x->call = NULL;
 }
 
+/* A command that is not there, or is none: to its caller that is a result, as from a shell. */
+static bool
+answer_no_command(struct exec *x, const struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct runner_reply shell = { .code = e->sys == ENOENT ? 127 : 126 };
+	const char *text =
+	    arena_printf(&mem, "%s%s", text_utf8(e->text, &mem), x->tty ? "\r\n" : "\n");
+
+	if (e->sys != ENOENT && e->sys != EACCES && e->sys != ENOEXEC)
+		return false;
+	relay(x, x->tty ? OUT : ERR, text, strlen(text), false);
+	answer(x, &shell);
+	return true;
+}
+
 static void
 on_done(void *ctx, const struct runner_reply *r, const struct err *e)
 {
@@ -219,9 +235,9 @@ on_done(void *ctx, const struct runner_reply *r, const struct err *e)
 			;
 	if (x->call != NULL && x->timed_out)
 		grpc_fail(x->call, GRPC_UNKNOWN, "the command did not end in time and was killed");
-	else if (x->call != NULL && e != NULL)
+	else if (x->call != NULL && e != NULL && !answer_no_command(x, e))
 		grpc_fail(x->call, GRPC_UNKNOWN, text_utf8(e->text, &mem));
-	else if (x->call != NULL)
+	else if (x->call != NULL && e == NULL)
 		answer(x, r);
 	x->call = NULL;
 	exec_free(x);

@@ -27,7 +27,7 @@ struct start {
 	struct strs ports, env;
 	struct pull_want *pull;
 	size_t copied;
-	bool imported;
+	bool imported, cleared;
 	char resolver[64]; /* a file that lives until the pot has it; "" none */
 };
 
@@ -292,6 +292,31 @@ on_pulled(void *ctx, const struct err *e)
 }
 
 static void
+on_cleared(void *ctx, const struct runner_reply *r, const struct err *e)
+{
+	struct start *s = ctx;
+
+	(void)r;
+	if (e != NULL)
+		give_up(s, e, true);
+	else if (!cancelled(s))
+		do_prepare(s);
+}
+
+/* A plugin that died while it started this very task: Nomad never got its handle, so nobody else
+ * wants what runs under its name. */
+static void
+clear(struct start *s)
+{
+	struct runner_request req = {
+		.op = RUNNER_POT_DESTROY, .pot = s->task->pot, .force = true
+	};
+
+	s->cleared = true;
+	call_runner(s, &req, on_cleared);
+}
+
+static void
 on_prepared(void *ctx, const struct runner_reply *r, const struct err *e)
 {
 	struct start *s = ctx;
@@ -305,6 +330,8 @@ on_prepared(void *ctx, const struct runner_reply *r, const struct err *e)
 		on_note(s, "Downloading image");
 		s->pull = image_pull(s->task->plugin, s->config.pot, s->config.tag, s->config.image,
 		    on_note, on_pulled, s);
+	} else if (e->kind == ERR_BUSY && !s->cleared) {
+		clear(s);
 	} else {
 		give_up(s, e, worth_a_retry(e));
 	}

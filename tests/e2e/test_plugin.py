@@ -226,6 +226,9 @@ def test_exec_task(host):
         return one(reply, 1, b""), one(reply, 2, b""), one(fields(one(reply, 3)), 1, 0)
     assert run("sh", "-c", "echo $OWN; echo e >&2; exit 3") == (b"yes\n", b"e\n", 3)
     assert run("true") == (b"", b"", 0)
+    out, err, code = run("nosuch")
+    assert out == b"" and b"nosuch" in err and code == 127
+    assert run("/etc/passwd")[2] == 126
     with pytest.raises(Refused, match="in time"):
         run("sleep", "1000", timeout=1)
     with pytest.raises(Refused, match="task not found"):
@@ -343,6 +346,23 @@ def test_a_killed_plugin_leaves_no_open_end(host):
     assert not plugin_of(host).reader.is_alive()
     host.plugins.clear()
     recover(host, task)
+    task.stop()
+    task.destroy()
+
+
+def test_a_start_that_nobody_got_to_know_of(host):
+    """The plugin died before its answer: asked again for the same task, the next one begins anew."""
+    task = make(host).start()
+    before = host.pot_json("ps")[0]["pid"]
+    plugin_of(host).kill()
+    plugin = task.plugin = Plugin(host, PROGRAM)
+    host.plugins[:] = [plugin]
+    call = plugin.stream("StartTask", {1: task.request()})
+    wait_until(lambda: not host.running(), what="the end of the one that was left")
+    task.collect()
+    assert 3 in call.get(20) and call.ended()
+    now, = host.pot_json("ps")
+    assert now["pid"] != before
     task.stop()
     task.destroy()
 
