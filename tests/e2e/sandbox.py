@@ -75,6 +75,9 @@ exec <&- "$@"
 IDLE = ("python3", "-c", "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True: signal.pause()")
 
 
+SYSTEMD = ("/lib/systemd/systemd", "--unit=basic.target", "--log-target=console", "--show-status=no")
+
+
 class Sandbox:
     def __init__(self, init=IDLE):
         """`init` becomes process 1 of the view."""
@@ -139,6 +142,10 @@ class Sandbox:
         if result.returncode != 0:
             raise Failure("failed", result)
         return result.stdout
+
+    def wait_systemd(self):
+        wait_until(lambda: self.try_run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"),
+                   timeout=60, what="systemd")
 
     def make(self, *argv):
         """make, with the release build that lies there or with the programs that are under test."""

@@ -2,7 +2,7 @@
 import pytest
 
 from machine import wait_until
-from sandbox import Sandbox
+from sandbox import SYSTEMD, Sandbox
 
 NODE_SAYS = "agent      running"
 
@@ -61,9 +61,8 @@ def test_minipot_stops_starts_and_brings_the_jobs_back(view):
 
 @pytest.fixture
 def systemd():
-    v = Sandbox(init=("/lib/systemd/systemd", "--unit=basic.target", "--log-target=console", "--show-status=no"))
-    wait_until(lambda: v.try_run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"),
-               timeout=60, what="systemd")
+    v = Sandbox(init=SYSTEMD)
+    v.wait_systemd()
     yield v
     v.close()
 
