@@ -145,7 +145,7 @@ run_destroy(struct pot_call *c)
 	else if (given(c, 'f'))
 		rc = pot_fscomp_destroy(c->env, given_one(c, 'f'), opt.force, &e);
 	else if (given(c, 'B'))
-		rc = pot_bridge_destroy(c->env, given_one(c, 'B'), false, &e);
+		rc = pot_bridge_destroy(c->env, given_one(c, 'B'), &e);
 	else
 		rc = pot_destroy(c->env, name, &opt, &e);
 	return rc < 0 ? fail(c, &e) : 0;

@@ -248,7 +248,7 @@ refuse_used(struct pot_env *env, const char *name, struct err *e)
 }
 
 int
-pot_bridge_destroy(struct pot_env *env, const char *name, bool dry_run, struct err *e)
+pot_bridge_destroy(struct pot_env *env, const char *name, struct err *e)
 {
 	char path[PATH_SIZE], link[NETIF_NAME];
 
@@ -263,7 +263,7 @@ pot_bridge_destroy(struct pot_env *env, const char *name, bool dry_run, struct e
 		return err_new(e, ERR_ABSENT, "no private bridge is named '%s'", name);
 	if (refuse_used(env, name, e) < 0)
 		return err_ctx(e, "destroy private bridge %s", name);
-	if (only_told(env, "private bridge %s", name) || dry_run)
+	if (only_told(env, "private bridge %s", name))
 		return 0;
 	/* the interface first: without its file nobody would know whose it is */
 	path_at(path, "%s/bridges", env->conf.fs_root);

@@ -297,7 +297,7 @@ int pot_bridge_name_check(const char *name, struct err *);
  * before a pot needs it. ERR_FULL: no block of that size is free. */
 int pot_bridge_create(struct pot_env *, const char *name, unsigned hosts, struct err *);
 /* With its interface. ERR_BUSY: pots belong to it. */
-int pot_bridge_destroy(struct pot_env *, const char *name, bool dry_run, struct err *);
+int pot_bridge_destroy(struct pot_env *, const char *name, struct err *);
 int pot_bridge_info(
     struct pot_env *, const char *name, struct arena *, struct pot_bridge *, struct err *);
 /* What pot_bridge_create() would take: "10.192.0.16/29", "10.192.0.17". */

@@ -627,7 +627,7 @@ do_bridge(void)
 {
 	return pot_bridge_create(env, "br", 5, &e) < 0 ||
 		       pot_vnet_start_private(env, "br", &e) < 0 ||
-		       pot_bridge_destroy(env, "br", false, &e) < 0
+		       pot_bridge_destroy(env, "br", &e) < 0
 		   ? -1
 		   : 0;
 }
