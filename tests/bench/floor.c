@@ -3,9 +3,9 @@
  *
  *   floor spawn [-n N] -- CMD...             fork+exec+wait
  *   floor ns [opts] -- CMD...                clone3 + namespaces + pivot_root + exec
- *   floor stop [-c NAME] [-w WORK] -i ID -P FILE   ends what `ns -d -i ID -P FILE` left running,
- * waits, cleans up floor overlay -n N -r LOWER -w WORK      mount+umount of an overlay, by system
- * call floor snap -n N -r SUBVOL -w DIR         btrfs snapshot+delete, by ioctl
+ *   floor stop [opts] -i ID -P FILE          ends and clears what `ns -d` left
+ *   floor overlay -n N -r LOWER -w WORK      mount+umount of an overlay
+ *   floor snap -n N -r SUBVOL -w DIR         btrfs snapshot+delete, by ioctl
  *
  * opts of ns:
  *   -n N         repeat N times (default 1); with N > 1 prints microseconds
