@@ -9,7 +9,7 @@ build="meson ninja-build pkg-config gcc libc6-dev libevent-dev libssl-dev libjan
 run="nginx-light curl iproute2"
 test="clang clang-format clang-tidy llvm libclang-rt-14-dev libcmocka-dev python3-pytest python3-requests
  nginx-light wrk dnsutils mandoc iproute2 nftables busybox-static curl iputils-ping xz-utils e2fsprogs zsh fish
- btrfs-progs python3-h2 signify-openbsd"
+ btrfs-progs python3-h2 signify-openbsd systemd procps"
 
 want=""
 for set in "$@"; do
