@@ -21,7 +21,7 @@ build: deps
 
 ## make install    installs below PREFIX (DESTDIR is honoured)
 install: build
-	@sh packaging/dirs.sh note $(BUILD) '$(DESTDIR)$(PREFIX)'
+	@sh packaging/dirs.sh note $(BUILD) '$(DESTDIR)'
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
 
 ## make uninstall  removes what install put there

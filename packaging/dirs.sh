@@ -1,16 +1,21 @@
 #!/bin/sh
 # The directories that `make install` makes: `meson install` forgets them, and `ninja uninstall` leaves them.
-#   dirs.sh note BUILD TOP    writes to BUILD/made-dirs those below TOP that are not there yet
-#   dirs.sh remove BUILD      removes those noted that are empty by now
+#   dirs.sh note BUILD DESTDIR    writes to BUILD/made-dirs those that are not there yet
+#   dirs.sh remove BUILD          removes those noted that are empty by now
 set -eu
 list=$2/made-dirs
 case $1 in
 note)
-	top=$3
-	for d in "" bin etc etc/pot libexec libexec/potter libexec/nomad libexec/nomad/plugins share share/man share/man/man8 share/bash-completion \
-		share/bash-completion/completions share/zsh share/zsh/site-functions share/fish share/fish/vendor_completions.d; do
-		[ -d "$top/$d" ] || echo "$top/$d" >>"$list"
-	done
+	meson introspect "$2" --installed | python3 -c '
+import json, os, sys
+need = {"/"}
+for path in json.load(sys.stdin).values():
+    while (path := os.path.dirname(path)) not in need:
+        need.add(path)
+for path in sorted(need):
+    if not os.path.isdir(sys.argv[1] + path):
+        print(sys.argv[1] + path)
+' "$3" >>"$list"
 	;;
 remove)
 	[ -f "$list" ] || exit 0

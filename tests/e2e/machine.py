@@ -24,7 +24,7 @@ def reachable_programs():
     where = BUILD / "src" / "bin"
     if all(p.stat().st_mode & 0o001 for p in [where, *where.parents] if p.exists()) or not where.exists():
         return where
-    copy = pathlib.Path(tempfile.mkdtemp(prefix="potter-e2e-bin."))
+    copy = pathlib.Path(tempfile.mkdtemp(dir="/var/tmp", prefix="potter-e2e-bin."))
     atexit.register(shutil.rmtree, copy)
     copy.chmod(0o755)
     for path in where.iterdir():
@@ -335,9 +335,10 @@ class Machine:
     def residue(self, bridge=False):
         """What no stopped machine should have; with bridge, what vnet-start made may stay."""
         left = []
-        # The kernel takes a pot's pair apart a moment after the pot's last process has gone.
+        # The kernel takes a pot's pair apart after the pot's last process has gone, and after connections that nobody
+        # owns any more have ended, which can take some seconds.
         try:
-            wait_until(lambda: not self.pairs(), timeout=2)
+            wait_until(lambda: not self.pairs(), timeout=20)
         except AssertionError:
             pass
         left += [f"link {name}" for name in self.links() if not (bridge and name == self.conf["POT_BRIDGE"])]

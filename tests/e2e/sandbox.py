@@ -132,7 +132,7 @@ class Sandbox:
 
     def try_run(self, *argv, timeout=120, cwd=TOP, env=None):
         enter = ["nsenter", "-t", str(self.init), "-n", "-m", "-p", "-i", "-u", "-C", "-r", "--", "env", "-C", str(cwd)]
-        base = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8",
+        base = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "CCACHE_DISABLE": "1", "LANG": "C.UTF-8",
                 "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
         return subprocess.run([*enter, *map(str, argv)], env={**base, **(env or {})}, text=True, capture_output=True,
                               stdin=subprocess.DEVNULL, timeout=timeout, preexec_fn=self.join_groups)

@@ -159,12 +159,15 @@ def test_fifty_starts_and_fifty_stops_at_once(networked):
               for _ in range(20)]
     said = [process.communicate(timeout=120)[0] for process in racing]
     assert all(process.returncode == 0 for process in racing), said
-    assert m.running() == ["p0"] and len(m.pairs()) == 1
+    assert m.running() == ["p0"]
+    wait_until(lambda: len(m.pairs()) == 1, timeout=20, what="one pair")
     racing = [m.popen(BIN / "pot", "stop" if i % 2 else "start", *([] if i % 2 else ["-d"]), "p0", stdout=subprocess.PIPE,
                       stderr=subprocess.STDOUT, text=True) for i in range(40)]
     for process in racing:
         process.communicate(timeout=120)
     m.pot("stop", "p0")
+    # the kernel takes the pairs apart after their pots
+    wait_until(lambda: m.try_pot("doctor", "-n").returncode == 0, timeout=20, what="nothing left over")
     assert m.pot_json("doctor", "-n") == []
     assert m.residue(bridge=True) == []
     m.pot("destroy", "-rp", "source")

@@ -1,7 +1,9 @@
 """Layered images on each dataset backend, and ZFS's own streams."""
 import pathlib
+import time
 
 import pytest
+from machine import wait_until
 
 from registry import Registry
 from test_pot_datasets import answers_as_zfs
@@ -95,7 +97,9 @@ def test_a_layer_needs_what_is_below(machine):
     (registry / "base_1.0.xz.skein").rename(m.dir / "away.skein")
     m.pot_fails("import", "-p", "top", "-t", "2.0", "-U", registry, says="no image of pot base with tag 1.0")
     nothing_imported(m)
-    # Another image of that name, without the snapshot.
+    # Another image of that name, without the snapshot: those are named by the second.
+    exported = int(time.time())
+    wait_until(lambda: int(time.time()) > exported, what="another second")
     make_image(m, registry, name="base")
     m.pot_fails("import", "-p", "top", "-t", "2.0", "-U", registry, says="has no such snapshot")
     assert m.pot("ls", "-q") == "base_1_0\n"

@@ -333,7 +333,7 @@ def test_a_configuration_cannot_steer_the_terminal(machine):
 
 def test_a_hook_that_fails_when_nobody_listens_is_logged(logged):
     m, lines = logged
-    m.make_pot("web", cmd="true")
+    m.make_pot("web", cmd="sleep 1")  # its starter has gone when it ends
     m.pot("set-attr", "-p", "web", "-A", "persistent", "-V", "NO")
     m.pot("set-hook", "-p", "web", "-T", script(m, "hook", "#!/bin/sh\nexit 7\n"))
     told = []

@@ -166,7 +166,7 @@ what_a_killed_process_had_committed_is_there(void **state)
 	struct seen seen;
 	struct err e = ERR_INIT;
 	int pipe_fd[2], status;
-	char last = 0;
+	uint64_t last = 0;
 
 	(void)state;
 	assert_int_equal(pipe(pipe_fd), 0);
@@ -175,23 +175,22 @@ what_a_killed_process_had_committed_is_there(void **state)
 		if (recover(&s, &seen, &e) < 0)
 			_exit(1);
 		for (uint64_t i = 1;; i++) {
-			char c = (char)i;
 			if (store_log_append(s, i, "x", "body", 4, &e) < 0 ||
-			    store_log_commit(s, &e) < 0 || write(pipe_fd[1], &c, 1) != 1)
+			    store_log_commit(s, &e) < 0 ||
+			    write(pipe_fd[1], &i, sizeof(i)) != (ssize_t)sizeof(i))
 				_exit(1);
 		}
 	}
 	while (last < 40)
-		assert_int_equal(read(pipe_fd[0], &last, 1), 1);
+		assert_int_equal(read(pipe_fd[0], &last, sizeof(last)), sizeof(last));
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
 	close(pipe_fd[1]);
-	while (read(pipe_fd[0], &last, 1) == 1)
+	while (read(pipe_fd[0], &last, sizeof(last)) == (ssize_t)sizeof(last))
 		;
 	close(pipe_fd[0]);
 	assert_int_equal(recover(&s, &seen, &e), 0);
-	assert_true(store_log_last(s) >= (uint64_t)(unsigned char)last);
-	assert_true(store_log_last(s) <= (uint64_t)(unsigned char)last + 1);
+	assert_in_range(store_log_last(s), last, last + 1);
 	store_log_close(s);
 }
 
