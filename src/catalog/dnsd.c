@@ -17,7 +17,8 @@ enum {
 	CONNS_MAX = 256,
 	CONN_IDLE_MS = 10000,
 	UDP_PER_TURN = 64,
-	BACKLOG = 64
+	BACKLOG = 64,
+	PORT_TRIES = 16
 };
 
 struct conn;
@@ -358,15 +359,23 @@ bound_port(int fd)
 	return ntohs(a.any.sa_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
 }
 
+/* With port 0 the kernel chooses one for UDP, which somebody else may have for TCP: then again. */
 static int
 open_both(struct dnsd *d, const struct catalog_listen *l, struct err *e)
 {
-	if (d->udp < 0 && (d->udp = open_socket(l, SOCK_DGRAM, l->port, e)) < 0)
-		return -1;
-	d->port = bound_port(d->udp);
-	if (d->tcp < 0 && (d->tcp = open_socket(l, SOCK_STREAM, d->port, e)) < 0)
-		return -1;
-	return 0;
+	int tries = l->port == 0 && d->udp < 0 ? PORT_TRIES : 1;
+
+	for (;;) {
+		if (d->udp < 0 && (d->udp = open_socket(l, SOCK_DGRAM, l->port, e)) < 0)
+			return -1;
+		d->port = bound_port(d->udp);
+		if (d->tcp >= 0 || (d->tcp = open_socket(l, SOCK_STREAM, d->port, e)) >= 0)
+			return 0;
+		if (--tries == 0)
+			return -1;
+		own_close(&d->udp);
+		d->udp = -1;
+	}
 }
 
 struct dnsd *
