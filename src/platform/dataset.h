@@ -85,8 +85,12 @@ struct dataset_stream {
 	const char *verb; /* static */
 };
 
+struct store_kind; /* platform/overlay/store.h */
+
 struct dataset_ops {
 	const char *name; /* "overlay", for people */
+	/* Of backends that keep descriptions of their own beside the files; else NULL. */
+	const struct store_kind *store;
 	/* Can this machine do it? */
 	int (*probe)(struct host *, struct err *);
 	/* Prepares the root (makes <fs_root> when needed); removes it when no dataset is left. */

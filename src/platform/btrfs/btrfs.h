@@ -20,26 +20,14 @@ extern const struct dataset_ops dataset_btrfs;
 /* A clone remembers the layer it was made of, and the transaction up to which it shares it. */
 #define BTRFS_CLONE_OF ":potter.clone-of"
 
-/* As set_open(). A dataset is there when its name is and its subvolume is. */
-int bset_open(
-    struct host *h, struct set *set, const char *name, enum store_lock how, struct err *e);
-#define BSET_INIT                                                                                  \
-	{                                                                                          \
-		.s = BSTORE_INIT, .lock = -1, .m = META_INIT                                       \
-	}
-extern const struct store_kind store_btrfs;
-#define BSTORE_INIT                                                                                \
-	{                                                                                          \
-		.kind = &store_btrfs, .fs = -1, .top = -1, .lock = -1, .bin = ""                   \
-	}
 /* The newest snapshots are described before they are made: those that were not. */
-void bset_forget_unmade(const struct store *s, struct meta *m);
+void btrfs_forget_unmade(const struct store *s, struct meta *m);
 /* Is the subvolume there? 1, 0. */
 int place_exists(const struct store *s, const char *name, struct err *e);
 /* The directory a dataset's subvolume lies in; *last: its name there. */
 int place_parent(const struct store *s, const char *name, const char **last, struct err *e);
 /* Content becomes that of layer m.fill; begun again from the start when it was interrupted. */
-int bset_fill(struct set *set, const char *name, struct err *e);
+int btrfs_fill(struct set *set, const char *name, struct err *e);
 /* dataset_ops.survey */
 int btrfs_survey(struct host *h, const char *name, const struct dataset_watch *watch,
     struct dataset_survey *out, struct err *e);

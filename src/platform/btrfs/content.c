@@ -12,8 +12,6 @@
 #include <sys/syscall.h> /* renameat2(), which not every C library has */
 #include <unistd.h>
 
-const struct store_kind store_btrfs = { ".btrfs", "btrfs datasets 1\n", true };
-
 /* ---- where a dataset lies ---- */
 
 int
@@ -104,7 +102,7 @@ fill_exchange(struct set *set, const char *name, int from, struct err *e)
 }
 
 int
-bset_fill(struct set *set, const char *name, struct err *e)
+btrfs_fill(struct set *set, const char *name, struct err *e)
 {
 	autonames struct names below = NAMES_INIT, before = NAMES_INIT;
 	autofd int from = layer_open(&set->s, set->m.fill, e);

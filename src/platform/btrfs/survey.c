@@ -169,7 +169,7 @@ facts_of(void *ctx, const struct names *all, size_t i, struct dataset_facts *row
 		return found < 0 ? -1 : set_absent(name, e);
 	if (data_load(c->s, id, &m, e) < 0)
 		return -1;
-	bset_forget_unmade(c->s, &m);
+	btrfs_forget_unmade(c->s, &m);
 	row->kind = m.kind;
 	for (size_t k = 0; k < m.snapshots_n; k++)
 		names_add(&row->snapshots, m.snapshots[k].name);
@@ -196,7 +196,7 @@ int
 btrfs_survey(struct host *h, const char *name, const struct dataset_watch *watch,
     struct dataset_survey *out, struct err *e)
 {
-	autostore struct store s = BSTORE_INIT;
+	autostore struct store s = STORE_OF(h);
 	CLEANUP(counting_fini)
 	struct counting c = { .s = &s, .names = MAP_INIT, .layers = MAP_INIT };
 

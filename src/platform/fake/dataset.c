@@ -2,6 +2,7 @@
  * the fake does not make. */
 #include "platform/fake/ops.h"
 #include "platform/overlay/overlay.h"
+#include "platform/overlay/store.h"
 
 static int
 root_create(struct host *h, struct err *e)
@@ -136,6 +137,7 @@ probe(struct host *h, struct err *e)
 
 const struct dataset_ops fake_dataset = {
 	.name = "fake",
+	.store = &store_overlay,
 	.probe = probe,
 	.root_create = root_create,
 	.root_destroy = root_destroy,

@@ -160,7 +160,7 @@ fake_power_cut(struct fake_host *f)
 size_t
 fake_leftovers(struct fake_host *f, struct buf *out)
 {
-	struct host h = { .roots = { .fs_root = f->fs_root } };
+	struct host h = { .dataset = &dataset_overlay, .roots = { .fs_root = f->fs_root } };
 	size_t n = f->pairs_n + f->ports_n + f->groups_n + f->processes_n + f->aliases_n;
 	struct err e;
 	int swept = dataset_overlay.sweep(&h, &e);

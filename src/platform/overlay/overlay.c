@@ -2,7 +2,7 @@
 
 #include "base/str.h"
 #include "platform/mount.h"
-#include "platform/overlay/set.h"
+#include "platform/overlay/common.h"
 #include "platform/overlay/tree.h"
 
 #include <errno.h>
@@ -16,24 +16,13 @@ enum { LOWER_OPTION_MAX = 3600, CHAIN_MAX = 400 };
 
 /* ---- making and removing ---- */
 
-/* What create() and clone() begin with: a description that nothing leads to yet. */
 static int
 begin(struct host *h, struct set *set, const char *name, enum dataset_kind kind, struct err *e)
 {
 	char upper[RUN_ID_TEXT];
-	int found;
 
-	if (store_open(&set->s, h->roots.fs_root, STORE_CHANGE, e) < 0)
+	if (set_begin(h, set, name, kind, e) < 0)
 		return -1;
-	found = set_find(&set->s, name, set->id, e);
-	if (found != 0)
-		return found < 0 ? -1 : err_new(e, ERR_EXISTS, "dataset %s exists already", name);
-	/* Locked from the start, so that nobody takes a copy in the making for an interrupted one.
-	 */
-	if (data_create(&set->s, set->id, e) < 0 ||
-	    (set->lock = data_lock(&set->s, set->id, e)) < 0)
-		return -1;
-	set->m.kind = kind;
 	if (kind == DATASET_LAYERED) {
 		if (layer_create(&set->s, set->id, upper, e) < 0)
 			return -1;
@@ -77,7 +66,7 @@ commit(struct set *set, const char *name, struct err *e)
 static int
 overlay_create(struct host *h, const char *name, enum dataset_kind kind, struct err *e)
 {
-	autoset struct set set = SET_INIT;
+	autoset struct set set = SET_OF(h);
 
 	if (begin(h, &set, name, kind, e) < 0)
 		return err_ctx(e, "create %s", name);
@@ -86,104 +75,6 @@ overlay_create(struct host *h, const char *name, enum dataset_kind kind, struct 
 		return err_ctx(e, "create %s", name);
 	}
 	return 0;
-}
-
-/* One dataset without regard to others: the name first, then all that it leads to. */
-static int
-destroy_one(struct store *s, const char *name, struct err *e)
-{
-	struct set set = { .s = *s, .lock = -1, .m = META_INIT };
-	autonames struct names layers = NAMES_INIT;
-	autofree char *data = NULL;
-	struct err unreadable = ERR_INIT;
-	int result = -1, found = set_find(s, name, set.id, e);
-
-	if (found <= 0)
-		return found;
-	/* An unreadable description does not keep a dataset alive: sweep() finds its layers. */
-	if (data_load(s, set.id, &set.m, &unreadable) == 0)
-		meta_layers(&set.m, &layers);
-	data = xasprintf("data/%s", set.id);
-	if (set_unlink(s, name, e) == 0 && trash_move(s, s->fs, name, e) == 0) {
-		result = 0;
-		for (size_t i = 0; i < layers.n && result == 0; i++)
-			result = layer_unref(s, layers.at[i], set.id, e);
-		if (result == 0)
-			result = trash_move(s, s->top, data, e);
-	}
-	meta_fini(&set.m);
-	return result;
-}
-
-static int
-overlay_destroy(struct host *h, const char *name, bool recursive, struct err *e)
-{
-	autostore struct store s = STORE_INIT;
-	autonames struct names below = NAMES_INIT;
-
-	if (dataset_check_name(name, e) < 0 ||
-	    store_open(&s, h->roots.fs_root, STORE_CHANGE, e) < 0 ||
-	    sets_below(&s, name, &below, e) < 0)
-		return -1;
-	if (below.n > 0 && !recursive)
-		return err_new(e, ERR_BUSY, "destroy %s: there are datasets below it (%s/%s)", name,
-		    name, below.at[0]);
-	for (size_t i = below.n; i-- > 0;) {
-		autofree char *sub = xasprintf("%s/%s", name, below.at[i]);
-
-		if (destroy_one(&s, sub, e) < 0)
-			return err_ctx(e, "destroy %s", sub);
-	}
-	if (destroy_one(&s, name, e) < 0 || trash_empty(&s, false, e) < 0)
-		return err_ctx(e, "destroy %s", name);
-	return 0;
-}
-
-static int
-overlay_rename(struct host *h, const char *from, const char *to, struct err *e)
-{
-	autostore struct store s = STORE_INIT;
-	autofree char *inside = xasprintf("%s/", from);
-	char id[RUN_ID_TEXT];
-	int found;
-
-	if (store_open(&s, h->roots.fs_root, STORE_ALONE, e) < 0)
-		return -1;
-	if ((found = set_find(&s, from, id, e)) <= 0)
-		return found < 0 ? -1 : set_absent(from, e);
-	if ((found = set_find(&s, to, id, e)) != 0)
-		return found < 0 ? -1
-				 : err_new(e, ERR_EXISTS, "rename %s: dataset %s exists already",
-				       from, to);
-	if (str_starts(to, inside))
-		return err_new(e, ERR_INPUT, "rename %s: %s lies inside it", from, to);
-	if (mkdir_parents(s.fs, to, e) < 0)
-		return -1;
-	if (unlinkat(s.fs, to, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		return err_new(e, ERR_EXISTS, "rename %s: %s/%s exists, and is not a dataset", from,
-		    s.fs_root, to);
-	return set_rename(&s, from, to, e);
-}
-
-static int
-overlay_exists(struct host *h, const char *name, struct err *e)
-{
-	autostore struct store s = STORE_INIT;
-	char id[RUN_ID_TEXT];
-
-	if (store_open(&s, h->roots.fs_root, STORE_READ, e) < 0)
-		return e->kind == ERR_ABSENT ? 0 : -1;
-	return set_find(&s, name, id, e);
-}
-
-static int
-overlay_list(struct host *h, const char *prefix, struct names *out, struct err *e)
-{
-	autostore struct store s = STORE_INIT;
-
-	if (store_open(&s, h->roots.fs_root, STORE_READ, e) < 0)
-		return -1;
-	return sets_list(&s, prefix, out, e);
 }
 
 /* ---- snapshots ---- */
@@ -314,9 +205,9 @@ snapshot_plain(struct set *set, const char *name, const char *snap, struct err *
 }
 
 static int
-snapshot_one(struct host *h, const char *name, const char *snap, struct err *e)
+overlay_snapshot(struct host *h, const char *name, const char *snap, struct err *e)
 {
-	autoset struct set set = SET_INIT;
+	autoset struct set set = SET_OF(h);
 	int made;
 
 	if (set_open(h, &set, name, STORE_CHANGE, e) < 0)
@@ -328,58 +219,6 @@ snapshot_one(struct host *h, const char *name, const char *snap, struct err *e)
 	if (made < 0 || set_save(&set, true, e) < 0)
 		return err_ctx(e, "snapshot %s@%s", name, snap);
 	return 0;
-}
-
-static int overlay_snapshot_destroy(
-    struct host *h, const char *name, const char *snap, struct err *e);
-
-static int
-overlay_snapshot(struct host *h, const char *name, const char *snap, bool recursive, struct err *e)
-{
-	autonames struct names all = NAMES_INIT;
-
-	if (dataset_check_snapshot(snap, e) < 0 || dataset_check_name(name, e) < 0)
-		return -1;
-	names_add(&all, name);
-	if (recursive) {
-		autostore struct store s = STORE_INIT;
-		autofree char *prefix = xasprintf("%s/", name);
-
-		if (store_open(&s, h->roots.fs_root, STORE_READ, e) < 0 ||
-		    sets_list(&s, prefix, &all, e) < 0)
-			return -1;
-	}
-	for (size_t i = 0; i < all.n; i++)
-		if (snapshot_one(h, all.at[i], snap, e) < 0) {
-			struct err ignored = ERR_INIT;
-
-			while (i-- > 0)
-				(void)overlay_snapshot_destroy(h, all.at[i], snap, &ignored);
-			return -1;
-		}
-	return 0;
-}
-
-static int
-overlay_snapshots(struct host *h, const char *name, struct names *out, struct err *e)
-{
-	autoset struct set set = SET_INIT;
-
-	if (set_open(h, &set, name, STORE_READ, e) < 0)
-		return -1;
-	for (size_t i = 0; i < set.m.snapshots_n; i++)
-		names_add(out, set.m.snapshots[i].name);
-	return 0;
-}
-
-static struct meta_snapshot *
-find_snapshot(struct set *set, const char *name, const char *snap, struct err *e)
-{
-	struct meta_snapshot *found = meta_snapshot(&set->m, snap);
-
-	if (found == NULL)
-		err_new(e, ERR_ABSENT, "snapshot %s@%s does not exist", name, snap);
-	return found;
 }
 
 /* A new upper layer over a snapshot's chain. */
@@ -402,12 +241,12 @@ rebase(struct set *set, const struct meta_snapshot *to, struct err *e)
 static int
 overlay_rollback(struct host *h, const char *name, const char *snap, struct err *e)
 {
-	autoset struct set set = SET_INIT;
+	autoset struct set set = SET_OF(h);
 	autonames struct names before = NAMES_INIT;
 	struct meta_snapshot *to;
 
 	if (set_open(h, &set, name, STORE_CHANGE, e) < 0 ||
-	    (to = find_snapshot(&set, name, snap, e)) == NULL)
+	    (to = set_snapshot(&set, name, snap, e)) == NULL)
 		return -1;
 	meta_layers(&set.m, &before);
 	if (set.m.kind == DATASET_LAYERED) {
@@ -418,44 +257,24 @@ overlay_rollback(struct host *h, const char *name, const char *snap, struct err 
 	}
 	meta_snapshots_cut(&set.m, (size_t)(to - set.m.snapshots) + 1);
 	if (set_save(&set, true, e) < 0 || set_drop_layers(&set, &before, e) < 0 ||
-	    (set.m.fill != NULL && set_fill(&set, name, e) < 0) ||
+	    (set.m.fill != NULL && overlay_fill(&set, name, e) < 0) ||
 	    trash_empty(&set.s, false, e) < 0)
 		return err_ctx(e, "roll %s back to %s", name, snap);
-	return 0;
-}
-
-static int
-overlay_snapshot_destroy(struct host *h, const char *name, const char *snap, struct err *e)
-{
-	autoset struct set set = SET_INIT;
-	autonames struct names before = NAMES_INIT;
-	struct meta_snapshot *gone;
-
-	if (set_open(h, &set, name, STORE_CHANGE, e) < 0)
-		return -1;
-	gone = meta_snapshot(&set.m, snap);
-	if (gone == NULL)
-		return 0;
-	meta_layers(&set.m, &before);
-	meta_snapshot_remove(&set.m, (size_t)(gone - set.m.snapshots));
-	if (set_save(&set, false, e) < 0 || set_drop_layers(&set, &before, e) < 0 ||
-	    trash_empty(&set.s, false, e) < 0)
-		return err_ctx(e, "destroy snapshot %s@%s", name, snap);
 	return 0;
 }
 
 /* ---- clones ---- */
 
 static int
-derive(
+overlay_derive(
     struct host *h, const char *name, const char *snap, const char *to, bool origin, struct err *e)
 {
-	autoset struct set src = SET_INIT, dst = SET_INIT;
+	autoset struct set src = SET_OF(h), dst = SET_OF(h);
 	struct meta_snapshot *from;
 	int result = 0;
 
 	if (set_open(h, &src, name, STORE_READ, e) < 0 ||
-	    (from = find_snapshot(&src, name, snap, e)) == NULL ||
+	    (from = set_snapshot(&src, name, snap, e)) == NULL ||
 	    begin(h, &dst, to, src.m.kind, e) < 0)
 		return -1;
 	if (origin) {
@@ -477,79 +296,17 @@ derive(
 		abandon(&dst);
 		return -1;
 	}
-	if (dst.m.fill != NULL && set_fill(&dst, to, e) < 0) {
+	if (dst.m.fill != NULL && overlay_fill(&dst, to, e) < 0) {
 		struct err ignored = ERR_INIT;
 
-		(void)destroy_one(&dst.s, to, &ignored);
+		(void)common_destroy_one(&dst.s, to, &ignored);
 		(void)trash_empty(&dst.s, false, &ignored);
 		return -1;
 	}
 	return 0;
 }
 
-static int
-overlay_clone(struct host *h, const char *name, const char *snap, const char *to, struct err *e)
-{
-	return derive(h, name, snap, to, true, e) < 0
-		   ? err_ctx(e, "clone %s@%s to %s", name, snap, to)
-		   : 0;
-}
-
-static int
-overlay_copy(struct host *h, const char *name, const char *snap, const char *to, struct err *e)
-{
-	return derive(h, name, snap, to, false, e) < 0
-		   ? err_ctx(e, "copy %s@%s to %s", name, snap, to)
-		   : 0;
-}
-
-static int
-overlay_origin(struct host *h, const char *name, char **out, struct err *e)
-{
-	autoset struct set set = SET_INIT;
-	autofree char *of = NULL;
-
-	*out = NULL;
-	if (set_open(h, &set, name, STORE_READ, e) < 0)
-		return -1;
-	if (set.m.origin_id == NULL)
-		return 0;
-	if (set_named(&set.s, set.m.origin_id, &of, e) < 0)
-		return -1;
-	if (of != NULL)
-		*out = xasprintf("%s@%s", of, set.m.origin_snap);
-	return 0;
-}
-
 /* ---- looking ---- */
-
-static int
-overlay_property_get(struct host *h, const char *name, const char *key, char **out, struct err *e)
-{
-	autoset struct set set = SET_INIT;
-	const char *value;
-
-	*out = NULL;
-	if (set_open(h, &set, name, STORE_READ, e) < 0)
-		return -1;
-	value = meta_property(&set.m, key);
-	if (value != NULL)
-		*out = xstrdup(value);
-	return 0;
-}
-
-static int
-overlay_property_set(
-    struct host *h, const char *name, const char *key, const char *value, struct err *e)
-{
-	autoset struct set set = SET_INIT;
-
-	if (dataset_check_property(key, value, e) < 0 ||
-	    set_open(h, &set, name, STORE_CHANGE, e) < 0)
-		return -1;
-	meta_property_set(&set.m, key, value);
-	return set_save(&set, false, e);
-}
 
 static void
 root_of_chain(
@@ -577,7 +334,7 @@ root_of_chain(
 static int
 overlay_root(struct host *h, const char *name, struct dataset_root *out, struct err *e)
 {
-	autoset struct set set = SET_INIT;
+	autoset struct set set = SET_OF(h);
 	autofree char *dataset = xstrdup(name);
 	char *at = strchr(dataset, '@');
 	struct meta_snapshot *snap = NULL;
@@ -585,7 +342,7 @@ overlay_root(struct host *h, const char *name, struct dataset_root *out, struct 
 	if (at != NULL)
 		*at++ = '\0';
 	if (set_open(h, &set, dataset, STORE_READ, e) < 0 ||
-	    (at != NULL && (snap = find_snapshot(&set, dataset, at, e)) == NULL))
+	    (at != NULL && (snap = set_snapshot(&set, dataset, at, e)) == NULL))
 		return -1;
 	if (snap != NULL)
 		root_of_chain(&set, &snap->chain, NULL, out);
@@ -614,48 +371,51 @@ overlay_probe(struct host *h, struct err *e)
 }
 
 static int
+loaded(const struct store *s, struct meta *m, const char *name, struct err *e)
+{
+	(void)s;
+	return m->kind == DATASET_LAYERED && m->upper == NULL
+		   ? err_new(e, ERR_CORRUPT, "dataset %s has no upper layer", name)
+		   : 0;
+}
+
+const struct store_kind store_overlay = {
+	.top = ".overlay",
+	.format = "overlay datasets 1\n",
+	.loaded = loaded,
+	.fill = overlay_fill,
+	.snapshot = overlay_snapshot,
+	.derive = overlay_derive,
+};
+
+static int
 overlay_root_create(struct host *h, struct err *e)
 {
 	return store_create(h->roots.fs_root, &store_overlay, e);
 }
 
-static int
-overlay_share(struct host *h, unsigned gid, struct err *e)
-{
-	return store_share(h->roots.fs_root, &store_overlay, gid, e);
-}
-
-static int
-overlay_root_destroy(struct host *h, struct err *e)
-{
-	autostore struct store s = STORE_INIT;
-
-	if (store_open(&s, h->roots.fs_root, STORE_ALONE, e) < 0)
-		return e->kind == ERR_ABSENT ? 0 : -1;
-	return store_destroy(&s, e);
-}
-
 const struct dataset_ops dataset_overlay = {
 	.name = "overlay",
+	.store = &store_overlay,
 	.probe = overlay_probe,
 	.root_create = overlay_root_create,
-	.root_destroy = overlay_root_destroy,
-	.share = overlay_share,
+	.root_destroy = common_root_destroy,
+	.share = common_share,
 	.create = overlay_create,
-	.destroy = overlay_destroy,
-	.rename = overlay_rename,
-	.exists = overlay_exists,
-	.list = overlay_list,
-	.snapshot = overlay_snapshot,
-	.snapshots = overlay_snapshots,
+	.destroy = common_destroy,
+	.rename = common_rename,
+	.exists = common_exists,
+	.list = common_list,
+	.snapshot = common_snapshot,
+	.snapshots = common_snapshots,
 	.rollback = overlay_rollback,
-	.snapshot_destroy = overlay_snapshot_destroy,
-	.clone = overlay_clone,
-	.copy = overlay_copy,
-	.origin = overlay_origin,
+	.snapshot_destroy = common_snapshot_destroy,
+	.clone = common_clone,
+	.copy = common_copy,
+	.origin = common_origin,
 	.survey = overlay_survey,
-	.property_get = overlay_property_get,
-	.property_set = overlay_property_set,
+	.property_get = common_property_get,
+	.property_set = common_property_set,
 	.root = overlay_root,
-	.sweep = overlay_sweep,
+	.sweep = common_sweep,
 };

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 void
@@ -23,32 +24,85 @@ set_absent(const char *name, struct err *e)
 }
 
 int
+set_there(const struct store *s, const char *name, struct err *e)
+{
+	return s->kind->there != NULL ? s->kind->there(s, name, e) : 1;
+}
+
+/* A name whose content was never made: nobody's, unless somebody is at it just now. */
+static int
+drop_unmade(struct store *s, const char *name, const char *id, struct err *e)
+{
+	autofree char *path = xasprintf("data/%s", id);
+	autofd int lock = openat(s->top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0)
+		return err_new(e, ERR_BUSY, "dataset %s is just being made", name);
+	return set_unlink(s, name, e) < 0 ? -1 : trash_move(s, s->top, path, e);
+}
+
+int
+set_claim(struct store *s, const char *name, struct err *e)
+{
+	char id[RUN_ID_TEXT];
+	int found = set_find(s, name, id, e), made;
+
+	if (found <= 0)
+		return found;
+	if ((made = set_there(s, name, e)) != 0)
+		return made < 0 ? -1 : err_new(e, ERR_EXISTS, "dataset %s exists already", name);
+	return drop_unmade(s, name, id, e);
+}
+
+int
+set_begin(struct host *h, struct set *set, const char *name, enum dataset_kind kind, struct err *e)
+{
+	if (store_open(&set->s, h->roots.fs_root, STORE_CHANGE, e) < 0 ||
+	    set_claim(&set->s, name, e) < 0 || data_create(&set->s, set->id, e) < 0 ||
+	    (set->lock = data_lock(&set->s, set->id, e)) < 0)
+		return -1;
+	set->m.kind = kind;
+	return 0;
+}
+
+int
 set_open(struct host *h, struct set *set, const char *name, enum store_lock how, struct err *e)
 {
 	int found;
 
 	if (store_open(&set->s, h->roots.fs_root, how, e) < 0)
 		return -1;
-	found = set_find(&set->s, name, set->id, e);
+	if ((found = set_find(&set->s, name, set->id, e)) > 0)
+		found = set_there(&set->s, name, e);
 	if (found <= 0)
 		return found < 0 ? -1 : set_absent(name, e);
 	if (how != STORE_READ && (set->lock = data_lock(&set->s, set->id, e)) < 0)
 		return -1;
 	if (data_load(&set->s, set->id, &set->m, e) < 0)
 		return err_ctx(e, "dataset %s", name);
-	if (set->m.kind == DATASET_LAYERED && set->m.upper == NULL)
-		return err_new(e, ERR_CORRUPT, "dataset %s has no upper layer", name);
+	if (set->s.kind->loaded(&set->s, &set->m, name, e) < 0)
+		return -1;
 	if (set->m.fill == NULL)
 		return 0;
 	/* Its content was being replaced when somebody stopped: that comes first. */
 	if (how != STORE_READ)
-		return set_fill(set, name, e);
-	autoset struct set again = SET_INIT;
+		return set->s.kind->fill(set, name, e);
+	autoset struct set again = SET_OF(h);
 
 	if (set_open(h, &again, name, STORE_CHANGE, e) < 0)
 		return -1;
 	meta_fini(&set->m);
 	return data_load(&set->s, set->id, &set->m, e);
+}
+
+struct meta_snapshot *
+set_snapshot(struct set *set, const char *name, const char *snap, struct err *e)
+{
+	struct meta_snapshot *found = meta_snapshot(&set->m, snap);
+
+	if (found == NULL)
+		err_new(e, ERR_ABSENT, "snapshot %s@%s does not exist", name, snap);
+	return found;
 }
 
 int
@@ -93,7 +147,7 @@ is_kept(const struct names *below, const char *entry)
 }
 
 int
-set_fill(struct set *set, const char *name, struct err *e)
+overlay_fill(struct set *set, const char *name, struct err *e)
 {
 	autonames struct names old = NAMES_INIT, before = NAMES_INIT, below = NAMES_INIT;
 	autofd int from = layer_open(&set->s, set->m.fill, e), to = -1;

@@ -13,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const struct store_kind store_overlay = { ".overlay", "overlay datasets 1\n", false };
-
 enum { PATH_TEXT = 1200, RENAME_MAX = 4096 };
 
 /* ---- opening ---- */

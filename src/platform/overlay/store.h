@@ -19,11 +19,27 @@
 #include "base/ids.h"
 #include "platform/overlay/meta.h"
 
+struct set; /* overlay/set.h */
+struct store;
+
 /* What differs between those who keep datasets in this way. */
 struct store_kind {
 	const char *top;    /* directory below fs_root */
 	const char *format; /* what its file `format` says */
 	bool in_order;	    /* the file system orders everything: nothing here waits for the disk */
+	bool content_first; /* a dataset ends with its content, not with its name */
+	/* 1: the content of a dataset with this name is there; 0: it was never made, or is gone
+	 * already. NULL: the name says it all. */
+	int (*there)(const struct store *, const char *name, struct err *);
+	/* Looks over a description that was read. */
+	int (*loaded)(const struct store *, struct meta *, const char *name, struct err *);
+	/* Content becomes that of layer m.fill; begun again from the start when it was interrupted.
+	 */
+	int (*fill)(struct set *, const char *name, struct err *);
+	int (*snapshot)(struct host *, const char *name, const char *snap, struct err *);
+	/* A new dataset with a snapshot's content; with `origin`, it is noted as such. */
+	int (*derive)(struct host *, const char *name, const char *snap, const char *to,
+	    bool origin, struct err *);
 };
 extern const struct store_kind store_overlay;
 
@@ -37,9 +53,10 @@ struct store {
 				  there */
 };
 
-#define STORE_INIT                                                                                 \
+/* One of that host's backend. */
+#define STORE_OF(h)                                                                                \
 	{                                                                                          \
-		.kind = &store_overlay, .fs = -1, .top = -1, .lock = -1, .bin = ""                 \
+		.kind = (h)->dataset->store, .fs = -1, .top = -1, .lock = -1, .bin = ""            \
 	}
 
 enum store_lock { STORE_READ, STORE_CHANGE, STORE_ALONE };

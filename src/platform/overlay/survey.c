@@ -260,7 +260,7 @@ int
 overlay_survey(struct host *h, const char *name, const struct dataset_watch *watch,
     struct dataset_survey *out, struct err *e)
 {
-	autostore struct store s = STORE_INIT;
+	autostore struct store s = STORE_OF(h);
 	CLEANUP(counting_fini)
 	struct counting c = { .s = &s, .watch = watch, .names = MAP_INIT, .sizes = MAP_INIT };
 

@@ -79,15 +79,3 @@ store_sweep(struct store *s, struct err *e)
 	s->lock = -1; /* the rest is in nobody's way */
 	return trash_empty(s, true, e) < 0 ? -1 : n;
 }
-
-int
-overlay_sweep(struct host *h, struct err *e)
-{
-	autostore struct store s = STORE_INIT;
-	int alone;
-
-	if (store_open(&s, h->roots.fs_root, STORE_READ, e) < 0)
-		return e->kind == ERR_ABSENT ? 0 : -1;
-	alone = store_try_alone(&s, e);
-	return alone <= 0 ? alone : store_sweep(&s, e);
-}

@@ -605,7 +605,7 @@ a_kill_at_any_moment_leaves_all_whole(void **state)
 	enum { KILLS = 25 };
 
 	(void)state;
-	if (ds == &dataset_zfs || ds == host.dataset)
+	if (ds == &dataset_zfs || str_eq(ds->name, "fake"))
 		skip(); /* what answers in its place is not ZFS in this; the fake is overlay */
 	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
 	in_dataset_put("bases/12", "f", "base");
@@ -655,7 +655,7 @@ static const struct CMUnitTest tests[] = {
 static int
 run(const char *name, const struct dataset_ops *ops)
 {
-	ds = ops;
+	ds = host.dataset = ops;
 	return cmocka_run_group_tests_name(name, tests, NULL, NULL);
 }
 

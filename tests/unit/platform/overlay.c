@@ -20,7 +20,7 @@
 #include <sys/xattr.h>
 
 static const struct dataset_ops *const ds = &dataset_overlay;
-static struct host host;
+static struct host host = { .dataset = &dataset_overlay };
 static struct err err;
 static char dir[] = "/tmp/potter-overlay-XXXXXX";
 
@@ -187,7 +187,7 @@ static void
 an_interrupted_rollback_is_finished_by_the_next_call(void **state)
 {
 	autodataset_root struct dataset_root r = DATASET_ROOT_INIT;
-	struct set set = SET_INIT;
+	struct set set = SET_OF(&host);
 
 	(void)state;
 	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
@@ -205,7 +205,7 @@ an_interrupted_rollback_is_finished_by_the_next_call(void **state)
 static void
 a_sweep_removes_what_nothing_leads_to(void **state)
 {
-	struct store s = STORE_INIT;
+	struct store s = STORE_OF(&host);
 	char id[RUN_ID_TEXT], layer[RUN_ID_TEXT];
 
 	(void)state;
@@ -232,7 +232,7 @@ static void
 a_damaged_description_is_told_and_can_be_destroyed(void **state)
 {
 	autonames struct names snaps = NAMES_INIT;
-	struct store s = STORE_INIT;
+	struct store s = STORE_OF(&host);
 	char id[RUN_ID_TEXT];
 
 	(void)state;
