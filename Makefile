@@ -41,9 +41,11 @@ test: deps-test
 bench: build
 	@sh tests/bench/run-all.sh
 
-## make freebsd    compiles every portable file for FreeBSD
+## make freebsd    builds every program for FreeBSD (ARCH=x86_64 or aarch64), to be copied there from build-freebsd/stage
+ARCH ?= x86_64
 freebsd:
-	@$(PYTHON) tests/lint/freebsd.py
+	@sh packaging/deps.sh build freebsd
+	@$(PYTHON) packaging/freebsd/cross.py --arch $(ARCH)
 
 deps:
 	@sh packaging/deps.sh build
@@ -56,4 +58,4 @@ format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
-	rm -rf $(BUILD) $(TESTBUILD)
+	rm -rf $(BUILD) $(TESTBUILD) build-freebsd

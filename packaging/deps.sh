@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is needed from Debian's packages: deps.sh build|test|run ... ; says what it does,
+# Installs what is needed from Debian's packages: deps.sh build|test|run|freebsd ... ; says what it does,
 # does nothing (and needs no network) when all is there.
 set -eu
 
@@ -11,13 +11,17 @@ test="clang clang-format clang-tidy llvm libclang-rt-14-dev libcmocka-dev python
  nginx-light wrk dnsutils mandoc iproute2 nftables busybox-static curl iputils-ping xz-utils e2fsprogs zsh fish
  btrfs-progs python3-h2 signify-openbsd systemd procps"
 
+# to build for FreeBSD (with the Python package ziglang)
+freebsd="dpkg-dev patch perl tcl make xz-utils pkg-config"
+
 want=""
 for set in "$@"; do
 	case $set in
 	build) want="$want $build" ;;
 	run) want="$want $run" ;;
 	test) want="$want $test" ;;
-	*) echo "deps.sh: unknown set $set (build, run, test)" >&2; exit 2 ;;
+	freebsd) want="$want $freebsd" ;;
+	*) echo "deps.sh: unknown set $set (build, run, test, freebsd)" >&2; exit 2 ;;
 	esac
 done
 
