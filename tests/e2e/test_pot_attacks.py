@@ -355,3 +355,21 @@ def test_a_users_pot_command_reaches_nothing(machine):
         result = m.try_run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", BIN / "pot", *argv)
         assert result.returncode != 0, argv
     assert m.pot("ls", "-q") == "web\n"
+
+
+def test_devices_are_those_of_dev_alone(machine):
+    """A pot makes none, and one that its files bring is none: it would be the machine's."""
+    m = machine
+    root = m.busybox_root()
+    os.mknod(root / "zero", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+    m.make_base("odd")
+    (root / "zero").unlink()
+    for name, options in (("one", ()), ("many", ("-t", "multi"))):
+        m.make_pot(name, *options, base="odd")
+        m.start(name)
+        for where in ("/dev/own", "/own", "/tmp/own"):
+            made = m.try_pot("exec", "-p", name, "busybox", "mknod", where, "c", "1", "5")
+            assert made.returncode != 0 and ("not permitted" in made.stderr or "Read-only" in made.stderr), made
+        assert m.try_pot("exec", "-p", name, "head", "-c", "1", "/zero").returncode != 0
+        m.pot("exec", "-p", name, "sh", "-c", "head -c 1 /dev/zero; busybox mknod /tmp/pipe p")
+        m.pot("stop", "-p", name)

@@ -85,7 +85,8 @@ static int
 mount_overlay(const struct mount_root *r, const char *target, struct err *e)
 {
 	struct overlay_text o;
-	unsigned long flags = r->upper == NULL || r->read_only ? MS_RDONLY : 0;
+	/* what an image brings as a device is none: those of a pot are in its /dev */
+	unsigned long flags = MS_NODEV | (r->upper == NULL || r->read_only ? MS_RDONLY : 0UL);
 	int result = overlay_text(&o, r, false, e);
 
 	if (result == 0 && !o.fits)
@@ -135,9 +136,12 @@ mount_root_here(const struct mount_root *r, struct err *e)
 		unsigned long flags = MS_BIND | (read_only ? 0UL : (unsigned long)MS_REC);
 		if (mount(target, target, NULL, flags, NULL) < 0)
 			return err_sys(e, "bind the root %s", target);
-		if (read_only &&
-		    mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
-			return err_sys(e, "make the root %s read-only", target);
+		struct mount_attr attr = { .attr_set = MOUNT_ATTR_NODEV |
+						       (read_only ? MOUNT_ATTR_RDONLY : 0U) };
+		if (syscall(SYS_mount_setattr, AT_FDCWD, target, read_only ? 0U : AT_RECURSIVE,
+			&attr, sizeof(attr)) < 0)
+			return err_sys(e, "make the root %s without devices%s", target,
+			    read_only ? ", read-only" : "");
 	}
 	if (chdir(target) < 0)
 		return err_sys(e, "enter the root %s", target);
@@ -248,7 +252,7 @@ tree_open(const struct mount_item *item, struct err *e)
 {
 	const struct mount_root *r = &item->tree;
 	bool read_only = r->plain == NULL ? r->upper == NULL : r->read_only;
-	struct mount_attr attr = { .attr_set = attributes(item->flags) |
+	struct mount_attr attr = { .attr_set = attributes(item->flags) | MOUNT_ATTR_NODEV |
 					       (read_only ? MOUNT_ATTR_RDONLY : 0U) };
 
 	if (some_directory(r) == NULL)
@@ -259,8 +263,7 @@ tree_open(const struct mount_item *item, struct err *e)
 	if (tree < 0)
 		return has_layers(r) ? err_ctx(e, "mount %s", item->target)
 				     : err_sys(e, "mount %s: %s", item->target, some_directory(r));
-	if (attr.attr_set != 0 &&
-	    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return err_sys(e, "mount %s: set its attributes", item->target);
 	return take_fd(&tree);
 }
