@@ -3,8 +3,10 @@
  *
  *	pot-runner --monitor [--user NAME] [--root DIR]… [--raw-root] [--remove DIR] -- COMMAND…
  *		keeps the agent (COMMAND, as NAME) and a worker alive; DIR goes with them
- *	pot-runner --worker --uid N --gid N [--root DIR]… [--raw-root]
- *		serves requests on descriptor 3; started by the monitor
+ *	pot-runner --serve [--socket PATH] [--group NAME] [--root DIR]…
+ *		the same requests at a socket, for others of that group: Nomad's agents
+ *	pot-runner --worker --uid N --gid N [--root DIR]… [--raw-root | --no-raw] [--set KEY=VALUE]…
+ *		serves requests on descriptor 3; started by both
  *	pot-runner --finish POT RUN_ID [CONF]
  *		walks a run down that has ended; started by its keeper
  */
@@ -17,6 +19,7 @@
 #include "pot/monitor.h"
 #include "pot/pot.h"
 #include "pot/runner.h"
+#include "pot/serve.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -26,20 +29,23 @@
 #include <syslog.h>
 #include <unistd.h>
 
-enum { WORKER_FD = 3, ROOTS_MAX = 64 };
+enum { WORKER_FD = 3, ROOTS_MAX = 64, SETS_MAX = 16 };
 
 static const char usage[] =
     "usage: pot-runner --monitor [--user NAME] [--root DIR]... [--raw-root] [--remove DIR]\n"
     "           -- COMMAND...\n"
+    "       pot-runner --serve [--socket PATH] [--group NAME] [--root DIR]...\n"
     "       pot-runner --finish POT RUN_ID [CONF]\n"
     "It is started by 'potter agent' and by pot-keeper; pot-runner(8) tells more.\n";
 
 struct options {
-	bool monitor, worker, raw_root;
-	const char *user, *remove;
+	bool monitor, worker, serve, raw_root, no_raw;
+	const char *user, *remove, *socket, *group;
 	uint64_t uid, gid, parent;
 	const char *roots[ROOTS_MAX + 1];
 	size_t n_roots;
+	const char *sets[SETS_MAX + 1];
+	size_t n_sets;
 };
 
 static int
@@ -144,7 +150,7 @@ worker(const struct options *o)
 	if (o->parent != 0 && proc_die_with_parent((pid_t)o->parent, SIGTERM, &e) < 0)
 		return failed(&e);
 	proc_title("pot-runner");
-	if (pot_env_open(&env, &e) < 0)
+	if (pot_env_open_with(o->sets, &env, &e) < 0)
 		return failed(&e);
 	struct runner_config config = { .env = env,
 		.sock = WORKER_FD,
@@ -152,6 +158,7 @@ worker(const struct options *o)
 		.gid = (gid_t)o->gid,
 		.roots = o->roots,
 		.raw_root = o->raw_root,
+		.no_raw = o->no_raw,
 		.import = import };
 	return runner_main(&config, &e) < 0 ? failed(&e) : 0;
 }
@@ -182,6 +189,30 @@ monitor(const struct options *o, char **command)
 	return code < 0 ? failed(&e) : code;
 }
 
+static int
+serve(const struct options *o)
+{
+	autopotenv struct pot_env *env = NULL;
+	autoarena struct arena mem = ARENA_INIT;
+	struct err e = ERR_INIT;
+
+	if (pot_env_open(&env, &e) < 0)
+		return failed(&e);
+	struct serve_config config = { .env = env,
+		.program = facts_program(&mem),
+		.path = o->socket,
+		.group = o->group,
+		.roots = o->roots };
+	if (geteuid() != 0)
+		err_new(&e, ERR_RIGHTS, "pots need root: start it as a service of the system");
+	else if (config.program == NULL)
+		err_new(
+		    &e, ERR_UNSUPPORTED, "cannot tell the path of this program: is /proc mounted?");
+	else if (serve_main(&config, &e) == 0)
+		return 0;
+	return failed(&e);
+}
+
 static bool
 one_option(struct options *o, int opt)
 {
@@ -197,8 +228,25 @@ one_option(struct options *o, int opt)
 			return false;
 		o->roots[o->n_roots++] = optarg;
 		return true;
+	case 'k':
+		if (o->n_sets == SETS_MAX)
+			return false;
+		o->sets[o->n_sets++] = optarg;
+		return true;
 	case 'R':
 		o->raw_root = true;
+		return true;
+	case 'N':
+		o->no_raw = true;
+		return true;
+	case 's':
+		o->serve = true;
+		return true;
+	case 'S':
+		o->socket = optarg;
+		return optarg[0] == '/';
+	case 'G':
+		o->group = optarg;
 		return true;
 	case 'U':
 		o->user = optarg;
@@ -225,7 +273,10 @@ main(int argc, char **argv)
 		{ "root", required_argument, NULL, 'r' }, { "raw-root", no_argument, NULL, 'R' },
 		{ "uid", required_argument, NULL, 'u' }, { "gid", required_argument, NULL, 'g' },
 		{ "parent", required_argument, NULL, 'p' },
-		{ "remove", required_argument, NULL, 'D' }, { NULL, 0, NULL, 0 } };
+		{ "remove", required_argument, NULL, 'D' }, { "serve", no_argument, NULL, 's' },
+		{ "socket", required_argument, NULL, 'S' },
+		{ "group", required_argument, NULL, 'G' }, { "no-raw", no_argument, NULL, 'N' },
+		{ "set", required_argument, NULL, 'k' }, { NULL, 0, NULL, 0 } };
 	struct options o = { .user = "potter", .uid = UINT64_MAX, .gid = UINT64_MAX };
 	int opt;
 
@@ -236,9 +287,12 @@ main(int argc, char **argv)
 			fputs(usage, stderr);
 			return 2;
 		}
-	if (o.monitor && !o.worker)
+	if (o.serve && !o.monitor && !o.worker && optind == argc)
+		return serve(&o);
+	if (o.monitor && !o.worker && !o.serve)
 		return monitor(&o, argv + optind);
-	if (o.worker && !o.monitor && o.uid != UINT64_MAX && o.gid != UINT64_MAX && optind == argc)
+	if (o.worker && !o.monitor && !o.serve && o.uid != UINT64_MAX && o.gid != UINT64_MAX &&
+	    optind == argc)
 		return worker(&o);
 	fputs(usage, stderr);
 	return 2;

@@ -31,6 +31,8 @@ struct runner {
 	uint64_t next_id;
 	void (*lost)(void *ctx);
 	void *ctx;
+	void (*gone)(void *ctx);
+	void *gone_ctx;
 };
 
 static bool
@@ -125,6 +127,8 @@ runner_gone(struct runner *r)
 			fail_later(value, &e);
 	if (r->monitor < 0)
 		r->lost(r->ctx);
+	else if (r->gone != NULL)
+		r->gone(r->gone_ctx);
 }
 
 static void
@@ -271,6 +275,13 @@ bool
 runner_up(const struct runner *r)
 {
 	return r != NULL && r->sock >= 0;
+}
+
+void
+runner_on_gone(struct runner *r, void (*gone)(void *ctx), void *ctx)
+{
+	r->gone = gone;
+	r->gone_ctx = ctx;
 }
 
 uint64_t

@@ -22,6 +22,8 @@ struct runner *runner_new(
     struct loop *l, int sock, int monitor, void (*lost)(void *ctx), void *ctx);
 void runner_free(struct runner *r); /* callbacks of what is pending are dropped */
 bool runner_up(const struct runner *r);
+/* gone(ctx): its socket has closed, and another one is due from the monitor's. */
+void runner_on_gone(struct runner *r, void (*gone)(void *ctx), void *ctx);
 
 /* r is NULL when the request failed, then e says why; fd of a reply is the callback's. */
 typedef void runner_done(void *ctx, const struct runner_reply *r, const struct err *e);

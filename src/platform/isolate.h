@@ -77,6 +77,7 @@ struct isolate_file {
 struct isolate_spec {
 	unsigned what; /* ISOLATE_… */
 	const char *hostname;
+	const char *network; /* a network to join, without ISOLATE_NET; NULL: none */
 	struct mount_root root;
 	const struct mount_item *mounts; /* in order, after /proc, /dev, /sys */
 	size_t n_mounts;
@@ -121,6 +122,7 @@ struct isolate_enter {
 
 struct isolate_ops {
 	const char *name; /* "namespaces" */
+	bool joins_networks; /* knows isolate_spec.network */
 	int (*probe)(struct err *);
 	/* stdio: the command's, borrowed. Returns as soon as init's pid is known. */
 	int (*create)(

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -62,6 +63,15 @@ void proc_command_line(const char *const *words);
  * this machine cannot do it. */
 enum { PROC_PROGRAM_PATH = 1024 };
 int proc_program(const char *program, char path_out[PROC_PROGRAM_PATH]);
+/* Who connected to a Unix socket, as the kernel noted it then. */
+enum { PROC_GROUPS_MAX = 64 };
+struct proc_peer {
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[PROC_GROUPS_MAX]; /* further ones; some may be missing */
+	size_t n_groups;
+};
+int proc_peer(int sock, struct proc_peer *, struct err *e);
 /* Closes every descriptor from `first` upwards. */
 void proc_close_from(int first);
 /* Signal names: "TERM", "SIGTERM", "term", "15". -1 with ERR_INPUT when unknown. */

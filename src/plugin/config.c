@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * Configuration as Nomad decoded it: every key of the schema is there, nil when it was not written.
@@ -55,7 +56,48 @@ absolute(const struct any *v, const char *key, const char **out, struct arena *a
 
 	if (*path != '\0' && *path != '/')
 		return err_new(e, ERR_INPUT, "%s: \"%s\" is not an absolute path", key, path);
+	if (strpbrk(path, "'\n\r") != NULL)
+		return err_new(e, ERR_INPUT, "%s: \"%s\" holds a quote or a line break", key, path);
 	*out = *path != '\0' ? arena_strdup(a, path) : NULL;
+	return 0;
+}
+
+static int
+policy(struct plugin_config *c, const struct any *v, struct err *e)
+{
+	const char *signatures = text_of(v, "signatures");
+
+	if (*signatures == '\0')
+		return 0;
+	if (strcmp(signatures, "auto") != 0 && strcmp(signatures, "require") != 0)
+		return err_new(e, ERR_INPUT,
+		    "signatures: \"%s\" is neither \"auto\" (images are checked where a key is "
+		    "named) nor \"require\"",
+		    signatures);
+	c->signatures = arena_strdup(&c->mem, signatures);
+	return 0;
+}
+
+/* What a pot-runner of our own is told; one that serves has been told by its operator. */
+static int
+own_runner(const struct plugin_config *c, struct err *e)
+{
+	const struct {
+		const char *key, *value;
+	} keys[] = { { "pot_conf", c->pot_conf }, { "libexec", c->libexec },
+		{ "pot_root", c->pot_root }, { "signatures", c->signatures },
+		{ "signature_pubkey", c->signature_pubkey } };
+
+	if (c->runner_socket == NULL && geteuid() == 0)
+		return 0;
+	for (size_t i = 0; i < NELEM(keys); i++)
+		if (keys[i].value != NULL)
+			return err_new(e, ERR_INPUT,
+			    "%s: %s, so the pot-runner that serves decides this: set it where that "
+			    "one is started",
+			    keys[i].key,
+			    c->runner_socket != NULL ? "runner_socket is given"
+						     : "the agent is not root");
 	return 0;
 }
 
@@ -87,7 +129,11 @@ read_plugin(struct plugin_config *c, const struct any *v, struct err *e)
 			    "registry_mirrors: \"%s\" is no http:// or https:// URL",
 			    c->mirrors.at[i]);
 	return absolute(v, "pot_conf", &c->pot_conf, &c->mem, e) < 0 ||
-		       absolute(v, "libexec", &c->libexec, &c->mem, e) < 0
+		       absolute(v, "libexec", &c->libexec, &c->mem, e) < 0 ||
+		       absolute(v, "pot_root", &c->pot_root, &c->mem, e) < 0 ||
+		       absolute(v, "runner_socket", &c->runner_socket, &c->mem, e) < 0 ||
+		       absolute(v, "signature_pubkey", &c->signature_pubkey, &c->mem, e) < 0 ||
+		       policy(c, v, e) < 0 || own_runner(c, e) < 0
 		   ? -1
 		   : 0;
 }
@@ -284,14 +330,35 @@ modes(const struct task_config *c, const struct any *config, struct err *e)
 		return err_new(e, ERR_INPUT,
 		    "network_mode: \"%s\" is unknown (host, public-bridge, alias, private-bridge)",
 		    c->network_mode);
-	if (i > 3)
-		return err_new(e, ERR_INPUT,
-		    "network_mode: \"%s\" needs an address or a bridge that a job cannot give; "
-		    "use public-bridge or host",
-		    c->network_mode);
 	if (any_type(init) == ANY_BOOL && !init->b)
 		return err_new(e, ERR_INPUT,
 		    "init: a pot always has one; leave the key out or set it to true");
+	return 0;
+}
+
+/* What the modes need beyond their name, and what the others cannot use. */
+static int
+addresses(struct task_config *c, const struct any *config, struct arena *a, struct err *e)
+{
+	bool alias = strcmp(c->network_mode, "alias") == 0,
+	     private = strcmp(c->network_mode, "private-bridge") == 0,
+	     public = strcmp(c->network_mode, "public-bridge") == 0;
+
+	if (texts_of(config, "address", &c->addresses, a, e) < 0)
+		return -1;
+	if (alias && c->addresses.n == 0)
+		return err_new(e, ERR_INPUT,
+		    "address: network_mode \"alias\" needs one at least, such as \"192.0.2.10\" or "
+		    "\"em0|192.0.2.10\"");
+	if (c->addresses.n > 0 && !alias && !private && !public)
+		return err_new(e, ERR_INPUT,
+		    "address: it goes with network_mode alias, public-bridge or private-bridge");
+	if (private && *c->bridge == '\0')
+		return err_new(e, ERR_INPUT,
+		    "bridge: network_mode \"private-bridge\" needs the name of one; 'pot ls -B' "
+		    "shows them");
+	if (!private && *c->bridge != '\0')
+		return err_new(e, ERR_INPUT, "bridge: it goes with network_mode private-bridge");
 	return 0;
 }
 
@@ -303,12 +370,13 @@ task_config_read(struct task_config *c, const struct any *config, struct arena *
 		.tag = text_of(config, "tag"),
 		.path = text_of(config, "path"),
 		.network_mode = text_of(config, "network_mode"),
+		.bridge = text_of(config, "bridge"),
 		.env_file = text_of(config, "env_file") };
 	if (any_type(config) != ANY_MAP)
 		err_new(e, ERR_INPUT, "a map of keys is due, not a %s", any_type_name(config));
-	else if (source(c, e) == 0 && modes(c, config, e) == 0 && command(c, config, a, e) == 0 &&
-		 port_map(c, config, a, e) == 0 && pairs(c, config, "copy", a, e) == 0 &&
-		 pairs(c, config, "mount", a, e) == 0 &&
+	else if (source(c, e) == 0 && modes(c, config, e) == 0 && addresses(c, config, a, e) == 0 &&
+		 command(c, config, a, e) == 0 && port_map(c, config, a, e) == 0 &&
+		 pairs(c, config, "copy", a, e) == 0 && pairs(c, config, "mount", a, e) == 0 &&
 		 pairs(c, config, "mount_read_only", a, e) == 0 &&
 		 words(&c->hosts, config, "extra_hosts", true, a, e) == 0 &&
 		 words(&c->hosts, config, "hosts", true, a, e) == 0 &&

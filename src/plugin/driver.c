@@ -111,14 +111,14 @@ on_capabilities(void *ctx, struct grpc_call *call, const ProtobufCMessage *messa
 	const struct plugin *p = ctx;
 	Np__CapabilitiesResponse reply = NP__CAPABILITIES_RESPONSE__INIT;
 	Np__Capabilities c = NP__CAPABILITIES__INIT;
-	int32_t host_only[] = { 0 };
+	int32_t modes[] = { 0, 1, 3 }; /* the host's; what Nomad makes for a group, or for none */
 
 	(void)message;
 	c.send_signals = 1;
 	c.exec = 1;
 	c.fs_isolation = p->config.image_isolation ? 2 : 0;
-	c.n_network_isolation_modes = 1;
-	c.network_isolation_modes = host_only;
+	c.n_network_isolation_modes = NELEM(modes);
+	c.network_isolation_modes = modes;
 	reply.capabilities = &c;
 	grpc_reply(call, &reply.base);
 }

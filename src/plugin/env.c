@@ -153,12 +153,12 @@ no_break(const char *s)
 }
 
 int
-resolver_write(char *path, size_t size, const struct strs *dns, const Np__Dns *task, struct err *e)
+resolver_text(
+    const char **out, const struct strs *dns, const Np__Dns *task, struct arena *a, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
 	struct ip address;
 
-	path[0] = '\0';
 	for (size_t i = 0; i < dns->n; i++) {
 		if (!ip_parse(dns->at[i], &address))
 			return err_new(e, ERR_INPUT,
@@ -176,13 +176,6 @@ resolver_write(char *path, size_t size, const struct strs *dns, const Np__Dns *t
 	for (size_t i = 0; task != NULL && i < task->n_options; i++)
 		if (no_break(task->options[i]))
 			buf_addf(&text, "options %s\n", task->options[i]);
-	if (text.len == 0)
-		return 0;
-	snprintf(path, size, "/tmp/.pot-driver-XXXXXX");
-	autofd int fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0) {
-		path[0] = '\0';
-		return err_sys(e, "a file for the name servers");
-	}
-	return fd_write_all(fd, text.data, text.len, e);
+	*out = text.len > 0 ? arena_strdup(a, buf_str(&text)) : NULL;
+	return 0;
 }

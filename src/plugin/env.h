@@ -12,9 +12,9 @@ struct err;
 int env_gather(
     struct strs *out, const Np__TaskConfig *task, const char *file, struct arena *a, struct err *e);
 
-/* A file with the name servers of the config, else of the task; path stays "" when there are none.
- * The caller unlinks it. */
-int resolver_write(
-    char *path, size_t size, const struct strs *dns, const Np__Dns *task, struct err *e);
+/* What stands in /etc/resolv.conf: the name servers of the config, else of the task; NULL: neither
+ * has a wish. */
+int resolver_text(
+    const char **out, const struct strs *dns, const Np__Dns *task, struct arena *a, struct err *e);
 
 #endif

@@ -28,8 +28,12 @@ struct plugin_config {
 	bool image_isolation; /* tasks see /alloc, /local, /secrets in their variables */
 	const char *pot_conf; /* NULL: the installed one */
 	const char *libexec;  /* NULL: the installed one */
-	struct strs mirrors;  /* registries that are asked before the job's own */
-	int64_t image_gc_ns;  /* an image that no task uses for so long goes; < 0: never */
+	/* of a pot-runner that serves; NULL: our own, or the usual one when we are not root */
+	const char *runner_socket;
+	/* in place of what pot_conf says; NULL */
+	const char *pot_root, *signatures, *signature_pubkey;
+	struct strs mirrors; /* registries that are asked before the job's own */
+	int64_t image_gc_ns; /* an image that no task uses for so long goes; < 0: never */
 };
 void plugin_config_defaults(struct plugin_config *c);
 /* On failure *c stays as it is. */
@@ -47,10 +51,11 @@ struct task_pair {
 struct task_config {
 	const char *image, *pot, *tag, *path; /* "" when not given */
 	const char *command; /* with its arguments, as a shell reads it; NULL: the image's own */
-	const char *network_mode, *env_file;
+	const char *network_mode, *bridge, *env_file;
 	VEC(struct task_port) ports;
 	VEC(struct task_pair) copies, mounts;
 	struct strs hosts, attributes, dns; /* "ip name", "name=value", addresses */
+	struct strs addresses; /* of network_mode alias and the bridges: "[nic|]address" */
 	const char *processes, *files, *io_weight, *cpus, *pin; /* limits; NULL */
 };
 /* Everything lives in the arena but the vectors. Errors name the key. */
@@ -98,7 +103,10 @@ void stream_free(struct stream *s);
 
 /* ---- worker.c: the pot-runner ---- */
 
-/* Starts one when there is none. NULL: it cannot be started, *e says why. */
+/* Where pot-runner --serve listens unless it was told another place. */
+#define PLUGIN_RUNNER_SOCKET "/var/run/pot/runner.sock"
+/* Starts one, or connects to the one that serves. NULL: it cannot be had, *e says why; when there
+ * was one before, the same is given as long as another may come. */
 struct runner *plugin_runner(struct plugin *p, struct err *e);
 void worker_free(struct plugin *p);
 

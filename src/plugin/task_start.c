@@ -28,7 +28,8 @@ struct start {
 	struct pull_want *pull;
 	size_t copied;
 	bool imported, cleared;
-	char resolver[64]; /* a file that lives until the pot has it; "" none */
+	const char *resolver;	  /* text of its resolv.conf; NULL: as the machine's */
+	const char *network_path; /* that Nomad has made for the allocation; NULL: none */
 };
 
 static void
@@ -36,8 +37,6 @@ start_free(struct start *s)
 {
 	if (s->call != NULL)
 		grpc_on_gone(s->call, NULL, NULL);
-	if (s->resolver[0] != '\0')
-		(void)unlink(s->resolver);
 	if (s->asked != NULL)
 		np__task_config__free_unpacked(s->asked, NULL);
 	task_config_fini(&s->config);
@@ -142,6 +141,12 @@ call_runner(struct start *s, const struct runner_request *req, runner_done *done
 
 /* ---- start ---- */
 
+static bool
+is_host(const char *mode)
+{
+	return strcmp(mode, "host") == 0 || strcmp(mode, "inherit") == 0;
+}
+
 static const char *const *
 list(const struct strs *l, struct arena *a)
 {
@@ -195,8 +200,8 @@ static void
 gather_binds(struct start *s, struct runner_request *req)
 {
 	const Np__TaskConfig *a = s->asked;
-	struct runner_bind *binds =
-	    arena_array(&s->mem, 3 + a->n_mounts + s->config.mounts.n, struct runner_bind);
+	struct runner_bind *binds = arena_array(
+	    &s->mem, 3 + a->n_mounts + a->n_devices + s->config.mounts.n, struct runner_bind);
 
 	req->binds = binds;
 	if (*a->alloc_dir == '/') {
@@ -210,6 +215,8 @@ gather_binds(struct start *s, struct runner_request *req)
 	for (size_t i = 0; i < a->n_mounts; i++)
 		add_bind(req, binds, a->mounts[i]->host_path, a->mounts[i]->task_path,
 		    a->mounts[i]->readonly);
+	for (size_t i = 0; i < a->n_devices; i++)
+		add_bind(req, binds, a->devices[i]->host_path, a->devices[i]->task_path, false);
 	VEC_FOREACH (struct task_pair *, p, &s->config.mounts)
 		add_bind(req, binds, p->source, p->target, p->read_only);
 }
@@ -226,6 +233,7 @@ do_start(struct start *s)
 	gather_binds(s, &req);
 	req.env = list(&s->env, &s->mem);
 	req.hosts = list(&s->config.hosts, &s->mem);
+	req.network_path = s->network_path;
 	req.user = *a->user != '\0' ? a->user : NULL;
 	req.stdout_path = a->stdout_path;
 	req.stderr_path = a->stderr_path;
@@ -355,14 +363,16 @@ do_prepare(struct start *s)
 		.limit_files = c->files,
 		.limit_io_weight = c->io_weight };
 
-	if (strcmp(c->network_mode, "host") == 0 || strcmp(c->network_mode, "inherit") == 0)
+	if (s->network_path != NULL || is_host(c->network_mode))
 		req.network = "inherit";
 	else if (*c->network_mode != '\0')
 		req.network = c->network_mode;
 	else if (s->ports.n > 0)
 		req.network = "public-bridge";
-	if (s->resolver[0] != '\0')
-		req.dns = arena_printf(&s->mem, "custom:%s", s->resolver);
+	if (c->addresses.n > 0)
+		req.addresses = list(&c->addresses, &s->mem);
+	req.bridge = *c->bridge != '\0' ? c->bridge : NULL;
+	req.resolver = s->resolver;
 	call_runner(s, &req, on_prepared);
 }
 
@@ -418,8 +428,9 @@ gather_ports(struct start *s, struct err *e)
 {
 	const Np__TaskConfig *a = s->asked;
 
-	if (strcmp(s->config.network_mode, "host") == 0 ||
-	    strcmp(s->config.network_mode, "inherit") == 0)
+	/* no address of its own that ports could lead to, or one to which Nomad leads them */
+	if (is_host(s->config.network_mode) || strcmp(s->config.network_mode, "alias") == 0 ||
+	    s->network_path != NULL)
 		return 0;
 	VEC_FOREACH (const struct task_port *, p, &s->config.ports) {
 		unsigned outside = host_port(a, p->label, &s->mem);
@@ -441,6 +452,47 @@ gather_ports(struct start *s, struct err *e)
 	return 0;
 }
 
+/* A group's network is a place that Nomad has made; a pot that says otherwise goes its own way. */
+static int
+gather_network(struct start *s, struct err *e)
+{
+	const Np__NetworkIsolation *n = s->asked->network_isolation;
+
+	if (n == NULL || *n->path == '\0' || is_host(s->config.network_mode))
+		return 0;
+	if (*s->config.network_mode != '\0')
+		return err_new(e, ERR_INPUT,
+		    "config of driver pot: network_mode: \"%s\" and the group's network, which "
+		    "Nomad makes, exclude each other: leave one out",
+		    s->config.network_mode);
+	if (n->hosts != NULL && *n->hosts->address != '\0' && *n->hosts->hostname != '\0')
+		strs_add(&s->config.hosts, &s->mem,
+		    arena_printf(&s->mem, "%s %s", n->hosts->address, n->hosts->hostname));
+	s->network_path = n->path;
+	return 0;
+}
+
+/* A device becomes a file of the pot. Which use of it is allowed cannot be said for one pot alone.
+ */
+static int
+check_devices(const Np__TaskConfig *a, struct err *e)
+{
+	for (size_t i = 0; i < a->n_devices; i++) {
+		const Np__Device *d = a->devices[i];
+		const char *may = d->cgroup_permissions;
+		if (*d->host_path != '/' || *d->task_path != '/')
+			return err_new(e, ERR_INPUT, "device \"%s\" at \"%s\": no absolute path",
+			    d->host_path, d->task_path);
+		if (*may != '\0' && (strchr(may, 'r') == NULL || strchr(may, 'w') == NULL))
+			return err_new(e, ERR_UNSUPPORTED,
+			    "device %s: it can be given to a pot with reading and writing, not "
+			    "with "
+			    "\"%s\" alone",
+			    d->host_path, may);
+	}
+	return 0;
+}
+
 static int
 gather(struct start *s, struct err *e)
 {
@@ -452,14 +504,13 @@ gather(struct start *s, struct err *e)
 		return err_ctx(e, "config of driver pot");
 	if (task_config_read(&s->config, v, &s->mem, e) < 0)
 		return -1;
-	if (a->n_devices > 0)
-		return err_new(e, ERR_UNSUPPORTED, "devices of the host cannot be given to a pot");
+	if (check_devices(a, e) < 0 || gather_network(s, e) < 0)
+		return -1;
 	if (*a->stdout_path != '/' || *a->stderr_path != '/')
 		return err_new(e, ERR_INPUT, "the task has no paths for its output");
 	return gather_ports(s, e) < 0 ||
 		       env_gather(&s->env, a, s->config.env_file, &s->mem, e) < 0 ||
-		       resolver_write(s->resolver, sizeof(s->resolver), &s->config.dns, a->dns, e) <
-			   0
+		       resolver_text(&s->resolver, &s->config.dns, a->dns, &s->mem, e) < 0
 		   ? -1
 		   : 0;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +21,11 @@
  * the next one takes over: its socket goes through a pair of our own, the way the agent's monitor
  * hands one over, so that waiting requests are asked again (client/runner.h).
  *
- * It never sees our standard output and error: Nomad takes an open end of those for a sign that
- * we live.
+ * An agent that is not root, or was told to, has a pot-runner that serves at a socket instead: the
+ * same frames. A connection that closes is made anew and handed over likewise.
+ *
+ * A runner of our own never sees our standard output and error: Nomad takes an open end of those
+ * for a sign that we live.
  */
 
 extern char **environ;
@@ -138,16 +142,39 @@ above(int fd)
 	return moved;
 }
 
+enum { ARGV_MAX = 20 };
+
+static char **
+arguments(const struct plugin_config *c, struct arena *a)
+{
+	const char *const fixed[] = { "pot-runner", "--worker", "--uid",
+		arena_printf(a, "%u", (unsigned)geteuid()), "--gid",
+		arena_printf(a, "%u", (unsigned)getegid()), "--root", "/", "--parent",
+		arena_printf(a, "%ld", (long)getpid()) };
+	const struct {
+		const char *key, *value;
+	} sets[] = { { "POT_FS_ROOT", c->pot_root }, { "POT_SIGNATURES", c->signatures },
+		{ "POT_DEFAULT_SIGNATURE_PUBKEY", c->signature_pubkey } };
+	char **argv = arena_array(a, ARGV_MAX, char *);
+	size_t n = 0;
+
+	for (size_t i = 0; i < NELEM(fixed); i++)
+		argv[n++] = arena_strdup(a, fixed[i]);
+	for (size_t i = 0; i < NELEM(sets); i++) {
+		if (sets[i].value == NULL)
+			continue;
+		argv[n++] = arena_strdup(a, "--set");
+		argv[n++] = arena_printf(a, "%s=%s", sets[i].key, sets[i].value);
+	}
+	return argv;
+}
+
 static int
 spawn_with(struct worker *w, int sock, int out, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	const char *path = program(&w->plugin->config, &mem);
-	char *argv[] = { arena_strdup(&mem, "pot-runner"), arena_strdup(&mem, "--worker"),
-		arena_strdup(&mem, "--uid"), arena_printf(&mem, "%u", (unsigned)geteuid()),
-		arena_strdup(&mem, "--gid"), arena_printf(&mem, "%u", (unsigned)getegid()),
-		arena_strdup(&mem, "--root"), arena_strdup(&mem, "/"),
-		arena_strdup(&mem, "--parent"), arena_printf(&mem, "%ld", (long)getpid()), NULL };
+	char **argv = arguments(&w->plugin->config, &mem);
 	posix_spawn_file_actions_t acts;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
@@ -185,10 +212,6 @@ spawn(struct worker *w, struct err *e)
 {
 	int pair[2] = { -1, -1 }, out[2] = { -1, -1 };
 
-	if (geteuid() != 0)
-		return err_new(e, ERR_RIGHTS,
-		    "pots need root: let Nomad's client run as root (this one is uid %u)",
-		    (unsigned)geteuid());
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "make a channel to pot-runner");
 	autofd int ours = pair[0], theirs = above(pair[1]);
@@ -207,13 +230,68 @@ spawn(struct worker *w, struct err *e)
 	return take_fd(&ours);
 }
 
+/* ---- one that serves ---- */
+
+static bool
+serves(const struct plugin_config *c)
+{
+	return c->runner_socket != NULL || geteuid() != 0;
+}
+
+static int
+connect_to(const char *path, struct err *e)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	autofd int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (!str_copy(at.sun_path, sizeof(at.sun_path), path))
+		return err_new(
+		    e, ERR_INPUT, "runner_socket: the path %s is too long for a socket", path);
+	if (sock < 0)
+		return err_sys(e, "make a socket");
+	if (connect(sock, (struct sockaddr *)&at, sizeof(at)) == 0) {
+		(void)fcntl(sock, F_SETFL, O_NONBLOCK);
+		return take_fd(&sock);
+	}
+	if (errno == EACCES)
+		return err_new(e, ERR_RIGHTS,
+		    "pots need root, and uid %u may not use the pot-runner that serves at %s: it "
+		    "has to be of that socket's group",
+		    (unsigned)geteuid(), path);
+	return err_new(e, ERR_RIGHTS,
+	    "pots need root: no pot-runner serves at %s (%s); start its service, or let Nomad's "
+	    "client run as root (this one is uid %u)",
+	    path, strerror(errno), (unsigned)geteuid());
+}
+
+/* The socket of another one; -1. */
+static int
+obtain(struct worker *w, struct err *e)
+{
+	const struct plugin_config *c = &w->plugin->config;
+
+	if (!serves(c))
+		return spawn(w, e);
+	return connect_to(c->runner_socket != NULL ? c->runner_socket : PLUGIN_RUNNER_SOCKET, e);
+}
+
+static void
+on_gone(void *ctx)
+{
+	struct worker *w = ctx;
+
+	/* the end of our own child says the same */
+	if (serves(&w->plugin->config))
+		loop_timer_set(w->again, AGAIN_MS);
+}
+
 static void
 on_again(void *ctx)
 {
 	struct worker *w = ctx;
 	autobuf struct buf body = BUF_INIT;
 	struct err e = ERR_INIT;
-	autofd int sock = spawn(w, &e);
+	autofd int sock = obtain(w, &e);
 
 	if (sock >= 0) {
 		wire_begin(&body, 1, 0);
@@ -255,7 +333,7 @@ plugin_runner(struct plugin *p, struct err *e)
 	w = xcalloc(1, sizeof(*w));
 	w->plugin = p;
 	w->says = -1;
-	int sock = spawn(w, e);
+	int sock = obtain(w, e);
 	if (sock < 0) {
 		free(w);
 		return NULL;
@@ -272,6 +350,7 @@ plugin_runner(struct plugin *p, struct err *e)
 	w->hand_over = pair[0];
 	w->again = loop_timer(p->loop, -1, 0, on_again, w);
 	w->runner = runner_new(p->loop, sock, pair[1], on_lost, w);
+	runner_on_gone(w->runner, on_gone, w);
 	p->worker = w;
 	return w->runner;
 }

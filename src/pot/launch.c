@@ -98,7 +98,7 @@ inherited_resolver(struct start *s, struct buf *out, struct err *e)
 		if (buf_read_file(&text, sources[i], 65536, e) < 0)
 			continue;
 		found = true;
-		if (s->spec->net == POT_NET_INHERIT) {
+		if (s->spec->net == POT_NET_INHERIT && s->o->network_path == NULL) {
 			buf_add(out, buf_str(&text), text.len);
 			return 0;
 		}
@@ -317,6 +317,23 @@ stop_timeout_of(const struct pot_spec *spec, const struct pot_start_options *o)
 	return (int64_t)seconds * 1000;
 }
 
+static int
+given_network(struct start *s, struct err *e)
+{
+	const char *path = s->o->network_path;
+
+	if (path == NULL)
+		return 0;
+	if (s->spec->net != POT_NET_INHERIT)
+		return err_new(e, ERR_INPUT, "pot %s has a network of its own and joins no other",
+		    s->spec->name);
+	if (!s->env->host->isolate->joins_networks)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "pots of this system cannot join the network %s: theirs come from pot", path);
+	s->launch.isolate.network = path;
+	return 0;
+}
+
 int
 launch_fill(struct start *s, struct err *e)
 {
@@ -328,6 +345,8 @@ launch_fill(struct start *s, struct err *e)
 	i->what = s->spec->net == POT_NET_INHERIT ? (unsigned)ISOLATE_ALL & ~(unsigned)ISOLATE_NET
 						  : (unsigned)ISOLATE_ALL;
 	i->what = attr_what(s->env, s->spec, i->what, &i->no_ipc);
+	if (given_network(s, e) < 0)
+		return -1;
 	i->hostname = *s->spec->hostname != '\0' ? s->spec->hostname : s->spec->name;
 	i->persist = pot_spec_yes(s->spec, "persistent");
 	i->process.caps = attr_caps(s->spec);

@@ -114,6 +114,9 @@ struct pot_env {
 /* Finds the configuration beside the executable (or by POT_CONF while real and effective user
  * agree), and the machine's operations. Needs no rights; does not need `pot init` to have run. */
 int pot_env_open(struct pot_env **out, struct err *);
+/* The same with some keys ("POT_FS_ROOT=/x") of one's own, which a file in POT_RUN_DIR then holds
+ * for what ends runs; POT_CONF is set to it. NULL or an empty list: as pot_env_open(). */
+int pot_env_open_with(const char *const *set, struct pot_env **out, struct err *);
 /* For tests and for a runner that was told its configuration: host is borrowed. */
 int pot_env_with(const struct pot_config *, struct host *, struct pot_env **out, struct err *);
 void pot_env_close(struct pot_env *);
@@ -453,6 +456,7 @@ struct pot_start_options {
 	uint64_t memory_bytes;	    /* 0: pot.rss.memory */
 	unsigned cpu_shares;	    /* 0: none */
 	const char *const *hosts;   /* more "ip name" lines for /etc/hosts */
+	const char *network_path;   /* a network that is there, for a pot of type inherit */
 	bool snapshot;		    /* take one first */
 	bool idle; /* up without a command and whom it depends on: to build in it */
 	/* detach: wait until it is ready, at most this long; the same for pots that it needs. 0:

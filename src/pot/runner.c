@@ -309,6 +309,9 @@ on_request(struct runner_loop *l, const void *body, size_t len)
 	} else if (r->q.op == RUNNER_CANCEL) {
 		cancel(l, r->q.cancel);
 		runner_reply(l, &done, r->q.id);
+	} else if (l->config->no_raw && runner_op_is_raw(r->q.op)) {
+		err_new(&e, ERR_RIGHTS, "this pot-runner runs no commands outside of pots");
+		runner_fail(l, r->q.id, &e);
 	} else if (l->queue.n >= QUEUE_MAX || l->waiters.n >= WAITERS_MAX) {
 		err_new(&e, ERR_BUSY, "too many requests at once");
 		runner_fail(l, r->q.id, &e);

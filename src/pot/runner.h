@@ -25,6 +25,7 @@ struct runner_config {
 	gid_t gid;
 	const char *const *roots; /* host directories that requests may name; ended by NULL */
 	bool raw_root;		  /* raw commands may run as root */
+	bool no_raw;		  /* there are none */
 	/* Brings an image here (folder image, which libpot does not know); *stop becomes non-zero
 	 * when the request is cancelled. */
 	int (*import)(const struct runner_config *, const struct runner_request *,

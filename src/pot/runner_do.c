@@ -83,6 +83,52 @@ apply_attributes(struct runner_child *c, struct err *e)
 	return pot_set_rss(c->config->env, q->pot, number, NULL, e);
 }
 
+/* The text becomes a file for as long as it takes to copy it. */
+static int
+resolver_file(struct runner_child *c, char **path, struct err *e)
+{
+	char *at = arena_printf(&c->mem, "%s/.resolver-XXXXXX", c->config->env->conf.run_dir);
+	autofd int fd = mkostemp(at, O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, "a file for the name servers");
+	*path = at;
+	return fd_write_all(fd, c->q->resolver, strlen(c->q->resolver), e);
+}
+
+/* A file that the asker names is read with root's rights: it must be one that it may name. */
+static int
+choose_dns(struct runner_child *c, const char **dns, char **made, struct err *e)
+{
+	char *path;
+
+	*dns = c->q->dns;
+	if (c->q->resolver != NULL) {
+		if (resolver_file(c, made, e) < 0)
+			return -1;
+		*dns = arena_printf(&c->mem, "custom:%s", *made);
+	} else if (*dns != NULL && str_starts(*dns, "custom:")) {
+		if (runner_path(c, *dns + strlen("custom:"), false, &path, e) < 0)
+			return err_ctx(e, "dns");
+		*dns = arena_printf(&c->mem, "custom:%s", path);
+	}
+	return 0;
+}
+
+static int
+prepare(struct runner_child *c, struct pot_prepare_options *o, char made[POT_NAME_MAX + 1],
+    struct err *e)
+{
+	char *resolver = NULL;
+	int rc = choose_dns(c, &o->net.dns, &resolver, e);
+
+	if (rc == 0)
+		rc = pot_prepare(c->config->env, o, made, e);
+	if (resolver != NULL)
+		(void)unlink(resolver);
+	return rc;
+}
+
 static int
 do_prepare(struct runner_child *c, struct runner_reply *p, struct err *e)
 {
@@ -105,11 +151,14 @@ do_prepare(struct runner_child *c, struct runner_reply *p, struct err *e)
 		.cmd = q->command,
 		.argv = q->argv,
 		.ports = q->ports,
-		.net = { .net = q->network, .stack = q->stack, .dns = q->dns } };
+		.net = { .net = q->network,
+		    .stack = q->stack,
+		    .ip = q->addresses,
+		    .bridge = q->bridge } };
 	int there = pot_exists(c->config->env, q->pot, e);
 	if (there < 0 || (there > 0 && make_room(c, e) < 0))
 		return -1;
-	if (pot_prepare(c->config->env, &o, made, e) < 0)
+	if (prepare(c, &o, made, e) < 0)
 		return -1;
 	p->pot = arena_strdup(&c->mem, made);
 	if (apply_attributes(c, e) == 0)
@@ -179,6 +228,23 @@ take_binds(struct runner_child *c, struct pot_start_options *o, struct err *e)
 	return 0;
 }
 
+/* One that somebody made for the pot, where the networks that have names are. */
+static int
+take_network(struct runner_child *c, struct pot_start_options *o, struct err *e)
+{
+	static const char *const places[] = { "/run/netns/", "/var/run/netns/" };
+	const char *path = c->q->network_path, *name = NULL;
+
+	for (size_t i = 0; path != NULL && i < NELEM(places); i++)
+		if (str_starts(path, places[i]))
+			name = path + strlen(places[i]);
+	if (path != NULL && (name == NULL || *name == '\0' || strchr(name, '/') != NULL) &&
+	    runner_path_check(c->config, path, e) < 0)
+		return err_ctx(e, "network");
+	o->network_path = path;
+	return 0;
+}
+
 static int
 do_start(struct runner_child *c, struct runner_reply *p, struct err *e)
 {
@@ -198,7 +264,8 @@ do_start(struct runner_child *c, struct runner_reply *p, struct err *e)
 
 	autofd int nothing = -1, out = -1, err = -1;
 
-	if (need("name of the pot", q->pot, e) < 0 || take_binds(c, &o, e) < 0)
+	if (need("name of the pot", q->pot, e) < 0 || take_binds(c, &o, e) < 0 ||
+	    take_network(c, &o, e) < 0)
 		return -1;
 	if (q->stdout_path != NULL && q->stderr_path != NULL) {
 		nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -81,6 +81,10 @@ static const struct wire_row request_rows[] = {
 	WIRE_ROW(39, WIRE_STR, struct runner_request, limit_processes),
 	WIRE_ROW(40, WIRE_STR, struct runner_request, limit_files),
 	WIRE_ROW(41, WIRE_STR, struct runner_request, limit_io_weight),
+	WIRE_ROW(42, WIRE_STR, struct runner_request, resolver),
+	WIRE_ROW(43, WIRE_STR, struct runner_request, network_path),
+	WIRE_ROW(44, WIRE_STRS, struct runner_request, addresses),
+	WIRE_ROW(45, WIRE_STR, struct runner_request, bridge),
 	WIRE_ROWS_END,
 };
 
@@ -124,6 +128,12 @@ const char *
 runner_op_name(enum runner_op op)
 {
 	return op > 0 && op < RUNNER_OPS ? op_names[op] : "unknown";
+}
+
+bool
+runner_op_is_raw(enum runner_op op)
+{
+	return op >= RUNNER_RAW_START && op <= RUNNER_RAW_DESTROY;
 }
 
 void

@@ -48,6 +48,7 @@ enum runner_op {
 	RUNNER_OPS
 };
 const char *runner_op_name(enum runner_op op);
+bool runner_op_is_raw(enum runner_op op); /* RAW_… */
 
 struct runner_bind {
 	const char *source; /* absolute, on the host, below a root */
@@ -76,10 +77,14 @@ struct runner_request {
 	const char *const *hosts;      /* "ip name" */
 	const char *const *attributes; /* name=value */
 	const char *network;	       /* "inherit", "public-bridge"; NULL: as the image */
+	const char *const *addresses;  /* PREPARE, with network: "[nic|]address"; NULL: chosen */
+	const char *bridge;	       /* PREPARE, with network: of private-bridge */
 	const char *stack;	       /* "ipv4", "ipv6", "dual"; NULL: the framework's */
 	const char *dns;
 	const char *user, *cwd;	     /* inside; NULL: root and / (raw: the agent's user) */
 	const char *source, *target; /* COPY_IN; PREPARE: source in place of an image */
+	const char *resolver;	  /* PREPARE: what stands in its /etc/resolv.conf; not with dns */
+	const char *network_path; /* START: somebody's network in place of its own */
 	struct runner_bind *binds;
 	size_t n_binds;
 	struct runner_log log; /* dir NULL: no output is kept */

@@ -72,6 +72,7 @@ static const struct wire_row launch_rows[] = {
 	WIRE_ROW_INT(36, struct launch, isolate.no_ipc, 0, ISOLATE_NO_IPC),
 	WIRE_ROW(37, WIRE_BOOL, struct launch, attended),
 	WIRE_ROW_INT(38, struct launch, isolate.process.no_family, 0, 3),
+	WIRE_ROW(39, WIRE_STR, struct launch, isolate.network),
 	WIRE_ROWS_END,
 };
 
@@ -133,6 +134,10 @@ check_inside(const struct isolate_spec *s, struct err *e)
 	for (size_t i = 0; s->cgroups != NULL && s->cgroups[i] != NULL; i++)
 		if (need_absolute("cgroup", s->cgroups[i], false, e) < 0)
 			return -1;
+	if (need_absolute("network", s->network, true, e) < 0)
+		return -1;
+	if (s->network != NULL && (s->what & ISOLATE_NET))
+		return err_new(e, ERR_INPUT, "launch: a network of its own, or one to join");
 	if (s->process.argv == NULL && !s->process.login && !s->persist)
 		return err_new(e, ERR_INPUT, "launch: no command");
 	if (s->persist && !(s->what & ISOLATE_PID))

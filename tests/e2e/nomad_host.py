@@ -5,6 +5,7 @@ to values: int and bool become varints, float a double, str and bytes their byte
 What comes back is read by `fields`: a dict from field numbers to lists of ints and bytes.
 """
 import base64
+import contextlib
 import json
 import os
 import queue
@@ -26,6 +27,7 @@ except ModuleNotFoundError:  # another Python than Debian's, whose package pytho
 import h2.connection
 import h2.errors
 import h2.events
+import h2.exceptions
 
 COOKIE = "e4327c2e01eabfd75a8a67adb114fb34a757d57eee7728d857a8cec6e91a7255"
 ENVIRONMENT = {"NOMAD_PLUGIN_MAGIC_COOKIE": COOKIE, "PLUGIN_PROTOCOL_VERSIONS": "2", "PLUGIN_MIN_PORT": "10000",
@@ -269,7 +271,8 @@ class Connection:
         return call
 
     def send_data(self, stream, data, end):
-        with self.lock:
+        """What a call that was answered already still wanted to say is dropped, as gRPC's clients do."""
+        with self.lock, contextlib.suppress(h2.exceptions.StreamClosedError):
             while data:
                 while not (size := min(len(data), self.h2.local_flow_control_window(stream),
                                        self.h2.max_outbound_frame_size)):
@@ -299,9 +302,10 @@ class Connection:
 class Plugin:
     """A plugin process and a connection to it."""
 
-    def __init__(self, machine, program, env=None, config=None):
+    def __init__(self, machine, program, env=None, config=None, become=()):
+        """become: words in front of the program, which change into it."""
         self.machine = machine
-        self.process = machine.popen(program, env={**ENVIRONMENT, **(env or {})}, stdin=subprocess.DEVNULL,
+        self.process = machine.popen(*become, program, env={**ENVIRONMENT, **(env or {})}, stdin=subprocess.DEVNULL,
                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.lines = []
         self.reader = threading.Thread(target=self.read_log, daemon=True)

@@ -7,8 +7,11 @@
 #include <string.h>
 #include <sys/param.h>
 #include <sys/procctl.h>
+#include <sys/socket.h>
 #include <sys/sysctl.h>
 #include <sys/time.h>
+#include <sys/ucred.h>
+#include <sys/un.h>
 #include <sys/user.h>
 #include <unistd.h>
 
@@ -192,6 +195,24 @@ proc_program(const char *program, char path_out[PROC_PROGRAM_PATH])
 {
 	snprintf(path_out, PROC_PROGRAM_PATH, "%s", program);
 	return -1;
+}
+
+int
+proc_peer(int sock, struct proc_peer *out, struct err *e)
+{
+	struct xucred who;
+	socklen_t len = sizeof(who);
+
+	*out = (struct proc_peer){ .n_groups = 0 };
+	if (getsockopt(sock, SOL_LOCAL, LOCAL_PEERCRED, &who, &len) < 0)
+		return err_sys(e, "tell who connected");
+	if (len != sizeof(who) || who.cr_version != XUCRED_VERSION || who.cr_ngroups < 1)
+		return err_new(e, ERR_UNSUPPORTED, "this kernel does not tell who connected");
+	out->uid = who.cr_uid;
+	out->gid = who.cr_groups[0];
+	for (int i = 1; i < who.cr_ngroups && out->n_groups < PROC_GROUPS_MAX; i++)
+		out->groups[out->n_groups++] = who.cr_groups[i];
+	return 0;
 }
 
 void

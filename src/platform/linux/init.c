@@ -212,6 +212,19 @@ join_cgroups(const struct init_start *s, struct err *e)
 	return 0;
 }
 
+/* Before the root: /sys shows the network of whoever mounts it. */
+static int
+join_network(const char *path, struct err *e)
+{
+	autofd int network = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (network < 0)
+		return err_sys(e, "open the network %s", path);
+	if (setns(network, CLONE_NEWNET) < 0)
+		return err_sys(e, "join the network %s", path);
+	return 0;
+}
+
 static int
 set_up(const struct init_start *s, struct err *e)
 {
@@ -224,6 +237,8 @@ set_up(const struct init_start *s, struct err *e)
 	if (!(spec->what & ISOLATE_PID) && proc_subreaper(e) < 0)
 		return -1;
 	if (join_cgroups(s, e) < 0)
+		return -1;
+	if (spec->network != NULL && join_network(spec->network, e) < 0)
 		return -1;
 	if (spec->what & ISOLATE_MOUNT && make_root(spec, e) < 0)
 		return -1;

@@ -265,6 +265,7 @@ isolate_oom_kills(const char *const *cgroups)
 
 const struct isolate_ops isolate_native = {
 	.name = "namespaces",
+	.joins_networks = true,
 	.probe = isolate_probe,
 	.create = isolate_create,
 	.go = isolate_go,

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -354,6 +355,24 @@ proc_program(const char *program, char path_out[PROC_PROGRAM_PATH])
 	if (fd >= 0)
 		snprintf(path_out, PROC_PROGRAM_PATH, "/proc/self/fd/%d", fd);
 	return fd;
+}
+
+int
+proc_peer(int sock, struct proc_peer *out, struct err *e)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	*out = (struct proc_peer){ .n_groups = 0 };
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+		return err_sys(e, "tell who connected");
+	out->uid = who.uid;
+	out->gid = who.gid;
+	len = sizeof(out->groups);
+	/* kernels that cannot tell leave the first group alone */
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, out->groups, &len) == 0)
+		out->n_groups = len / sizeof(*out->groups);
+	return 0;
 }
 
 void
