@@ -51,7 +51,7 @@ deps:
 	@sh packaging/deps.sh build
 
 deps-test:
-	@sh packaging/deps.sh build test
+	@sh packaging/deps.sh build test freebsd
 
 ## make format     clang-format over the tree
 format:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Every portable source file compiles for FreeBSD (zig cc, from the Python package ziglang).
+"""Every program compiles and links for FreeBSD: what `make freebsd` does (packaging/freebsd/cross.py).
 
-Checks the C files of src/ outside the folders of other systems, and their headers with them. Headers
-of libraries that are the same on both systems are taken from this machine.
+Given files, or where the libraries' sources cannot be had, it only compiles: the given files, or all of
+src/ outside the folders of other systems. Then headers of libraries that are the same on both systems are
+taken from this machine.
 """
 import concurrent.futures
 import importlib.util
@@ -16,6 +17,7 @@ import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 TARGET = "x86_64-freebsd"
+SKIPPED = 77
 ELSEWHERE = ("src/platform/linux/", "src/platform/btrfs/")
 # What FreeBSD's ports install as well: directories and files below /usr/include.
 LIBRARIES = ["event2", "evhttp.h", "event.h", "evutil.h", "evdns.h", "jansson.h", "jansson_config.h",
@@ -51,15 +53,14 @@ def compile_one(path, includes, work):
     return path, result.returncode, (result.stdout + result.stderr).strip()
 
 
-def main():
-    if importlib.util.find_spec("ziglang") is None:
-        print("SKIP: the Python package ziglang is not installed (pip install ziglang)")
-        return 77
-    files = [path for path in sorted((TOP / "src").rglob("*.c"))
-             if not str(path.relative_to(TOP)).startswith(ELSEWHERE)]
-    only = [pathlib.Path(a).resolve() for a in sys.argv[1:]]
-    if only:
-        files = [path for path in files if path in only]
+def link_all():
+    """The exit status of the whole build, and its words."""
+    done = subprocess.run([sys.executable, str(TOP / "packaging/freebsd/cross.py")], cwd=TOP, capture_output=True, text=True)
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def compile_all(files):
+    """How many fail; says which, and which headers were missing because nothing was built."""
     failed, skipped = 0, []
     made = {name for path in (TOP / "src").rglob("meson.build")
             for name in re.findall(r"output:\s*'([\w.-]+\.h)'", path.read_text())}
@@ -80,7 +81,26 @@ def main():
     if skipped:
         print(f"not checked without a build (POTTER_BUILD): {' '.join(skipped)}")
     print(f"{len(files) - failed - len(skipped)} of {len(files)} files compile for {TARGET}")
-    return 1 if failed else 0
+    return failed
+
+
+def main():
+    if importlib.util.find_spec("ziglang") is None:
+        print("the Python package ziglang is not installed (pip install ziglang)")
+        return SKIPPED
+    files = [path for path in sorted((TOP / "src").rglob("*.c"))
+             if not str(path.relative_to(TOP)).startswith(ELSEWHERE)]
+    if sys.argv[1:]:
+        only = {pathlib.Path(a).resolve() for a in sys.argv[1:]}
+        return 1 if compile_all([path for path in files if path in only]) else 0
+    code, words = link_all()
+    if code != SKIPPED:
+        print(words)
+        return code
+    if compile_all(files):
+        return 1
+    print(f"the programs are not linked: {words.removeprefix('SKIP: ')}")
+    return SKIPPED
 
 
 if __name__ == "__main__":
