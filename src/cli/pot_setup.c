@@ -10,20 +10,29 @@
 		0                                                                                  \
 	}
 
+/* NULL: the machine's own. */
+static const char *
+filter_file(struct pot_call *c)
+{
+	return given(c, 'm') ? "" : given_one(c, 'p') != NULL ? given_one(c, 'p') : NULL;
+}
+
 static int
 run_init(struct pot_call *c)
 {
-	struct pot_init_options opt = { .quiet = c->verbosity < 1 };
+	struct pot_init_options opt = { .quiet = c->verbosity < 1, .filter_file = filter_file(c) };
 	struct err e;
 
+	if (opt.filter_file == NULL && given(c, 'f'))
+		opt.filter_file = given_one(c, 'f');
 	return pot_init(c->env, &opt, &e) < 0 ? fail(c, &e) : 0;
 }
 
 static const struct pot_option init_options[] = {
-	{ 'm', NULL, 0, 0,
-	    "minimal: accepted; nothing outside pot's own directories is ever touched" },
+	{ 'm', NULL, 0, 0, "minimal: leave every file outside of pot's own directories alone" },
 	{ 's', NULL, 0, 0, "leave syslogd alone: accepted, see -m" },
-	{ 'p', "file", COMPLETE_FILE, 0, "packet filter file: accepted, see -m" },
+	{ 'p', "file", COMPLETE_FILE, 0,
+	    "where pf is, the file of its rules, which is to call those of pots" },
 	{ 'f', "file", COMPLETE_FILE, 0, "as -p" },
 	END,
 };
@@ -35,13 +44,13 @@ run_deinit(struct pot_call *c)
 {
 	struct err e;
 
-	return pot_deinit(c->env, given(c, 'f'), &e) < 0 ? fail(c, &e) : 0;
+	return pot_deinit(c->env, given(c, 'f'), filter_file(c), &e) < 0 ? fail(c, &e) : 0;
 }
 
 static const struct pot_option deinit_options[] = {
 	{ 'f', NULL, 0, 0, "stop the pots that run" },
-	{ 'm', NULL, 0, 0, "minimal: accepted" },
-	{ 'p', "file", COMPLETE_FILE, 0, "packet filter file: accepted" },
+	{ 'm', NULL, 0, 0, "minimal: leave every file outside of pot's own directories alone" },
+	{ 'p', "file", COMPLETE_FILE, 0, "the packet filter's file of init" },
 	DRY_RUN_ROW,
 	END,
 };

@@ -81,6 +81,12 @@ struct filter_ops {
 	int (*obstacles)(struct host *, struct names *out, struct err *);
 	/* The table goes with everything in it. */
 	int (*teardown)(struct host *, struct err *);
+	/* What the packet filter needs in the machine's own configuration goes into that file
+	 * (NULL: where the machine has it), or with undo out of it; a copy of what was there before
+	 * is kept beside it as "….bkp-pot". 1: it was changed, 0: it was so already; *path tells
+	 * which file. NULL: nothing is needed. */
+	int (*install)(
+	    struct host *, const char *file, bool undo, char *path, size_t size, struct err *);
 
 	/* All of them or none, in one transaction, tagged with the run id. ERR_EXISTS names the
 	 * first host port that another run holds; ERR_ABSENT when setup was not called. */

@@ -11,6 +11,7 @@
 
 #include "platform/host.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Zero or NULL: no such limit. */
@@ -42,11 +43,16 @@ struct usage {
 
 struct limits_ops {
 	const char *name; /* "cgroup v2", "cgroup v1", "rctl" */
+	/* The kernel may be without all of it, as it comes: then pots start without limits. */
+	bool optional;
 	int (*probe)(struct host *, struct err *);
 
 	/* Makes the groups and sets the limits; on failure nothing is left. A limit for which the
 	 * machine has no controller is ERR_UNSUPPORTED by name. */
 	int (*create)(struct host *, const char *run, const struct limits *, struct err *);
+	/* What can be set only when the isolate is there; called before its command starts. NULL:
+	 * nothing. */
+	int (*bind)(struct host *, const char *run, struct err *);
 	/* Changes the limits of a live run. */
 	int (*update)(struct host *, const char *run, const struct limits *, struct err *);
 	/* The directories a process joins at birth (isolate_spec.cgroups), absolute. */

@@ -1,3 +1,4 @@
+#include "platform/filter.h"
 #include "platform/limits.h"
 #include "pot/net.h"
 #include "pot/priv.h"
@@ -54,6 +55,26 @@ make_cache(struct pot_env *env, struct err *e)
 	return fd < 0 ? err_sys(e, "write %s", mark) : 0;
 }
 
+/* The packet filter's file, where the machine has one. */
+static int
+filter_file(struct pot_env *env, const char *file, bool undo, struct err *e)
+{
+	const struct filter_ops *filter = env->host->filter;
+	char path[PATH_SIZE] = "";
+
+	if (filter->install == NULL || (file != NULL && *file == '\0'))
+		return 0;
+	int changed = filter->install(env->host, file, undo, path, sizeof(path), e);
+	if (changed < 0)
+		return err_ctx(e, "edit the packet filter's file");
+	if (changed > 0 && undo)
+		pot_say(env, POT_SAY_INFO, "what pots need was taken out of %s", path);
+	if (changed > 0 && !undo)
+		pot_say(env, POT_SAY_INFO,
+		    "%s calls the pots' rules now; what it was is kept as %s.bkp-pot", path, path);
+	return 0;
+}
+
 int
 pot_init(struct pot_env *env, const struct pot_init_options *o, struct err *e)
 {
@@ -61,7 +82,6 @@ pot_init(struct pot_env *env, const struct pot_init_options *o, struct err *e)
 	char path[PATH_SIZE];
 	struct nets nets;
 
-	(void)o;
 	if (need_root("init", e) < 0 || nets_read(env, &nets, e) < 0)
 		return -1;
 	if (ds->probe != NULL && ds->probe(env->host, e) < 0)
@@ -79,7 +99,8 @@ pot_init(struct pot_env *env, const struct pot_init_options *o, struct err *e)
 			return -1;
 	}
 	if (make_dirs(path_at(path, "%s/bridges", env->conf.fs_root), 0755, e) < 0 ||
-	    make_cache(env, e) < 0 || make_dirs(env->conf.run_dir, 0711, e) < 0)
+	    make_cache(env, e) < 0 || make_dirs(env->conf.run_dir, 0711, e) < 0 ||
+	    filter_file(env, o != NULL ? o->filter_file : NULL, false, e) < 0)
 		return -1;
 	pot_say(env, POT_SAY_INFO, "datasets lie in %s, kept by %s", env->conf.fs_root, ds->name);
 	return 0;
@@ -143,7 +164,7 @@ tell_all(struct pot_env *env, struct arena *mem, struct err *e)
 }
 
 int
-pot_deinit(struct pot_env *env, bool force, struct err *e)
+pot_deinit(struct pot_env *env, bool force, const char *filter, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	char path[PATH_SIZE];
@@ -152,7 +173,8 @@ pot_deinit(struct pot_env *env, bool force, struct err *e)
 		return -1;
 	if (env->dry_run)
 		return tell_all(env, &mem, e);
-	if (pot_vnet_stop(env, e) < 0 || env->host->limits->teardown(env->host, e) < 0)
+	if (pot_vnet_stop(env, e) < 0 || env->host->limits->teardown(env->host, e) < 0 ||
+	    filter_file(env, filter, true, e) < 0)
 		return -1;
 	for (size_t i = 0; i < NELEM(top_datasets); i++) {
 		if (env->host->dataset->destroy(env->host, top_datasets[i], true, e) < 0)

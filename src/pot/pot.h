@@ -274,12 +274,13 @@ int pot_status_ask(struct pot_env *, const char *name, const char *status, enum 
 
 struct pot_init_options {
 	bool quiet;
+	const char *filter_file; /* of the packet filter's rules; NULL: the machine's; "": none */
 };
 /* Datasets, directories, bridge-independent checks. Twice is harmless. */
 int pot_init(struct pot_env *, const struct pot_init_options *, struct err *);
-/* Refused while pots run, unless force stops them. Removes datasets, bridge, rules, run files, and
- * nothing else. */
-int pot_deinit(struct pot_env *, bool force, struct err *);
+/* Refused while pots run, unless force stops them. Removes datasets, bridge, rules, run files, what
+ * init wrote into the packet filter's file, and nothing else. */
+int pot_deinit(struct pot_env *, bool force, const char *filter_file, struct err *);
 int pot_vnet_start(
     struct pot_env *, struct err *); /* bridge, addresses, forwarding, NAT; twice is harmless */
 /* The same for one private bridge. */

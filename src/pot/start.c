@@ -12,6 +12,22 @@
  * have begun are walked down again (run.c).
  */
 
+/* A weight is a wish; a machine that cannot weigh serves everybody alike. And where the kernel
+ * comes without limits, pots have always started without. */
+static bool
+leave_out(const struct limits_ops *limits, struct limits *want)
+{
+	if (want->io_weight > 0) {
+		want->io_weight = 0;
+		return true;
+	}
+	if (!limits->optional ||
+	    (want->memory_bytes == 0 && want->pids == 0 && want->cpu_quota_percent == 0))
+		return false;
+	want->memory_bytes = want->pids = want->cpu_quota_percent = 0;
+	return true;
+}
+
 static int
 limits_up(struct start *s, struct err *e)
 {
@@ -28,14 +44,10 @@ limits_up(struct start *s, struct err *e)
 	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];
 
 	run_group(&s->run, group);
-	if (limits->create(s->env->host, group, &want, e) < 0) {
-		/* a weight is a wish; a machine that cannot weigh serves everybody alike */
-		if (e->kind != ERR_UNSUPPORTED || want.io_weight == 0)
+	while (limits->create(s->env->host, group, &want, e) < 0) {
+		if (e->kind != ERR_UNSUPPORTED || !leave_out(limits, &want))
 			return -1;
 		pot_say(s->env, POT_SAY_INFO, "pot %s: %s; it starts without", spec->name, e->text);
-		want.io_weight = 0;
-		if (limits->create(s->env->host, group, &want, e) < 0)
-			return -1;
 	}
 	return run_cgroups(s->env, &s->run, s->mem, &s->launch.isolate.cgroups, e);
 }
@@ -202,6 +214,11 @@ network_up(struct start *s, struct err *e)
 static int
 process_up(struct start *s, struct err *e)
 {
+	const struct limits_ops *limits = s->env->host->limits;
+	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];
+
+	if (limits->bind != NULL && limits->bind(s->env->host, run_group(&s->run, group), e) < 0)
+		return -1;
 	if (hook_prestart(s->env, s->spec, s->keeper.init_pid, e) < 0)
 		return -1;
 	if (s->env->keep->start->go(&s->keeper, e) < 0)

@@ -845,7 +845,7 @@ all_go(const struct trial *t)
 	if (entries(path_at(path, "%s/runs", fake->run_dir)) > 0 || !no_intents() ||
 	    entries(path_at(path, "%s/jails", fake->fs_root)) > 0)
 		complain(t, "files are left", "");
-	if (pot_deinit(env, false, &e) < 0)
+	if (pot_deinit(env, false, NULL, &e) < 0)
 		complain(t, "de-init:", e.text);
 	if (fake->bridges_n > 0 || fake->table)
 		complain(t, "the network is left", "");

@@ -60,6 +60,12 @@ create(struct host *h, const char *run, const struct limits *l, struct err *e)
 }
 
 static int
+bind(struct host *h, const char *run, struct err *e)
+{
+	FAKE_OP(h->self, "limits.bind", need_group(h->self, run, e));
+}
+
+static int
 update(struct host *h, const char *run, const struct limits *l, struct err *e)
 {
 	(void)l;
@@ -182,6 +188,7 @@ const struct limits_ops fake_limits = {
 	.name = "fake",
 	.probe = probe_host,
 	.create = create,
+	.bind = bind,
 	.update = update,
 	.join = join,
 	.usage = usage,

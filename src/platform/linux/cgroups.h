@@ -6,6 +6,7 @@
 #define PLATFORM_LINUX_CGROUPS_H
 
 #include "base/buf.h"
+#include "platform/cpus.h"
 #include "platform/host.h"
 
 #include <stdbool.h>
@@ -53,10 +54,6 @@ int cgroup_write(const char *dir, const char *file, const char *text, struct err
 /* The number after a word that starts a line of "key value" text; 0 when it is not there. */
 uint64_t cgroup_key(const char *text, const char *key);
 
-/* Sets of CPU numbers: "0-2,5". */
-enum { CPUS_MAX = 4096 };
-int cpus_parse(const char *text, bool cpus[CPUS_MAX], struct err *e); /* how many */
-void cpus_write(const bool cpus[CPUS_MAX], struct buf *out);
 /* Binds the group `dir` to the `count` least used of the `available` CPUs, lowest first among
  * equals; used are those that the other groups in `parent` are bound to. Two starts at once take
  * turns. */

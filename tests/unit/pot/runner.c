@@ -177,7 +177,7 @@ tear_down(void **state)
 	close(sock);
 	assert_int_equal(waitpid(runner, &status, 0), runner);
 	assert_int_equal(status, 0);
-	CHECK_OK(pot_deinit(env, true, &e));
+	CHECK_OK(pot_deinit(env, true, NULL, &e));
 	pot_env_close(env);
 	runner_inbox_fini(&inbox);
 	arena_fini(&mem);
