@@ -121,7 +121,7 @@ struct isolate_enter {
 };
 
 struct isolate_ops {
-	const char *name; /* "namespaces" */
+	const char *name;    /* "namespaces" */
 	bool joins_networks; /* knows isolate_spec.network */
 	int (*probe)(struct err *);
 	/* stdio: the command's, borrowed. Returns as soon as init's pid is known. */

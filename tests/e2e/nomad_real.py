@@ -24,7 +24,9 @@ HOLD = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
 class Agents:
     """A Nomad server and a Nomad client on one pretend machine."""
 
-    def __init__(self, machine, config="", extra=""):
+    def __init__(self, machine, config="", extra="", client="", become=()):
+        """become: words in front of the client's command, which make it another user's; client: more of its block."""
+        self.become = list(become)
         self.machine, self.dir = machine, machine.dir / "nomad"
         self.plugins = self.dir / "plugins"
         self.plugins.mkdir(parents=True)
@@ -47,6 +49,7 @@ class Agents:
               servers = ["127.0.0.1:4647"]
               network_interface = "ext0"
               options = {{ "fingerprint.denylist" = "env_aws,env_gce,env_azure,consul,vault" }}
+              {client}
             }}
             telemetry {{
               collection_interval = "1s"
@@ -62,7 +65,8 @@ class Agents:
 
     def start(self, name):
         log = open(self.dir / f"{name}.log", "ab")
-        self.processes[name] = self.machine.popen(NOMAD, "agent", "-config", self.dir / f"{name}.hcl", stdout=log,
+        become = self.become if name == "client" else []
+        self.processes[name] = self.machine.popen(*become, NOMAD, "agent", "-config", self.dir / f"{name}.hcl", stdout=log,
                                                   stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         return self
 
@@ -335,7 +339,7 @@ def test_plugin_killed(nomad):
     pid, = nomad.plugin_pids()
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: nomad.plugin_pids() and nomad.plugin_pids() != [pid], timeout=20, what="another plugin")
-    time.sleep(3)
+    wait_until(lambda: nomad.log().count("is recovered") >= 5, timeout=20, every=0.2, what="the recovery of five tasks")
     nomad.ready()
     assert sorted(row["pid"] for row in nomad.machine.pot_json("ps")) == before
     assert all(a["TaskStates"]["www1"]["Restarts"] == 0 and a["ClientStatus"] == "running" for a in nomad.allocs("five"))
@@ -411,6 +415,95 @@ def test_a_directory_and_volumes(nomad):
     alloc = nomad.run("plain", "sh -c 'echo $NOMAD_TASK_NAME; touch /mine; ls /alloc'", kind="batch", wait="complete",
                       source=f'path = "{root}"')
     assert nomad.logs(alloc).split() == ["www1", "data", "logs", "tmp"] and not (root / "mine").exists()
+
+
+def show_bridge_module(machine):
+    """Nomad looks for bridges in a file about the kernel's modules, which kernels without modules lack."""
+    if os.path.exists("/proc/modules") or os.path.exists("/lib/modules"):
+        return
+    memory, release = machine.dir / "modules", os.uname().release
+    memory.mkdir()
+    machine.run("mount", "-t", "tmpfs", "tmpfs", memory)
+    machine.volumes.append(memory)
+    machine.run("mkdir", "-p", memory / "work", memory / f"upper/modules/{release}")
+    machine.run("sh", "-c", f"echo kernel/net/bridge/bridge.ko > {memory}/upper/modules/{release}/modules.builtin")
+    machine.run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/usr/lib,upperdir={memory}/upper,workdir={memory}/work",
+                "/usr/lib")
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/lib/cni/bridge"), reason="needs containernetworking-plugins")
+def test_networks_of_groups(networked):
+    """Nomad makes them with CNI's plugins, one for an allocation; two tasks of it share one."""
+    publish(networked)
+    show_bridge_module(networked)
+    agents = Agents(networked, client='cni_path = "/usr/lib/cni"')
+    agents.start("server").start("client").ready()
+    other = textwrap.dedent("""\
+        task "other" {
+          driver = "pot"
+          config {
+            image = "http://127.0.0.1:8000/"
+            pot = "web"
+            tag = "1.0"
+            command = "httpd -f -p 127.0.0.1:9000 -h /local"
+          }
+          template {
+            data = "from the other task"
+            destination = "local/index.html"
+          }
+          resources {
+            cpu = 50
+            memory = 32
+          }
+        }
+        """)
+    alloc = agents.run("grouped", "httpd -f -p 8080 -h /local", network=None,
+                       group='network {\n mode = "bridge"\n port "http" {\n to = 8080\n }\n }\n' + other,
+                       task='template {\n data = "page"\n destination = "local/index.html"\n }')
+    whole = agents.api(f"/v1/allocation/{alloc['ID']}")
+    port = whole["AllocatedResources"]["Shared"]["Ports"][0]["Value"]
+    wait_until(lambda: networked.http(f"http://203.0.113.1:{port}/", outside=True) == "page", every=0.3, what="the page")
+    shown = agents.cli("alloc", "exec", "-i=false", "-t=false", "-task", "www1", alloc["ID"], "sh", "-c",
+                       "ip -4 addr; wget -q -O - http://127.0.0.1:9000/").stdout
+    assert "172.26.64." in shown and "from the other task" in shown, shown
+    assert not networked.pairs()
+    agents.close()
+    networked.try_run("ip", "link", "del", "nomad")
+    shutil.rmtree("/var/lib/cni/networks/nomad", ignore_errors=True)
+    networked.pot("vnet-stop")
+    networked.run("nft", "flush", "ruleset")
+
+
+NOBODY = 64111
+
+
+def test_a_client_that_is_not_root(networked):
+    publish(networked)
+    agents = Agents(networked, config=f'runner_socket = "{networked.conf["POT_RUN_DIR"]}/runner.sock"',
+                    become=["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"])
+    home = agents.dir / "client"
+    home.mkdir()
+    shutil.chown(home, NOBODY, NOBODY)
+    runner = [BIN / "pot-runner", "--serve", "--group", NOBODY, "--root", home]
+    agents.start("server").start("client")
+    driver = wait_until(lambda: (agents.node() or {}).get("Drivers", {}).get("pot"), timeout=40, every=0.3, what="the driver")
+    assert not driver["Detected"] and "no pot-runner serves" in driver["HealthDescription"], driver
+    process = networked.popen(*runner, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    agents.ready()
+    pid, = agents.plugin_pids()
+    assert os.stat(f"/proc/{pid}").st_uid == NOBODY
+    alloc = agents.run("one", "trap 'exit 0' TERM; echo up; id -u; while :; do sleep 0.05; done")
+    wait_until(lambda: agents.logs(alloc) == "up\n0\n", every=0.3, what="its words")
+    assert agents.cli("alloc", "exec", "-i=false", "-t=false", alloc["ID"], "echo", "hello").stdout == "hello\n"
+    process.terminate()
+    process.wait(10)
+    networked.popen(*runner, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    agents.stop("client", signal.SIGKILL)
+    agents.start("client").ready()
+    agents.wait_for("one")
+    assert agents.state("one")["Restarts"] == 0
+    agents.close()
+    networked.pot("vnet-stop")
 
 
 def test_bad_plugin_config(networked):

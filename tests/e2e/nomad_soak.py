@@ -48,7 +48,7 @@ class Short:
     """Batch jobs one after the other; each must end as its command says."""
 
     def __init__(self, nomad):
-        self.nomad, self.number, self.open, self.done = nomad, 0, {}, 0
+        self.nomad, self.number, self.open, self.done, self.odd = nomad, 0, {}, 0, 0
 
     def run(self):
         self.number += 1
@@ -61,13 +61,22 @@ class Short:
         for job, due in list(self.open.items()):
             allocs = self.nomad.allocs(job)
             if len(allocs) == 3 and all(a["ClientStatus"] in ("complete", "failed") for a in allocs):
-                bad = [(a["ClientStatus"], [e["DisplayMessage"] for e in a["TaskStates"]["www1"]["Events"]])
-                       for a in allocs if a["ClientStatus"] != due]
-                if bad:
-                    print(f"{job}: due {due}: {bad}", flush=True)
+                for alloc in allocs:
+                    if alloc["ClientStatus"] != due:
+                        self.tell(job, due, alloc)
                 self.nomad.stop_job(job)
                 del self.open[job]
                 self.done += 3
+
+
+    def tell(self, job, due, alloc):
+        """What is known of one that ended otherwise."""
+        self.odd += 1
+        state = (alloc["TaskStates"] or {}).get("www1") or {}
+        print(f"{job} {alloc['ID']}: {alloc['ClientStatus']}, due {due}: {alloc['ClientDescription']}: "
+              f"{[e['DisplayMessage'] for e in state.get('Events') or []]}")
+        lines = [line for line in self.nomad.log().splitlines() if alloc["ID"] in line]
+        print("\n".join(lines[-30:]), flush=True)
 
 
 def disturb(nomad, number):
@@ -126,7 +135,7 @@ def soak(machine, minutes, stay):
     after = sorted(row["pid"] for row in machine.pot_json("ps"))
     restarts = [a["TaskStates"]["www1"]["Restarts"] for job in ("stay", "paged") for a in nomad.allocs(job)]
     panics = nomad.log().count("panic")
-    print(f"{short.done} short tasks; disturbed {disturbed} times; tasks that stayed: {len(set(pids) & set(after))} of "
+    print(f"{short.done} short tasks, {short.odd} of them not as due; disturbed {disturbed} times; tasks that stayed: {len(set(pids) & set(after))} of "
           f"{len(pids)} the same process, {sum(restarts)} restarts; panics {panics}")
     nomad.close()
     machine.pot("vnet-stop")

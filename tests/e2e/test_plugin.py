@@ -449,6 +449,109 @@ def test_ports(host):
     host.pot("vnet-stop")
 
 
+def test_the_network_of_a_group(host):
+    """Nomad has made it, and leads its ports there: the pot is in it, and we add nothing."""
+    name = f"potter-{host.id}"
+    host.run("ip", "netns", "add", name)
+    host.run("ip", "-n", name, "link", "add", "nomad0", "type", "bridge")
+    task = make(host, "ls /sys/class/net; grep group1 /etc/hosts; sleep 1000", ports={"http": 20080},
+                options={"network_mode": None, "port_map": [{"http": "80"}]})
+    task.message[16] = {1: 1, 2: f"/var/run/netns/{name}", 4: {1: "group1", 2: "172.26.64.5"}}
+    task.start()
+    wait_until(lambda: b"group1" in task.output[0], what="its words")
+    assert task.output[0].split() == [b"lo", b"nomad0", b"172.26.64.5", b"group1"]
+    reply = plugin_of(host).driver("ExecTask", {1: task.id, 2: ["ip", "link", "show", "nomad0"]})
+    assert one(fields(one(reply, 3)), 1, 0) == 0
+    assert not host.pairs() and not host.tables()
+    task.stop(timeout=0)
+    task.destroy()
+    odd = make(host, options={"network_mode": "public-bridge"}, invocation="00000002")
+    odd.message[16] = task.message[16]
+    with pytest.raises(Refused, match="network_mode.*exclude each other"):
+        odd.start()
+    host.run("ip", "netns", "del", name)
+    gone = make(host, options={"network_mode": None}, invocation="00000003")
+    gone.message[16] = task.message[16]
+    with pytest.raises(Refused, match="network"):
+        gone.start()
+    assert host.pot("ls", "-q").split() == ["web_1_0"]
+
+
+def test_addresses_and_bridges(host):
+    host.pot("vnet-start")
+    host.pot("create-private-bridge", "-B", "back", "-S", "8")
+    for number, (options, seen) in enumerate((({"network_mode": "alias", "address": ["ext0|203.0.113.50"]}, "203.0.113.50"),
+                                              ({"network_mode": "private-bridge", "bridge": "back"}, "10.192."),
+                                              ({"network_mode": "public-bridge", "address": ["10.192.0.77"]}, "10.192.0.77"))):
+        task = make(host, "httpd -p 80 -h /local; ip -4 addr; sleep 1000", options=options, invocation=f"{number:08x}")
+        (task.dir / "www1/local/index.html").write_text("served")
+        task.start()
+        wait_until(lambda: seen.encode() in task.output[0], what=f"the address {seen}")
+        if "alias" in options.values():
+            wait_until(lambda: host.http(f"http://{seen}/", outside=True) == "served", what="the page")
+        task.stop(timeout=0)
+        task.destroy()
+    for options, word in (({"network_mode": "alias"}, "address"), ({"network_mode": "private-bridge"}, "bridge"),
+                          ({"network_mode": "host", "address": ["10.192.0.9"]}, "address"),
+                          ({"network_mode": "private-bridge", "bridge": "none"}, "none"),
+                          ({"network_mode": "public-bridge", "bridge": "back"}, "bridge"),
+                          ({"network_mode": "alias", "address": ["auto"]}, "auto")):
+        with pytest.raises(Refused, match=word) as refused:
+            make(host, options=options, invocation="0000000f").start()
+    assert host.pot("ls", "-q").split() == ["web_1_0"]
+    host.pot("destroy", "-B", "back")
+    host.pot("vnet-stop")
+
+
+def test_devices(host):
+    task = make(host, "head -c 3 /dev/other/zero | wc -c; ls -l /dev/other/zero; sleep 1000")
+    task.message[8] = [{1: "/dev/other/zero", 2: "/dev/zero", 3: "rwm"}]
+    task.start()
+    wait_until(lambda: b"other" in task.output[0], what="its words")
+    assert task.output[0].startswith(b"3\ncrw")
+    task.stop(timeout=0)
+    task.destroy()
+    for device, word in (({1: "/dev/x", 2: "/dev/zero", 3: "r"}, "with reading and writing"),
+                         ({1: "/dev/x", 2: "/dev/nosuch", 3: "rw"}, "nosuch"), ({1: "x", 2: "/dev/zero", 3: "rw"}, "absolute")):
+        task = make(host, invocation="00000002")
+        task.message[8] = [device]
+        with pytest.raises(Refused, match=word):
+            task.start()
+    assert host.pot("ls", "-q").split() == ["web_1_0"]
+
+
+def test_what_the_agent_configures(machine):
+    """A pot root and a policy of the plugin's own: also the end of a run, which others walk, finds them."""
+    other = machine.dir / "other"
+    machine.try_run("mkdir", other)
+    conf = machine.dir / "other.conf"
+    conf.write_text(machine.conf_file.read_text() + f"POT_FS_ROOT={other}\n")
+    machine.pot("init", env={"POT_CONF": str(conf)})
+    plugin = Plugin(machine, PROGRAM, config={"pot_root": str(other), "signatures": "require"})
+    machine.plugins, machine.over = [plugin], False
+    assert health(plugin) == (2, "Healthy")
+    root = machine.busybox_root()
+    task = Task(plugin, machine.dir / "allocs", {"path": str(root), "command": "sh -c 'exit 4'", "network_mode": "host"}).start()
+    assert task.result() == (4, 0, False, "")
+    assert len(list((other / "jails").iterdir())) == 1 and machine.pot("ls", "-q").split() == []
+    task.destroy()
+    wait_until(lambda: not machine.cgroup_dirs() or len(machine.cgroup_dirs()) <= len({p.split("/")[4] for p in
+               machine.cgroup_dirs()}), what="the end of its groups")
+    unsigned = Task(plugin, machine.dir / "allocs", config(), invocation="00000002")
+    with pytest.raises(Refused, match="signed"):
+        unsigned.start()
+    for wrong, word in (({"pot_root": "relative"}, "pot_root"), ({"signatures": "odd"}, "signatures"),
+                        ({"signature_pubkey": "/a'b"}, "signature_pubkey"), ({"runner_socket": "x"}, "runner_socket"),
+                        ({"registry_mirrors": ["ftp://x"]}, "registry_mirrors"), ({"image_gc_delay": "soon"}, "image_gc_delay"),
+                        ({"registry_mirrors": "http://x"}, "registry_mirrors")):
+        with pytest.raises(Refused, match=f"plugin: {word}: "):
+            plugin.base("SetConfig", {1: msgpack(wrong)})
+    machine.over = True
+    plugin.shutdown()
+    machine.pot("de-init", "-f", env={"POT_CONF": str(conf)})
+    machine.init()
+
+
 def test_a_burst_of_output_is_whole(host):
     task = make(host, "i=0; while [ $i -lt 100 ]; do cat /local/block; i=$((i+1)); done; echo end")
     block = b"0123456789abcdef" * 4096

@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -212,6 +214,21 @@ join_cgroups(const struct init_start *s, struct err *e)
 	return 0;
 }
 
+/* Some who make a network leave its loopback down. */
+static int
+loopback_up(struct err *e)
+{
+	struct ifreq lo = { .ifr_name = "lo" };
+	autofd int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (sock < 0 || ioctl(sock, SIOCGIFFLAGS, &lo) < 0)
+		return err_sys(e, "look at the loopback");
+	if (lo.ifr_flags & IFF_UP)
+		return 0;
+	lo.ifr_flags |= IFF_UP;
+	return ioctl(sock, SIOCSIFFLAGS, &lo) < 0 ? err_sys(e, "set the loopback up") : 0;
+}
+
 /* Before the root: /sys shows the network of whoever mounts it. */
 static int
 join_network(const char *path, struct err *e)
@@ -222,7 +239,7 @@ join_network(const char *path, struct err *e)
 		return err_sys(e, "open the network %s", path);
 	if (setns(network, CLONE_NEWNET) < 0)
 		return err_sys(e, "join the network %s", path);
-	return 0;
+	return loopback_up(e);
 }
 
 static int
