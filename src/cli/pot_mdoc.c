@@ -152,8 +152,8 @@ attributes(bool jail, FILE *to)
 			fprintf(to, "; default:\n.Ql %s .\n", a[i].def);
 		else
 			fputs("; default: none.\n", to);
-		if ((a[i].effect & POT_ATTR_LINUX) == 0)
-			fputs("Without effect on Linux.\n", to);
+		if (!pot_attr_has_effect(NULL, &a[i]))
+			fputs("Without effect on this system.\n", to);
 	}
 }
 

@@ -56,10 +56,10 @@ struct isolate_process {
 				 * up in the pot's own /etc/passwd and /etc/group */
 	bool login;		/* the user's home and shell; argv NULL: the login shell itself */
 	uint64_t caps;		/* bounding set; held by a command that runs as root */
-	bool new_privileges;	/* true: set-user-id programs keep their meaning */
-	bool no_filter;		/* true: without the default system call filter */
-	unsigned no_family;	/* ISOLATE_NO_IPV4 | ISOLATE_NO_IPV6: as on a machine without it */
-	uint64_t max_files;	/* RLIMIT_NOFILE; 0: as inherited */
+	bool new_privileges; /* true: set-user-id programs keep their meaning; in a jail always */
+	bool no_filter;	     /* true: without the default system call filter */
+	unsigned no_family;  /* ISOLATE_NO_IPV4 | ISOLATE_NO_IPV6: as on a machine without it */
+	uint64_t max_files;  /* RLIMIT_NOFILE; 0: as inherited */
 };
 
 /* A file written beneath the pot's root before its command starts. */
@@ -75,9 +75,14 @@ struct isolate_file {
 };
 
 struct isolate_spec {
-	unsigned what; /* ISOLATE_… */
+	unsigned what;	  /* ISOLATE_… */
+	const char *name; /* of the pot; its jail's, where there are jails */
 	const char *hostname;
 	const char *network; /* a network to join, without ISOLATE_NET; NULL: none */
+	const char *release; /* of the system in it, when its files do not tell; NULL: unknown */
+	const char *const *attributes; /* "name=value", of those that the ops list */
+	const char *const *addresses;  /* "interface|address" of the machine, and no others: where
+					* aliases_are_shared, in place of ISOLATE_NET */
 	struct mount_root root;
 	const struct mount_item *mounts; /* in order, after /proc, /dev, /sys */
 	size_t n_mounts;
@@ -95,6 +100,7 @@ struct isolate {
 	pid_t pid;   /* of init, as the host sees it */
 	int handle;  /* readable when init ends */
 	int channel; /* readable when event() has something */
+	void *own;   /* the system's; released by close() */
 };
 
 enum isolate_event_kind {
@@ -135,6 +141,7 @@ struct isolate_ops {
 	int (*signal)(struct isolate *, int sig, bool stop, struct err *);
 	int (*kill)(
 	    struct isolate *, const char *const *cgroups, struct err *); /* everything, at once */
+	/* Where something is left of it when init has ended, this ends it. */
 	void (*close)(struct isolate *);
 	/* How often the kernel killed for want of memory in these cgroups; -1: cannot tell. */
 	int64_t (*oom_kills)(const char *const *cgroups);
@@ -142,6 +149,18 @@ struct isolate_ops {
 	int (*enter)(const struct isolate_enter *, pid_t *child, int *pty, struct err *);
 	/* Sends a signal to the command of a running pot, by way of its init. */
 	int (*forward)(pid_t init, uint64_t start, int sig, struct err *);
+	/* What is left of a pot whose keeper and init were killed both: processes, mounts beneath
+	 * `place` (mount_root.at). Nothing is fine. NULL: the system leaves nothing. */
+	int (*clear)(const char *name, const char *place, struct err *);
+	/* The attributes of a pot that mean something here, besides those of pot itself; ended by
+	 * NULL. */
+	const char *const *attributes;
+	/* An alias pot has the machine's own network, with some of its addresses; else it has a
+	 * network of its own that answers for them. */
+	bool aliases_are_shared;
+	/* System V memory, semaphores and messages are the machine's all three, or none of them;
+	 * else each by its attribute. */
+	bool ipc_is_one;
 };
 extern const struct isolate_ops isolate_native;
 

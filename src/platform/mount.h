@@ -1,9 +1,11 @@
 /*
  * mount.h: what a pot's file tree is put together from, and safe ways to touch it.
  *
- * A running pot's mounts exist in its own mount namespace only (isolate.h makes them there), so
- * nothing of a dead pot stays on the host. A stopped pot's tree is put together for the length of
- * one call by with_root().
+ * On Linux a running pot's mounts exist in its own mount namespace only (isolate.h makes them
+ * there), so nothing of a dead pot stays on the host. FreeBSD has one table of mounts: whatever is
+ * mounted beneath the directory of a pot that does not run is of a dead one, and goes when the pot
+ * is next touched (isolate_ops.clear). A stopped pot's tree is put together for the length of one
+ * call by with_root().
  *
  * Paths inside a pot belong to whoever is root there: they are only ever resolved beneath a
  * descriptor of its root directory, by the beneath_*() functions, where symbolic links and ".."
@@ -20,6 +22,9 @@
 
 /* A root: one directory, or layers. All strings are borrowed, absolute paths on the host. */
 struct mount_root {
+	const char *at;		  /* an empty directory of the pot's own, where a system without
+				   * mount namespaces puts it together; the same as plain, or
+				   * NULL: the directory itself */
 	const char *plain;	  /* a directory as it is, or NULL … */
 	const char *const *lower; /* … layers below, the top one first, ended by NULL … */
 	const char *upper, *work; /* … and where changes go; both NULL: read-only */
@@ -34,7 +39,8 @@ enum {
 	MOUNT_NODEV = 4,
 	MOUNT_NOEXEC = 8,
 	MOUNT_RECURSIVE = 16, /* bind: with what is mounted below */
-	MOUNT_MAY_LACK = 32,  /* bind: a source that does not exist is left out */
+	MOUNT_MAY_LACK = 32,  /* bind: a source that does not exist is left out; tmpfs: a target
+			       * that does not, in a root that cannot be changed */
 	MOUNT_NO_LINKS = 64,  /* bind: refuse a symbolic link anywhere on the way to the source */
 	MOUNT_FLAGS = 127
 };
@@ -82,8 +88,9 @@ int beneath_exists(int root_fd, const char *path, struct err *e);
  * none may lead out. An O_PATH descriptor; path_of_fd() names it for others. */
 int beneath_pin(int root_fd, const char *path, struct err *e);
 /* A path by which other processes reach what the descriptor of this one stands for, while it is
- * open. */
-enum { PATH_OF_FD = 64 };
+ * open; "" when there is none. Where a system knows only names (FreeBSD) it is the name of this
+ * moment: who uses it looks whether it still leads there. */
+enum { PATH_OF_FD = 1024 };
 void path_of_fd(int fd, char out[PATH_OF_FD]);
 /* Removes a file, or an empty directory; ERR_ABSENT when it is not there. */
 int beneath_remove(int root_fd, const char *path, struct err *e);

@@ -74,6 +74,8 @@ struct proc_peer {
 int proc_peer(int sock, struct proc_peer *, struct err *e);
 /* Closes every descriptor from `first` upwards. */
 void proc_close_from(int first);
+/* They are closed by the next exec. Safe in a child that shares memory with a waiting parent. */
+int proc_keep_from_command(int first);
 /* Signal names: "TERM", "SIGTERM", "term", "15". -1 with ERR_INPUT when unknown. */
 int proc_signal_named(const char *name, struct err *e);
 const char *proc_signal_name(int sig); /* "TERM"; "?" when unknown */

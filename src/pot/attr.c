@@ -1,59 +1,61 @@
-#include "platform/limits.h"
+#include "platform/isolate.h"
 #include "pot/priv.h"
 
 #include <string.h>
 
-#define BOTH  (POT_ATTR_LINUX | POT_ATTR_FREEBSD)
-#define JAILS POT_ATTR_FREEBSD
-
 /* In the order in which create writes them: the framework's, then the jail's. */
 static const struct pot_attr attrs[] = {
-	{ "no-rc-script", POT_ATTR_BOOL, "NO", false, false, true, BOTH,
+	{ "no-rc-script", POT_ATTR_BOOL, "NO", false, false, true, POT_ATTR_EVERYWHERE,
 	    "the command runs by itself instead of as a system start-up" },
-	{ "persistent", POT_ATTR_BOOL, "YES", false, false, true, BOTH,
+	{ "persistent", POT_ATTR_BOOL, "YES", false, false, true, POT_ATTR_EVERYWHERE,
 	    "the pot stays up when its command has ended" },
-	{ "start-at-boot", POT_ATTR_BOOL, "NO", false, false, true, BOTH,
+	{ "start-at-boot", POT_ATTR_BOOL, "NO", false, false, true, POT_ATTR_EVERYWHERE,
 	    "it starts with the machine ('pot boot')" },
-	{ "early-start-at-boot", POT_ATTR_BOOL, "NO", false, false, false, BOTH,
+	{ "early-start-at-boot", POT_ATTR_BOOL, "NO", false, false, false, POT_ATTR_EVERYWHERE,
 	    "it starts before the pots with start-at-boot" },
-	{ "prunable", POT_ATTR_BOOL, "NO", false, false, true, BOTH,
+	{ "prunable", POT_ATTR_BOOL, "NO", false, false, true, POT_ATTR_EVERYWHERE,
 	    "prune may remove it when it has run and stopped" },
-	{ "localhost-tunnel", POT_ATTR_BOOL, "NO", false, false, false, 0,
+	{ "localhost-tunnel", POT_ATTR_BOOL, "NO", false, false, false, POT_ATTR_NOWHERE,
 	    "not needed: exported ports are reachable from the machine itself" },
-	{ "no-tmpfs", POT_ATTR_BOOL, "NO", false, false, true, BOTH, "no fresh tmpfs on /tmp" },
-	{ "no-etc-hosts", POT_ATTR_BOOL, "NO", false, false, false, BOTH,
+	{ "no-tmpfs", POT_ATTR_BOOL, "NO", false, false, true, POT_ATTR_EVERYWHERE,
+	    "no fresh tmpfs on /tmp" },
+	{ "no-etc-hosts", POT_ATTR_BOOL, "NO", false, false, false, POT_ATTR_EVERYWHERE,
 	    "the other pots are not listed in /etc/hosts" },
-	{ "to-be-pruned", POT_ATTR_BOOL, "NO", false, true, false, BOTH, "set by the first start" },
-	{ "enforce_statfs", POT_ATTR_UINT, "2", true, false, true, JAILS,
+	{ "to-be-pruned", POT_ATTR_BOOL, "NO", false, true, false, POT_ATTR_EVERYWHERE,
+	    "set by the first start" },
+	{ "enforce_statfs", POT_ATTR_UINT, "2", true, false, true, POT_ATTR_SYSTEM,
 	    "which mounts it sees; on Linux always its own alone" },
-	{ "mount", POT_ATTR_BOOL, "NO", true, false, true, JAILS,
+	{ "mount", POT_ATTR_BOOL, "NO", true, false, true, POT_ATTR_SYSTEM,
 	    "may mount; on Linux never: it would be root of the machine" },
-	{ "fdescfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS,
+	{ "fdescfs", POT_ATTR_BOOL, "NO", true, false, true, POT_ATTR_SYSTEM,
 	    "/dev/fd is there; on Linux always" },
-	{ "linprocfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS,
+	{ "linprocfs", POT_ATTR_BOOL, "NO", true, false, true, POT_ATTR_SYSTEM,
 	    "may mount linprocfs; on Linux never, /proc is there" },
-	{ "nullfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS,
+	{ "nullfs", POT_ATTR_BOOL, "NO", true, false, true, POT_ATTR_SYSTEM,
 	    "may mount nullfs; on Linux never" },
-	{ "procfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS,
+	{ "procfs", POT_ATTR_BOOL, "NO", true, false, true, POT_ATTR_SYSTEM,
 	    "/proc is there; on Linux always" },
-	{ "tmpfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS,
+	{ "tmpfs", POT_ATTR_BOOL, "NO", true, false, true, POT_ATTR_SYSTEM,
 	    "may mount tmpfs; on Linux never" },
-	{ "zfs", POT_ATTR_BOOL, "NO", true, false, true, JAILS, "may mount ZFS; on Linux never" },
+	{ "zfs", POT_ATTR_BOOL, "NO", true, false, true, POT_ATTR_SYSTEM,
+	    "may mount ZFS; on Linux never" },
 	/* pot 0.16 granted them whatever was set: that is what a new pot gets, and NO is meant */
-	{ "raw_sockets", POT_ATTR_BOOL, "YES", true, false, true, BOTH,
+	{ "raw_sockets", POT_ATTR_BOOL, "YES", true, false, true, POT_ATTR_SYSTEM,
 	    "may use raw sockets (tcpdump, arping); on Linux ping works without" },
-	{ "sysvshm", POT_ATTR_SYSV, "new", true, false, true, BOTH,
+	{ "sysvshm", POT_ATTR_SYSV, "new", true, false, true, POT_ATTR_SYSTEM,
 	    "System V shared memory; on Linux inherit is for all three of them" },
-	{ "sysvsem", POT_ATTR_SYSV, "new", true, false, true, BOTH, "System V semaphores" },
-	{ "sysvmsg", POT_ATTR_SYSV, "new", true, false, true, BOTH, "System V messages" },
-	{ "children", POT_ATTR_UINT, "0", true, false, true, JAILS,
+	{ "sysvsem", POT_ATTR_SYSV, "new", true, false, true, POT_ATTR_SYSTEM,
+	    "System V semaphores" },
+	{ "sysvmsg", POT_ATTR_SYSV, "new", true, false, true, POT_ATTR_SYSTEM,
+	    "System V messages" },
+	{ "children", POT_ATTR_UINT, "0", true, false, true, POT_ATTR_SYSTEM,
 	    "how many jails it may make; on Linux none" },
-	{ "mlock", POT_ATTR_BOOL, "NO", true, false, true, BOTH, "may lock memory" },
-	{ "devfs_ruleset", POT_ATTR_UINT, "4", true, false, true, JAILS,
+	{ "mlock", POT_ATTR_BOOL, "NO", true, false, true, POT_ATTR_SYSTEM, "may lock memory" },
+	{ "devfs_ruleset", POT_ATTR_UINT, "4", true, false, true, POT_ATTR_SYSTEM,
 	    "which devices it sees; on Linux null, zero, full, random, urandom, tty" },
-	{ "exec_stop", POT_ATTR_STRING, "", true, false, true, BOTH,
+	{ "exec_stop", POT_ATTR_STRING, "", true, false, true, POT_ATTR_EVERYWHERE,
 	    "command run inside before the pot is stopped" },
-	{ "stop_timeout", POT_ATTR_UINT, "10", true, false, true, BOTH,
+	{ "stop_timeout", POT_ATTR_UINT, "10", true, false, true, POT_ATTR_EVERYWHERE,
 	    "seconds between the stop signal and the kill" },
 };
 
@@ -76,8 +78,13 @@ pot_attr_named(const char *name)
 bool
 pot_attr_has_effect(const struct pot_env *env, const struct pot_attr *a)
 {
-	bool jails = env->host != NULL && env->host->limits != NULL &&
-		     strcmp(env->host->limits->name, "rctl") == 0;
+	const struct isolate_ops *isolate =
+	    env != NULL && env->host != NULL ? env->host->isolate : &isolate_native;
+	const char *const *known = isolate->attributes;
 
-	return (a->effect & (jails ? POT_ATTR_FREEBSD : POT_ATTR_LINUX)) != 0;
+	if (a->effect != POT_ATTR_SYSTEM)
+		return a->effect == POT_ATTR_EVERYWHERE;
+	while (known != NULL && *known != NULL && strcmp(*known, a->name) != 0)
+		known++;
+	return known != NULL && *known != NULL;
 }

@@ -42,6 +42,8 @@ attr_what(struct pot_env *env, const struct pot_spec *s, unsigned what, unsigned
 	size_t shared = 0;
 
 	*no_ipc = 0;
+	if (!env->host->isolate->ipc_is_one)
+		return what; /* each by its attribute */
 	for (size_t i = 0; i < NELEM(kinds); i++) {
 		const char *value = pot_spec_attr(s, kinds[i].attr);
 		shared += strcmp(value, "inherit") == 0;
@@ -56,4 +58,18 @@ attr_what(struct pot_env *env, const struct pot_spec *s, unsigned what, unsigned
 		    "system; here none is",
 		    s->name);
 	return what;
+}
+
+const char *const *
+attr_system(struct pot_env *env, const struct pot_spec *s, struct arena *mem)
+{
+	const char *const *known = env->host->isolate->attributes;
+	size_t n = 0;
+
+	while (known != NULL && known[n] != NULL)
+		n++;
+	const char **list = arena_array(mem, n + 1, const char *);
+	for (size_t i = 0; i < n; i++)
+		list[i] = arena_printf(mem, "%s=%s", known[i], pot_spec_attr(s, known[i]));
+	return list;
 }

@@ -1,3 +1,4 @@
+#include "pot/net.h"
 #include "pot/start.h"
 
 #include <errno.h>
@@ -211,7 +212,7 @@ mounts(struct start *s)
 	if (t->root.read_only)
 		all[n++] = (struct mount_item){ .kind = MOUNT_TMPFS,
 			.target = "/run",
-			.flags = MOUNT_NOSUID | MOUNT_NODEV,
+			.flags = MOUNT_NOSUID | MOUNT_NODEV | MOUNT_MAY_LACK,
 			.mode = 0755 };
 	if (t->root.read_only || !pot_spec_yes(s->spec, "no-tmpfs"))
 		all[n++] = (struct mount_item){ .kind = MOUNT_TMPFS,
@@ -306,6 +307,31 @@ output(struct start *s)
 	l->log_mode = s->o->log_mode;
 }
 
+/* ---- the network ---- */
+
+static bool
+shares_network(const struct start *s)
+{
+	return s->spec->net == POT_NET_INHERIT ||
+	       (s->spec->net == POT_NET_ALIAS && s->env->host->isolate->aliases_are_shared);
+}
+
+static int
+addresses(struct start *s, const char *const **out, struct err *e)
+{
+	autoaliases struct aliases at = ALIASES_INIT;
+	char text[IP_TEXT];
+
+	if (aliases_of(s->env, s->spec->ip, pot_spec_stack(s->env, s->spec), &at, e) < 0)
+		return -1;
+	const char **list = arena_array(s->mem, at.all.n + 1, const char *);
+	for (size_t i = 0; i < at.all.n; i++)
+		list[i] = arena_printf(
+		    s->mem, "%s|%s", at.all.at[i].nic, ip_text(&at.all.at[i].ip, text));
+	*out = list;
+	return 0;
+}
+
 int64_t
 stop_timeout_of(const struct pot_spec *spec, const struct pot_start_options *o)
 {
@@ -342,10 +368,14 @@ launch_fill(struct start *s, struct err *e)
 
 	l->run_id = s->run.id;
 	l->pot = s->spec->name;
-	i->what = s->spec->net == POT_NET_INHERIT ? (unsigned)ISOLATE_ALL & ~(unsigned)ISOLATE_NET
-						  : (unsigned)ISOLATE_ALL;
+	i->name = s->spec->name;
+	i->release = s->spec->osrelease;
+	i->what = shares_network(s) ? (unsigned)ISOLATE_ALL & ~(unsigned)ISOLATE_NET
+				    : (unsigned)ISOLATE_ALL;
 	i->what = attr_what(s->env, s->spec, i->what, &i->no_ipc);
-	if (given_network(s, e) < 0)
+	i->attributes = attr_system(s->env, s->spec, s->mem);
+	if (given_network(s, e) < 0 || (s->spec->net == POT_NET_ALIAS && shares_network(s) &&
+					   addresses(s, &i->addresses, e) < 0))
 		return -1;
 	i->hostname = *s->spec->hostname != '\0' ? s->spec->hostname : s->spec->name;
 	i->persist = pot_spec_yes(s->spec, "persistent");

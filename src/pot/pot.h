@@ -164,7 +164,12 @@ int pot_port_parse(const char *, struct pot_port *, struct err *);
 char *pot_port_text(const struct pot_port *, struct arena *);
 
 enum pot_attr_type { POT_ATTR_BOOL, POT_ATTR_UINT, POT_ATTR_SYSV, POT_ATTR_STRING };
-enum { POT_ATTR_LINUX = 1, POT_ATTR_FREEBSD = 2 };
+/* Where it does something; elsewhere it is kept. */
+enum pot_attr_effect {
+	POT_ATTR_NOWHERE,
+	POT_ATTR_EVERYWHERE,
+	POT_ATTR_SYSTEM /* where isolate_ops.attributes has it */
+};
 struct pot_attr {
 	const char *name; /* "persistent" */
 	enum pot_attr_type type;
@@ -172,12 +177,12 @@ struct pot_attr {
 	bool jail;	  /* a jail attribute (else the framework's) */
 	bool read_only;	  /* only the framework sets it */
 	bool at_creation; /* written by create */
-	unsigned effect;  /* where it does something: POT_ATTR_LINUX | POT_ATTR_FREEBSD; else it is
-			     kept */
+	enum pot_attr_effect effect;
 	const char *meaning; /* one line */
 };
 const struct pot_attr *pot_attrs(size_t *n);
 const struct pot_attr *pot_attr_named(const char *name); /* NULL: unknown */
+/* Without env: on the system that this was built for. */
 bool pot_attr_has_effect(const struct pot_env *, const struct pot_attr *);
 
 /* All of pot.conf, checked. */

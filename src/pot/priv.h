@@ -54,6 +54,8 @@ unsigned stack_lacks(struct pot_env *, const struct pot_spec *); /* ISOLATE_NO_â
 uint64_t attr_caps(const struct pot_spec *); /* ISOLATE_CAPâ€¦ of its commands */
 /* ISOLATE_IPC as it is to be shared or not, and what is switched off of it. */
 unsigned attr_what(struct pot_env *, const struct pot_spec *, unsigned what, unsigned *no_ipc);
+/* "name=value" of all that the system understands by itself. */
+const char *const *attr_system(struct pot_env *, const struct pot_spec *, struct arena *);
 
 /* ---- locks (lock.c) ---- */
 enum { LOCK_WAIT, LOCK_TRY };
@@ -250,6 +252,8 @@ int conf_file_put(struct pot_env *, const char *pot, const char *file, const voi
 int conf_file_new(struct pot_env *, const char *pot, const char *file, const void *data, size_t len,
     mode_t mode, struct err *e);
 
+/* mount_root.at of a pot: where its jail's root lies. (tree.c) */
+char *pot_place(struct pot_env *, const char *name, struct arena *);
 /* What the mount code wants from a dataset's root; memory of the arena. */
 int mount_root_of(
     struct pot_env *, const char *dataset, struct arena *, struct mount_root *, struct err *e);

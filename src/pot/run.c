@@ -1,4 +1,5 @@
 #include "platform/filter.h"
+#include "platform/isolate.h"
 #include "platform/limits.h"
 #include "platform/netif.h"
 #include "pot/priv.h"
@@ -83,11 +84,21 @@ run_limits_down(struct pot_env *env, const struct run *r, struct err *e)
 static int
 isolate_down(struct pot_env *env, const struct run *r, struct err *e)
 {
+	autoarena struct arena mem = ARENA_INIT;
+
 	/* The keeper is gone, and with it init; what was begun before it could be noted ended with
-	 * its starter. Mounts were never on this side. */
-	(void)env;
-	(void)r;
-	(void)e;
+	 * its starter. Somebody may have killed both where the system has more of a pot than them.
+	 */
+	if (env->host->isolate->clear == NULL || str_starts(r->name, RUN_RAW_PREFIX))
+		return 0;
+	return env->host->isolate->clear(r->name, pot_place(env, r->name, &mem), e);
+}
+
+/* What ran there ends with the isolate. */
+static int
+nothing_down(struct pot_env *env, const struct run *r, struct err *e)
+{
+	(void)env, (void)r, (void)e;
 	return 0;
 }
 
@@ -119,7 +130,7 @@ static int (*const downs[RUN_PHASES])(struct pot_env *, const struct run *, stru
 	[RUN_ISOLATE] = isolate_down,
 	[RUN_NETWORK] = network_down,
 	[RUN_PORTS] = ports_down,
-	[RUN_PROCESS] = isolate_down,
+	[RUN_PROCESS] = nothing_down,
 };
 
 int

@@ -123,6 +123,12 @@ root_of(struct pot_env *env, const struct pot_spec *spec, const struct pot_fscom
 	return 0;
 }
 
+char *
+pot_place(struct pot_env *env, const char *name, struct arena *mem)
+{
+	return arena_printf(mem, "%s/jails/%s/m", env->conf.fs_root, name);
+}
+
 int
 tree_of(struct pot_env *env, const struct pot_spec *spec, struct arena *mem, struct pot_tree *out,
     struct err *e)
@@ -140,8 +146,10 @@ tree_of(struct pot_env *env, const struct pot_spec *spec, struct arena *mem, str
 		else if (mount_of(env, &l.at[i], mem, &out->items[out->n++], e) < 0)
 			return err_ctx(e, "pot %s", spec->name);
 	}
-	return root_of(env, spec, root, mem, &out->root, e) < 0 ? err_ctx(e, "pot %s", spec->name)
-								: 0;
+	if (root_of(env, spec, root, mem, &out->root, e) < 0)
+		return err_ctx(e, "pot %s", spec->name);
+	out->root.at = pot_place(env, spec->name, mem);
+	return 0;
 }
 
 static bool

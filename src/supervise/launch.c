@@ -73,6 +73,11 @@ static const struct wire_row launch_rows[] = {
 	WIRE_ROW(37, WIRE_BOOL, struct launch, attended),
 	WIRE_ROW_INT(38, struct launch, isolate.process.no_family, 0, 3),
 	WIRE_ROW(39, WIRE_STR, struct launch, isolate.network),
+	WIRE_ROW(40, WIRE_STR, struct launch, isolate.name),
+	WIRE_ROW(41, WIRE_STR, struct launch, isolate.release),
+	WIRE_ROW(42, WIRE_STRS, struct launch, isolate.attributes),
+	WIRE_ROW(43, WIRE_STRS, struct launch, isolate.addresses),
+	WIRE_ROW(44, WIRE_STR, struct launch, isolate.root.at),
 	WIRE_ROWS_END,
 };
 
@@ -103,6 +108,7 @@ check_root(const struct mount_root *r, struct err *e)
 		return err_new(
 		    e, ERR_INPUT, "launch: layers that can be changed need both upper and work");
 	if (need_absolute("root", r->plain, true, e) < 0 ||
+	    need_absolute("place of the root", r->at, true, e) < 0 ||
 	    need_absolute("upper layer", r->upper, true, e) < 0 ||
 	    need_absolute("work directory", r->work, true, e) < 0)
 		return -1;

@@ -455,6 +455,16 @@ isolate_forward(pid_t init, uint64_t start, int sig, struct err *e)
 	FAKE_OP(fake_current, "isolate.forward", do_alive(init, start, e) == 1 ? 0 : gone(init, e));
 }
 
+static int
+isolate_clear(const char *name, const char *place, struct err *e)
+{
+	(void)name, (void)place;
+	FAKE_OP(fake_current, "isolate.clear", 0);
+}
+
+static const char *const attributes[] = { "raw_sockets", "sysvshm", "sysvsem", "sysvmsg", "mlock",
+	NULL };
+
 const struct isolate_ops fake_isolate = {
 	.name = "fake",
 	.probe = probe,
@@ -467,4 +477,7 @@ const struct isolate_ops fake_isolate = {
 	.oom_kills = isolate_oom_kills,
 	.enter = isolate_enter,
 	.forward = isolate_forward,
+	.clear = isolate_clear,
+	.attributes = attributes,
+	.ipc_is_one = true,
 };

@@ -1,83 +1,326 @@
 #include "platform/isolate.h"
 
+#include "base/own.h"
+#include "platform/enter.h"
+#include "platform/freebsd/init.h"
+#include "platform/freebsd/jail.h"
+#include "platform/freebsd/mounts.h"
+#include "platform/freebsd/parameters.h"
+#include "platform/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/param.h>
+#include <sys/jail.h>
+#include <sys/procctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct own {
+	const struct isolate_spec *spec; /* the launch's, which lives as long as its keeper */
+	int jid;
+};
+
 static int
 isolate_probe(struct err *e)
 {
-	return err_new(
-	    e, ERR_UNSUPPORTED, "jails are not there yet: this build keeps pots on Linux only");
+	if (jail_get(NULL, 0, 0) < 0 && errno == ENOSYS)
+		return err_new(e, ERR_UNSUPPORTED, "this kernel has no jails");
+	return 0;
+}
+
+/* ---- create ---- */
+
+static int
+write_files(const struct isolate_spec *spec, int root, struct err *e)
+{
+	for (size_t i = 0; i < spec->n_files; i++) {
+		const struct isolate_file *f = &spec->files[i];
+		if (f->only_if_parent) {
+			char parent[PATH_MAX];
+			const char *slash = strrchr(f->path, '/');
+			size_t n = slash != NULL ? (size_t)(slash - f->path) : 0;
+			if (n >= sizeof(parent))
+				return err_new(
+				    e, ERR_INPUT, "path of a file in the pot is too long");
+			memcpy(parent, f->path, n);
+			parent[n] = '\0';
+			autofd int dir =
+			    beneath_open(root, n > 0 ? parent : "/", O_PATH | O_DIRECTORY, 0, e);
+			if (dir < 0 && e->kind == ERR_ABSENT)
+				continue;
+			if (dir < 0)
+				return -1;
+		}
+		if (beneath_write(root, f->path, f->mode, f->content, f->len, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The tree on the host, whole before the jail is: its root is looked up when it is made. */
+static int
+make_root(const struct isolate_spec *spec, struct parameters *p, struct err *e)
+{
+	autofd int root = -1;
+
+	/* what a run left that was killed */
+	if (mounts_clear(mounts_place(&spec->root), e) < 0 ||
+	    mounts_root(&spec->root, &root, e) < 0)
+		return -1;
+	if (parameters_mount(p, root, e) < 0)
+		return -1;
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (mounts_item(root, &spec->mounts[i], e) < 0)
+			return -1;
+	if (write_files(spec, root, e) < 0)
+		return -1;
+	parameters_release(p, root);
+	return 0;
+}
+
+static int
+make_jail(const struct isolate_spec *spec, int *jid, struct err *e)
+{
+	struct parameters p;
+
+	if (spec->name == NULL)
+		return err_new(e, ERR_INPUT, "a jail needs a name");
+	int there = jail_named(spec->name, e);
+	if (there != 0)
+		return there < 0 ? -1
+				 : err_new(e, ERR_EXISTS,
+				       "there is a jail %s already (number %d), which is not of a "
+				       "run of this pot: 'pot stop %s' ends it",
+				       spec->name, there, spec->name);
+	if (parameters_read(&p, spec, e) < 0)
+		return -1;
+	int made = make_root(spec, &p, e) < 0 ? -1 : jail_apply(&p.jail, JAIL_CREATE, e);
+	if (made < 0) {
+		struct err later = ERR_INIT;
+		(void)pot_take_down(spec, 0, false, &later);
+		return err_ctx(e, "jail %s", spec->name);
+	}
+	*jid = made;
+	return 0;
+}
+
+/* The copy has all of the keeper's descriptors: what init does not need goes, lest it keeps open
+ * what the keeper closes. */
+static void
+close_others(struct init_start *s)
+{
+	int lifted[4] = { s->channel, s->stdio[0], s->stdio[1], s->stdio[2] };
+
+	/* above all that may be open, then down to where they stay */
+	for (int i = 0; i < 4; i++)
+		if (lifted[i] > 2)
+			lifted[i] = fcntl(lifted[i], F_DUPFD_CLOEXEC, 512);
+	(void)close_range(3, 511, 0);
+	for (int i = 0; i < 4; i++) {
+		int *to = i == 0 ? &s->channel : &s->stdio[i - 1];
+		if (*to > 2)
+			*to = fcntl(lifted[i], F_DUPFD_CLOEXEC, 3);
+	}
+	closefrom(512);
+}
+
+/* The jail can be asked for by init's number as soon as this returns. */
+static int
+start_init(struct init_start *start, struct isolate *out, struct err *e)
+{
+	int pair[2];
+	sigset_t all, before;
+	uint64_t since = 0;
+	char c;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "make the channel to the pot's init");
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before); /* init waits for all of them by name */
+	start->keeper = getpid();
+	pid_t pid = fork();
+	if (pid == 0) {
+		start->channel = pair[1];
+		close_others(start);
+		init_main(start);
+	}
+	int sys = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	close(pair[1]);
+	*out = (struct isolate){ .pid = pid, .handle = -1, .channel = pair[0] };
+	if (pid < 0) {
+		errno = sys;
+		err_sys(e, "make the pot's init");
+	} else if (recv(pair[0], &c, 1, 0) == 1 && c == 'r' &&
+		   proc_native.start_time(pid, &since, e) == 0 &&
+		   (out->handle = proc_native.open(pid, since, e)) >= 0) {
+		return 0;
+	} else {
+		err_new(e, ERR_SYS, "the pot's init ended before it began");
+		(void)kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	close(pair[0]);
+	return -1;
 }
 
 static int
 isolate_create(
     const struct isolate_spec *spec, const int stdio[3], struct isolate *out, struct err *e)
 {
-	(void)spec;
-	(void)stdio;
-	(void)out;
-	return isolate_probe(e);
+	struct init_start start = { .spec = spec, .stdio = { stdio[0], stdio[1], stdio[2] } };
+	struct err later = ERR_INIT;
+	bool jailed = (spec->what & ISOLATE_MOUNT) != 0;
+
+	if (spec->persist && !jailed)
+		return err_new(e, ERR_INPUT,
+		    "only what has processes of its own can persist without a command");
+	/* what is orphaned when init is killed comes here */
+	if (proc_subreaper(e) < 0)
+		return -1;
+	if (jailed && make_jail(spec, &start.jid, e) < 0)
+		return -1;
+	if (start_init(&start, out, e) < 0) {
+		(void)pot_take_down(spec, start.jid, true, &later);
+		return -1;
+	}
+	struct own *own = xmalloc(sizeof(*own));
+	*own = (struct own){ .spec = spec, .jid = start.jid };
+	out->own = own;
+	return 0;
 }
 
 static int
 isolate_go(struct isolate *i, struct err *e)
 {
-	(void)i;
-	return isolate_probe(e);
+	if (send(i->channel, "g", 1, MSG_NOSIGNAL) != 1)
+		return err_sys(e, "tell the pot's init to go");
+	return 0;
 }
 
 static int
 isolate_event(struct isolate *i, struct isolate_event *event, struct err *e)
 {
-	(void)i;
-	(void)event;
-	return isolate_probe(e);
+	for (;;) {
+		ssize_t n = recv(i->channel, event, sizeof(*event), 0);
+		if (n >= 0)
+			return n == (ssize_t)sizeof(*event);
+		if (errno == ECONNRESET)
+			return 0;
+		if (errno != EINTR)
+			return err_sys(e, "hear the pot's init");
+	}
 }
 
 static int
 isolate_signal(struct isolate *i, int sig, bool stop, struct err *e)
 {
-	(void)i;
-	(void)sig;
-	(void)stop;
-	return isolate_probe(e);
-}
-
-static int
-isolate_kill(struct isolate *i, const char *const *cgroups, struct err *e)
-{
-	(void)i;
-	(void)cgroups;
-	return isolate_probe(e);
-}
-
-static void
-isolate_close(struct isolate *i)
-{
-	i->handle = i->channel = -1;
-}
-
-static int64_t
-isolate_oom_kills(const char *const *cgroups)
-{
-	(void)cgroups;
-	return -1;
-}
-
-static int
-isolate_enter(const struct isolate_enter *how, pid_t *child, int *pty, struct err *e)
-{
-	(void)how;
-	(void)child;
-	(void)pty;
-	return isolate_probe(e);
+	return proc_native.queue(
+	    i->handle, INIT_CARRIER, (sig & INIT_SIGNAL_MASK) | (stop ? INIT_STOP : 0), e);
 }
 
 static int
 isolate_forward(pid_t init, uint64_t start, int sig, struct err *e)
 {
-	(void)init;
-	(void)start;
-	(void)sig;
-	return isolate_probe(e);
+	autofd int handle = proc_native.open(init, start, e);
+
+	if (handle < 0)
+		return -1;
+	if (sig <= 0 || sig >= NSIG)
+		return err_new(e, ERR_INPUT, "there is no signal %d", sig);
+	return proc_native.queue(handle, INIT_CARRIER, sig, e);
+}
+
+/* ---- the end ---- */
+
+static void
+kill_descendants(void)
+{
+	struct procctl_reaper_kill all = { .rk_sig = SIGKILL };
+
+	(void)procctl(P_PID, getpid(), PROC_REAP_KILL, &all);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+static int
+isolate_kill(struct isolate *i, const char *const *cgroups, struct err *e)
+{
+	struct own *own = i->own;
+	struct procctl_reaper_kill all = { .rk_sig = SIGKILL };
+
+	(void)cgroups;
+	if (own->jid > 0) {
+		if (jail_kill(own->jid, e) < 0)
+			return -1;
+		return kill(i->pid, SIGKILL) < 0 && errno != ESRCH
+			   ? err_sys(e, "kill the pot's init")
+			   : 0;
+	}
+	/* all below this process: init, the command, what it started and what that lost; ESRCH:
+	 * there is nobody any more */
+	if (procctl(P_PID, getpid(), PROC_REAP_KILL, &all) < 0 && errno != ESRCH)
+		return err_sys(e, "kill what the command started");
+	return 0;
+}
+
+static void
+isolate_close(struct isolate *i)
+{
+	struct own *own = i->own;
+	struct err ignored = ERR_INIT;
+
+	if (own != NULL) {
+		/* the network stack of a jail takes the kernel a third of a second */
+		(void)pot_take_down(
+		    own->spec, own->jid, (own->spec->what & ISOLATE_NET) != 0, &ignored);
+		kill_descendants();
+		free(own);
+	}
+	own_close(&i->handle);
+	own_close(&i->channel);
+	i->handle = i->channel = -1;
+	i->own = NULL;
+}
+
+/* Our own alone: somebody's jail that happens to have the name is none of a pot's. */
+static int
+is_jail_of(int jid, const char *place, struct err *e)
+{
+	char at[PATH_MAX], real[PATH_MAX];
+
+	if (jail_root(jid, at, sizeof(at), e) < 0)
+		return e->kind == ERR_ABSENT ? 0 : -1;
+	return strcmp(at, realpath(place, real) != NULL ? real : place) == 0;
+}
+
+static int
+isolate_clear(const char *name, const char *place, struct err *e)
+{
+	int jid = jail_named(name, e);
+	int ours = jid > 0 ? is_jail_of(jid, place, e) : 0;
+
+	if (jid < 0 || ours < 0)
+		return -1;
+	if (ours > 0 && jail_kill(jid, e) < 0)
+		return -1;
+	if (mounts_clear(place, e) < 0)
+		return -1;
+	return ours > 0 ? jail_end(jid, true, e) : 0;
+}
+
+/* Memory is refused (rctl), not taken back by killing. */
+static int64_t
+isolate_oom_kills(const char *const *cgroups)
+{
+	(void)cgroups;
+	return -1;
 }
 
 const struct isolate_ops isolate_native = {
@@ -90,14 +333,9 @@ const struct isolate_ops isolate_native = {
 	.kill = isolate_kill,
 	.close = isolate_close,
 	.oom_kills = isolate_oom_kills,
-	.enter = isolate_enter,
+	.enter = enter_command,
 	.forward = isolate_forward,
+	.clear = isolate_clear,
+	.attributes = parameters_attributes,
+	.aliases_are_shared = true,
 };
-
-int
-isolate_enter_main(int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	return 126;
-}

@@ -1,11 +1,16 @@
 #include "platform/proc.h"
 
+#include "base/own.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/param.h>
+#include <sys/event.h>
 #include <sys/procctl.h>
 #include <sys/socket.h>
 #include <sys/sysctl.h>
@@ -16,17 +21,32 @@
 #include <unistd.h>
 
 static int
-proc_start_time(pid_t pid, uint64_t *start, struct err *e)
+read_info(pid_t pid, struct kinfo_proc *info, struct err *e)
 {
 	int mib[4] = { CTL_KERN, KERN_PROC, KERN_PROC_PID, pid };
-	struct kinfo_proc info;
-	size_t len = sizeof(info);
+	size_t len = sizeof(*info);
 
-	if (sysctl(mib, 4, &info, &len, NULL, 0) < 0 && errno != ESRCH)
+	if (sysctl(mib, 4, info, &len, NULL, 0) < 0 && errno != ESRCH)
 		return err_sys(e, "look at process %d", pid);
-	if (len != sizeof(info) || info.ki_stat == SZOMB)
-		return err_new(e, ERR_ABSENT, "process %d does not exist", pid);
-	*start = (uint64_t)info.ki_start.tv_sec * 1000000U + (uint64_t)info.ki_start.tv_usec;
+	return len == sizeof(*info) ? 0 : err_new(e, ERR_ABSENT, "process %d does not exist", pid);
+}
+
+static uint64_t
+start_of(const struct kinfo_proc *info)
+{
+	return (uint64_t)info->ki_start.tv_sec * 1000000U + (uint64_t)info->ki_start.tv_usec;
+}
+
+static int
+proc_start_time(pid_t pid, uint64_t *start, struct err *e)
+{
+	struct kinfo_proc info;
+
+	if (read_info(pid, &info, e) < 0)
+		return -1;
+	if (info.ki_stat == SZOMB)
+		return err_new(e, ERR_ABSENT, "process %d has ended", pid);
+	*start = start_of(&info);
 	return 0;
 }
 
@@ -46,56 +66,117 @@ proc_alive(pid_t pid, uint64_t start, struct err *e)
 	return -1;
 }
 
-static int
-not_yet(struct err *e)
+/* ---- handles: an event queue that tells of the end, and whose it is ---- */
+
+/* By the number of the descriptor. A row means nothing once that is closed: handing it out again
+ * writes it anew. */
+static struct handle {
+	pid_t pid;
+	uint64_t start;
+} * handles;
+static size_t n_handles;
+
+static void
+note_handle(int fd, pid_t pid, uint64_t start)
 {
-	return err_new(e, ERR_UNSUPPORTED, "handles of processes are not there yet on this system");
+	if ((size_t)fd >= n_handles) {
+		handles = xrealloc(handles, ((size_t)fd + 16) * sizeof(*handles));
+		n_handles = (size_t)fd + 16;
+	}
+	handles[fd] = (struct handle){ pid, start };
 }
 
 static int
 proc_open(pid_t pid, uint64_t start, struct err *e)
 {
-	(void)pid;
-	(void)start;
-	return not_yet(e);
+	struct kevent ev;
+	autofd int fd = kqueue();
+
+	if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return err_sys(e, "make an event queue");
+	EV_SET(&ev, (uintptr_t)pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, NULL);
+	if (kevent(fd, &ev, 1, NULL, 0, NULL) < 0)
+		return errno == ESRCH ? err_new(e, ERR_ABSENT, "process %d has ended", pid)
+				      : err_sys(e, "watch process %d", pid);
+	/* only now, with the watch held, does the start time prove whose it is */
+	int alive = proc_alive(pid, start, e);
+	if (alive == 0)
+		return err_new(e, ERR_ABSENT, "process %d has ended", pid);
+	if (alive < 0)
+		return -1;
+	note_handle(fd, pid, start);
+	return take_fd(&fd);
+}
+
+/* Still the one that was opened; between this look and the signal lies no more than the system call
+ * itself, and a number is given again after all others have been. */
+static int
+checked(int handle, pid_t *pid, struct err *e)
+{
+	if (handle < 0 || (size_t)handle >= n_handles)
+		return err_new(e, ERR_INPUT, "%d is no handle of a process", handle);
+	*pid = handles[handle].pid;
+	int alive = proc_alive(*pid, handles[handle].start, e);
+	return alive == 0 ? err_new(e, ERR_ABSENT, "process %d has ended", *pid)
+			  : (alive < 0 ? -1 : 0);
 }
 
 static int
 proc_signal(int handle, int sig, struct err *e)
 {
-	(void)handle;
-	(void)sig;
-	return not_yet(e);
+	pid_t pid;
+
+	if (checked(handle, &pid, e) < 0)
+		return -1;
+	return kill(pid, sig) < 0 ? err_sys(e, "send signal %s", proc_signal_name(sig)) : 0;
 }
 
 static int
 proc_queue(int handle, int sig, int value, struct err *e)
 {
-	(void)handle;
-	(void)sig;
-	(void)value;
-	return not_yet(e);
+	union sigval v = { .sival_int = value };
+	pid_t pid;
+
+	if (checked(handle, &pid, e) < 0)
+		return -1;
+	return sigqueue(pid, sig, v) < 0 ? err_sys(e, "send signal %s", proc_signal_name(sig)) : 0;
 }
 
 static int
 proc_wait(int handle, int timeout_ms, struct err *e)
 {
-	(void)handle;
-	(void)timeout_ms;
-	return not_yet(e);
+	struct pollfd p = { .fd = handle, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&p, 1, timeout_ms);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? err_sys(e, "wait for a process") : n > 0;
 }
+
+/* ---- this boot ---- */
 
 static int
 proc_boot_id(char out[PROC_BOOT_ID_TEXT], struct err *e)
 {
+	unsigned char id[16];
 	struct timeval boot;
-	size_t len = sizeof(boot);
+	size_t len = sizeof(id);
 
+	/* made anew at each boot; kernels without it tell the time, which ntpd(8) may move */
+	if (sysctlbyname("kern.boot_id", id, &len, NULL, 0) == 0 && len == sizeof(id)) {
+		for (size_t i = 0; i < sizeof(id); i++)
+			snprintf(out + 2 * i, 3, "%02x", id[i]);
+		return 0;
+	}
+	len = sizeof(boot);
 	if (sysctlbyname("kern.boottime", &boot, &len, NULL, 0) < 0)
 		return err_sys(e, "read kern.boottime");
-	snprintf(out, PROC_BOOT_ID_TEXT, "%lld.%06ld", (long long)boot.tv_sec, (long)boot.tv_usec);
+	snprintf(out, PROC_BOOT_ID_TEXT, "%lld", (long long)boot.tv_sec);
 	return 0;
 }
+
+/* ---- looking ---- */
 
 static void
 look_args(pid_t pid, struct proc_info *out)
@@ -117,16 +198,12 @@ static int
 proc_look(pid_t pid, struct proc_info *out, struct err *e)
 {
 	static const char states[] = "?IRSTZWL";
-	int mib[4] = { CTL_KERN, KERN_PROC, KERN_PROC_PID, pid };
 	struct kinfo_proc info;
-	size_t len = sizeof(info);
 
 	*out = (struct proc_info){ .pid = pid, .inner = pid };
-	if (sysctl(mib, 4, &info, &len, NULL, 0) < 0 && errno != ESRCH)
-		return err_sys(e, "look at process %d", pid);
-	if (len != sizeof(info))
-		return err_new(e, ERR_ABSENT, "process %d does not exist", pid);
-	out->start = (uint64_t)info.ki_start.tv_sec * 1000000U + (uint64_t)info.ki_start.tv_usec;
+	if (read_info(pid, &info, e) < 0)
+		return -1;
+	out->start = start_of(&info);
 	snprintf(out->name, sizeof(out->name), "%s", info.ki_comm);
 	out->state = info.ki_stat > 0 && info.ki_stat < (char)sizeof(states) - 1
 			 ? states[(int)info.ki_stat]
@@ -150,6 +227,8 @@ const struct proc_ops proc_native = {
 	.look = proc_look,
 };
 
+/* ---- this process ---- */
+
 int
 proc_subreaper(struct err *e)
 {
@@ -171,7 +250,7 @@ proc_die_with_parent(pid_t parent, int sig, struct err *e)
 void
 proc_title(const char *name)
 {
-	setproctitle("%s", name);
+	setproctitle("-%s", name);
 }
 
 void
@@ -219,4 +298,10 @@ void
 proc_close_from(int first)
 {
 	closefrom(first);
+}
+
+int
+proc_keep_from_command(int first)
+{
+	return close_range((unsigned)first, ~0U, CLOSE_RANGE_CLOEXEC);
 }

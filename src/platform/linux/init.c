@@ -2,7 +2,7 @@
 
 #include "base/own.h"
 #include "platform/linux/mount_set.h"
-#include "platform/linux/process.h"
+#include "platform/linux/rights.h"
 #include "platform/proc.h"
 
 #include <errno.h>

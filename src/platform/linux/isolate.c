@@ -1,7 +1,7 @@
 #include "platform/isolate.h"
 
 #include "base/own.h"
-#include "platform/linux/enter.h"
+#include "platform/enter.h"
 #include "platform/linux/init.h"
 #include "platform/linux/join.h"
 #include "platform/proc.h"
@@ -263,6 +263,9 @@ isolate_oom_kills(const char *const *cgroups)
 	return -1;
 }
 
+static const char *const attributes[] = { "raw_sockets", "sysvshm", "sysvsem", "sysvmsg", "mlock",
+	NULL };
+
 const struct isolate_ops isolate_native = {
 	.name = "namespaces",
 	.joins_networks = true,
@@ -276,4 +279,6 @@ const struct isolate_ops isolate_native = {
 	.oom_kills = isolate_oom_kills,
 	.enter = enter_command,
 	.forward = isolate_forward,
+	.attributes = attributes,
+	.ipc_is_one = true,
 };

@@ -308,6 +308,9 @@ mount_item_attach(int tree, const struct mount_item *item, int root_fd, struct e
 {
 	autofd int target = target_open(tree, item, root_fd, e);
 
+	if (target < 0 && item->kind == MOUNT_TMPFS && (item->flags & MOUNT_MAY_LACK) &&
+	    e->sys == EROFS)
+		return 0;
 	if (target < 0)
 		return err_ctx(e, "mount point %s", item->target);
 	if (syscall(SYS_move_mount, tree, "", target, "",

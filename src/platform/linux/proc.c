@@ -380,3 +380,9 @@ proc_close_from(int first)
 {
 	(void)syscall(SYS_close_range, (unsigned)first, ~0U, 0);
 }
+
+int
+proc_keep_from_command(int first)
+{
+	return (int)syscall(SYS_close_range, (unsigned)first, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
+}

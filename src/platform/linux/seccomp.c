@@ -1,4 +1,4 @@
-#include "platform/linux/process.h"
+#include "platform/linux/rights.h"
 
 #include <errno.h>
 #include <linux/audit.h>

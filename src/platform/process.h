@@ -1,9 +1,9 @@
 /*
- * process.h: from a process of ours to a command of the pot: user, rights, filter, environment,
- * exec. Shared by a pot's init and by enter().
+ * process.h: from a process of ours to a command of the pot: environment, user, exec. Shared by a
+ * pot's init and by enter(). Internal to this folder.
  */
-#ifndef PLATFORM_LINUX_PROCESS_H
-#define PLATFORM_LINUX_PROCESS_H
+#ifndef PLATFORM_PROCESS_H
+#define PLATFORM_PROCESS_H
 
 #include "platform/account.h"
 #include "platform/isolate.h"
@@ -23,12 +23,7 @@ int process_prepare(const struct isolate_process *how, struct process_ready *out
 /* Only returns when it failed. Safe in a child that shares memory with a waiting parent. */
 int process_exec(const struct process_ready *r, struct err *e);
 
-/* The default filter for system calls (seccomp.c). */
-int seccomp_load(struct err *e);
-/* Besides, sockets of these families (ISOLATE_NO_…) are unknown to the kernel. */
-int seccomp_families(unsigned no_family, struct err *e);
-/* For a process of ours inside a pot, between its start and its end: nothing but the right to
- * signal. */
-int process_shed_rights(struct err *e);
+/* Each system's own: gives up what the command shall not have, and becomes its user. */
+int process_become(const struct process_ready *r, struct err *e);
 
 #endif

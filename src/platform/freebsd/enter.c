@@ -1,0 +1,76 @@
+/* Into a jail that runs already: one process suffices, it attaches itself and becomes the command.
+ */
+#include "platform/enter.h"
+
+#include "base/own.h"
+#include "platform/freebsd/jail.h"
+#include "platform/proc.h"
+#include "platform/process.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/param.h>
+#include <sys/ioctl.h>
+#include <sys/jail.h>
+#include <sys/procctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* A terminal made inside is the jail's own, and seen in its /dev. */
+static int
+open_terminal(const struct isolate_enter *how, int *master_out, struct err *e)
+{
+	struct winsize size = { .ws_row = how->rows, .ws_col = how->cols };
+	char name[64];
+	autofd int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (master < 0)
+		return err_sys(e, "make a terminal in the pot");
+	if (ptsname_r(master, name, sizeof(name)) != 0)
+		return err_sys(e, "name a terminal of the pot");
+	int slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
+	if (slave < 0)
+		return err_sys(e, "open %s in the pot, the other end of a terminal", name);
+	if (size.ws_row > 0 && size.ws_col > 0)
+		(void)ioctl(slave, TIOCSWINSZ, &size);
+	*master_out = take_fd(&master);
+	return slave;
+}
+
+static int
+attach(const struct isolate_enter *how, struct err *e)
+{
+	int off = PROC_TRACE_CTL_DISABLE, jid;
+	int alive = proc_native.alive(how->pid, how->start, e);
+
+	if (alive <= 0)
+		return alive < 0 ? -1 : err_new(e, ERR_ABSENT, "the pot has ended");
+	if ((jid = jail_of(how->pid, e)) < 0)
+		return -1;
+	/* until it runs a program of the pot, nothing in there may look into this process */
+	(void)procctl(P_PID, 0, PROC_TRACE_CTL, &off);
+	return jid > 0 && jail_attach(jid) < 0 ? err_sys(e, "enter jail %d", jid) : 0;
+}
+
+void
+enter_inside(const struct isolate_enter *how)
+{
+	struct process_ready ready;
+	struct err e = ERR_INIT;
+	int stdio[3] = { 0, 1, 2 }, master = -1;
+
+	if (attach(how, &e) < 0)
+		enter_say_failure(&e);
+	if (how->tty && (stdio[0] = stdio[1] = stdio[2] = open_terminal(how, &master, &e)) < 0)
+		enter_say_failure(&e);
+	if (process_prepare(&how->process, &ready, &e) < 0)
+		enter_say_failure(&e);
+	if (enter_say_pid(getpid(), master) < 0)
+		_exit(ENTER_NO_COMMAND);
+	own_close(&master);
+	memcpy(ready.stdio, stdio, sizeof(ready.stdio));
+	ready.tty = how->tty;
+	(void)process_exec(&ready, &e);
+	enter_say_failure(&e);
+}

@@ -1,0 +1,49 @@
+/*
+ * jail.h: jails, by the kernel's own calls. Internal to this folder.
+ *
+ * A pot's jail carries the pot's name, as pot has always named them, so that jls(8) and jexec(8)
+ * find it. It persists until somebody removes it: while the pot's init lives its number cannot come
+ * to mean another jail.
+ */
+#ifndef PLATFORM_FREEBSD_JAIL_H
+#define PLATFORM_FREEBSD_JAIL_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* Parameters of a jail that is to be made or changed; strings and bytes are borrowed. */
+enum { JAIL_PARAMETERS = 64, JAIL_SAID = 256 };
+struct jail_parameters {
+	struct iovec v[2 * JAIL_PARAMETERS + 2];
+	size_t n;
+	int numbers[JAIL_PARAMETERS];
+	char switches[JAIL_PARAMETERS][48]; /* "allow.nomount" */
+	size_t n_switches;
+	char said[JAIL_SAID]; /* the kernel's own words about a failure */
+};
+void jail_text(struct jail_parameters *p, const char *name, const char *value);
+void jail_number(struct jail_parameters *p, const char *name, int value);
+void jail_switch(struct jail_parameters *p, const char *name, bool on);
+void jail_bytes(struct jail_parameters *p, const char *name, const void *data, size_t len);
+/* JAIL_CREATE, JAIL_UPDATE …; the jail's number. */
+int jail_apply(struct jail_parameters *p, int flags, struct err *e);
+
+/* The number of the jail with this name; 0: there is none. One that is dying is none. */
+int jail_named(const char *name, struct err *e);
+/* Where its root lies on the host. */
+int jail_root(int jid, char *out, size_t size, struct err *e);
+/* The jail that a pot's init (isolate.h) stands for, or that a process lives in; 0: the init of
+ * what has no jail. ERR_ABSENT: none of these. */
+int jail_of(pid_t pid, struct err *e);
+
+/* SIGKILL to all that lives in it, also to what is being forked; waits until it is empty. */
+int jail_kill(int jid, struct err *e);
+/* Removes it: what still lives in it is killed. With apart, in a process of its own that nobody
+ * waits for: the kernel takes its time with a network stack. Absent is fine. */
+int jail_end(int jid, bool apart, struct err *e);
+
+#endif
