@@ -14,6 +14,7 @@
 #define PF_RDR_ANCHOR	 "pot-rdr"
 #define PF_RDR_ALL	 "pot-rdr/*"
 #define PF_FILTER_ANCHOR "pot-filter"
+#define PF_LOOPED	 "pot-local"   /* tag: the host's own, to an exported port */
 #define PF_HAIRPIN	 "pot-hairpin" /* tag: came from a bridge to an exported port */
 enum { PF_NAME = 16, PF_EXTERNALS = 16, PF_BRIDGES = 64 };
 

@@ -48,24 +48,29 @@ nat_family(
 		nat_rule(out, external, &net, NULL, NULL);
 }
 
+static void
+back_here(struct buf *out, const char *bridge, int family)
+{
+	static const char *const tags[] = { PF_HAIRPIN, PF_LOOPED };
+
+	for (size_t i = 0; i < NELEM(tags); i++)
+		buf_addf(out, "nat on %s %s from any to any tagged %s -> (%s:0)\n", bridge,
+		    family_word(family), tags[i], bridge);
+}
+
 void
 pf_nat_rules(const struct filter_net *n, const struct pf_net *net, const char *external4,
     const char *external6, struct buf *out)
 {
 	nat_family(n, &n->net4, external4, out);
 	nat_family(n, &n->net6, external6, out);
-	/* A pot's neighbour, or itself, would answer it without the host: the answer has to come
-	 * back here. */
+	/* A pot's neighbour, or itself, or the host, would get an answer that never passed here:
+	 * it has to come back. */
 	for (size_t i = 0; i < net->n_bridges; i++) {
-		const char *bridge = net->bridges[i].name;
 		if (n->net4.addr.family != 0)
-			buf_addf(out,
-			    "nat on %s inet from any to any tagged " PF_HAIRPIN " -> (%s:0)\n",
-			    bridge, bridge);
+			back_here(out, net->bridges[i].name, AF_INET);
 		if (net->bridges[i].open && n->net6.addr.family != 0)
-			buf_addf(out,
-			    "nat on %s inet6 from any to any tagged " PF_HAIRPIN " -> (%s:0)\n",
-			    bridge, bridge);
+			back_here(out, net->bridges[i].name, AF_INET6);
 	}
 }
 
@@ -118,9 +123,28 @@ off_limits(const struct filter_net *n, const struct pf_net *net, size_t which, s
 			place(out, "", &net->bridges[i].net4);
 }
 
+/* What the host sent to a pot went by lo0; only an answer that goes by lo0 is changed back. */
+static void
+answer_by_loopback(const struct filter_net *n, const struct pf_net *net, struct buf *out)
+{
+	for (size_t i = 0; i < net->n_bridges; i++) {
+		if (n->net4.addr.family != 0)
+			buf_addf(out,
+			    "pass out quick on %s reply-to (lo0 127.0.0.1) inet from any to any "
+			    "tagged " PF_LOOPED " keep state\n",
+			    net->bridges[i].name);
+		if (net->bridges[i].open && n->net6.addr.family != 0)
+			buf_addf(out,
+			    "pass out quick on %s reply-to (lo0 ::1) inet6 from any to any "
+			    "tagged " PF_LOOPED " keep state\n",
+			    net->bridges[i].name);
+	}
+}
+
 void
 pf_filter_rules(const struct filter_net *n, const struct pf_net *net, struct buf *out)
 {
+	answer_by_loopback(n, net, out);
 	for (size_t i = 0; i < net->n_bridges && n->net4.addr.family != 0; i++) {
 		autobuf struct buf places = BUF_INIT;
 
@@ -142,6 +166,12 @@ pf_filter_rules(const struct filter_net *n, const struct pf_net *net, struct buf
 
 /* ---- in ---- */
 
+static const char *
+proto_word(const struct filter_port *p)
+{
+	return p->proto == IPPROTO_UDP ? "udp" : "tcp";
+}
+
 static void
 rdr_rule(
     struct buf *out, const struct filter_port *p, const char *on, const char *to, const char *tag)
@@ -149,8 +179,8 @@ rdr_rule(
 	char text[IP_TEXT];
 
 	buf_addf(out, "rdr pass %s%s proto %s from any to %s port %u %s-> %s port %u\n", on,
-	    family_word(p->to.family), p->proto == IPPROTO_UDP ? "udp" : "tcp", to,
-	    (unsigned)p->host_port, tag, ip_text(&p->to, text), (unsigned)p->pot_port);
+	    family_word(p->to.family), proto_word(p), to, (unsigned)p->host_port, tag,
+	    ip_text(&p->to, text), (unsigned)p->pot_port);
 }
 
 static void
@@ -167,7 +197,6 @@ rdr_outside(const struct pf_net *net, const struct filter_port *p, struct buf *o
 			ip_text(own, to);
 		rdr_rule(out, p, on, to, "");
 	}
-	/* What the host sends to itself does not come back the way that it went: left alone. */
 	if (net->n_entries == 0)
 		rdr_rule(out, p, "on ! lo0 ", "(self)", "");
 }
@@ -178,7 +207,11 @@ pf_rdr_rules(const struct pf_net *net, const struct filter_port *ports, size_t n
 	char on[PF_NAME + 8];
 
 	for (size_t i = 0; i < n; i++) {
-		/* the first rule that fits counts */
+		/* The first rule that fits counts. No packet of ::1 leaves its host. */
+		if (ports[i].to.family == AF_INET6)
+			buf_addf(out, "no rdr on lo0 inet6 proto %s from any to ::1 port %u\n",
+			    proto_word(&ports[i]), (unsigned)ports[i].host_port);
+		rdr_rule(out, &ports[i], "on lo0 ", "(self)", "tag " PF_LOOPED " ");
 		for (size_t k = 0; k < net->n_bridges; k++) {
 			snprintf(on, sizeof(on), "on %s ", net->bridges[k].name);
 			rdr_rule(out, &ports[i], on, "(self)", "tag " PF_HAIRPIN " ");
@@ -265,9 +298,8 @@ pf_ports_write(const struct filter_port *ports, size_t n, struct buf *out)
 	char text[IP_TEXT];
 
 	for (size_t i = 0; i < n; i++)
-		buf_addf(out, "%s %u %s %u\n", ports[i].proto == IPPROTO_UDP ? "udp" : "tcp",
-		    (unsigned)ports[i].host_port, ip_text(&ports[i].to, text),
-		    (unsigned)ports[i].pot_port);
+		buf_addf(out, "%s %u %s %u\n", proto_word(&ports[i]), (unsigned)ports[i].host_port,
+		    ip_text(&ports[i].to, text), (unsigned)ports[i].pot_port);
 }
 
 static void

@@ -48,7 +48,8 @@ test_nat(void **state)
 	pf_nat_rules(&n, &net, "em0", NULL, &plain);
 	assert_string_equal(buf_str(&plain),
 	    "nat on em0 inet from 10.192.0.0/10 to any -> (em0:0)\n"
-	    "nat on bridge0 inet from any to any tagged pot-hairpin -> (bridge0:0)\n");
+	    "nat on bridge0 inet from any to any tagged pot-hairpin -> (bridge0:0)\n"
+	    "nat on bridge0 inet from any to any tagged pot-local -> (bridge0:0)\n");
 
 	struct filter_way all[] = { { .external = "em0", .source = ipnet("192.0.2.1").addr },
 		{ .external = "tun0", .to = ipnet("172.16.0.0/12") } };
@@ -74,20 +75,30 @@ test_apart(void **state)
 	autobuf struct buf shared = BUF_INIT, isolated = BUF_INIT;
 
 	(void)state;
+#define ANSWER4(b)                                                                                 \
+	"pass out quick on " b                                                                     \
+	" reply-to (lo0 127.0.0.1) inet from any to any tagged pot-local keep state\n"
+#define ANSWER6(b)                                                                                 \
+	"pass out quick on " b                                                                     \
+	" reply-to (lo0 ::1) inet6 from any to any tagged pot-local keep state\n"
 	pf_filter_rules(&n, &net, &shared);
 	assert_string_equal(buf_str(&shared),
-	    "table <off-bridge0-inet> const { 10.192.0.16/29 }\n"
-	    "block return in quick on bridge0 inet from any to <off-bridge0-inet>\n"
-	    "table <off-bridge1-inet> const { 10.192.0.0/10 !10.192.0.16/29 }\n"
-	    "block return in quick on bridge1 inet from any to <off-bridge1-inet>\n");
+	    ANSWER4("bridge0") ANSWER6("bridge0") ANSWER4(
+		"bridge1") "table <off-bridge0-inet> const { 10.192.0.16/29 }\n"
+			   "block return in quick on bridge0 inet from any to <off-bridge0-inet>\n"
+			   "table <off-bridge1-inet> const { 10.192.0.0/10 !10.192.0.16/29 }\n"
+			   "block return in quick on bridge1 inet from any to "
+			   "<off-bridge1-inet>\n");
 	net.isolated = true;
 	net.n_bridges = 1;
 	pf_filter_rules(&n, &net, &isolated);
 	assert_string_equal(buf_str(&isolated),
-	    "table <off-bridge0-inet> const { 10.192.0.0/10 !10.192.0.1 }\n"
-	    "block return in quick on bridge0 inet from any to <off-bridge0-inet>\n"
-	    "table <off-bridge0-inet6> const { fd00::/64 !fd00::1 }\n"
-	    "block return in quick on bridge0 inet6 from any to <off-bridge0-inet6>\n");
+	    ANSWER4("bridge0") ANSWER6(
+		"bridge0") "table <off-bridge0-inet> const { 10.192.0.0/10 !10.192.0.1 }\n"
+			   "block return in quick on bridge0 inet from any to <off-bridge0-inet>\n"
+			   "table <off-bridge0-inet6> const { fd00::/64 !fd00::1 }\n"
+			   "block return in quick on bridge0 inet6 from any to "
+			   "<off-bridge0-inet6>\n");
 }
 
 static void
@@ -104,6 +115,9 @@ test_rdr(void **state)
 	net.n_bridges = 1;
 	pf_rdr_rules(&net, &p, 1, &anywhere);
 	assert_string_equal(buf_str(&anywhere),
+	    "rdr pass on lo0 inet proto tcp from any to (self) port 8080 tag pot-local -> "
+	    "10.192.0.3 "
+	    "port 80\n"
 	    "rdr pass on bridge0 inet proto tcp from any to (self) port 8080 tag pot-hairpin -> "
 	    "10.192.0.3 port 80\n"
 	    "rdr pass on ! lo0 inet proto tcp from any to (self) port 8080 -> 10.192.0.3 port "
@@ -116,6 +130,9 @@ test_rdr(void **state)
 	net.entries[1].address = ipnet("192.0.2.1").addr;
 	pf_rdr_rules(&net, &p, 1, &one);
 	assert_string_equal(buf_str(&one),
+	    "rdr pass on lo0 inet proto tcp from any to (self) port 8080 tag pot-local -> "
+	    "10.192.0.3 "
+	    "port 80\n"
 	    "rdr pass on em0 inet proto tcp from any to (em0) port 8080 -> 10.192.0.3 port 80\n"
 	    "rdr pass on em1 inet proto tcp from any to 192.0.2.1 port 8080 -> 10.192.0.3 port "
 	    "80\n");

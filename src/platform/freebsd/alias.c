@@ -1,0 +1,151 @@
+/*
+ * Addresses of the outside that pots have. An alias pot uses this host's network stack, restricted
+ * to its addresses by its jail; here the interfaces get and lose them. Which ones are pots' is kept
+ * in <POT_RUN_DIR>/aliases, a file for each, which is there before the address is.
+ */
+#include "platform/freebsd/links.h"
+
+#include "base/str.h"
+#include "base/vec.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *
+place(struct host *h)
+{
+	return xasprintf("%s/aliases", h->roots.run_dir);
+}
+
+/* "em0,10.0.0.7" */
+static int
+note(struct host *h, const struct netif_alias *a, bool there, struct err *e)
+{
+	autofree char *dir = place(h);
+	char text[IP_TEXT];
+	autofree char *path = xasprintf("%s/%s,%s", dir, a->nic, ip_text(&a->ip, text));
+
+	if (!there)
+		return unlink(path) < 0 && errno != ENOENT ? err_sys(e, "remove %s", path) : 0;
+	if (mkdir(dir, 0711) < 0 && errno != EEXIST)
+		return err_sys(e, "make %s", dir);
+	autofd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	return fd < 0 ? err_sys(e, "make %s", path) : 0;
+}
+
+static bool
+parse(const char *text, struct netif_alias *out)
+{
+	const char *comma = strchr(text, ',');
+
+	*out = (struct netif_alias){ .nic = "" };
+	if (comma == NULL || comma == text || (size_t)(comma - text) >= sizeof(out->nic) ||
+	    !ip_parse(comma + 1, &out->ip))
+		return false;
+	memcpy(out->nic, text, (size_t)(comma - text));
+	return true;
+}
+
+int
+aliases_list(struct host *h, struct netif_alias **out, size_t *n, struct err *e)
+{
+	VEC(struct netif_alias) all = VEC_INIT;
+	autofree char *dir = place(h);
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	if (d == NULL && errno != ENOENT)
+		return err_sys(e, "open %s", dir);
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		struct netif_alias a;
+
+		if (parse(entry->d_name, &a))
+			VEC_PUSH(&all, a);
+	}
+	if (d != NULL)
+		closedir(d);
+	*out = all.at;
+	*n = all.n;
+	return 0;
+}
+
+/* What a run left that was killed is ours to take again. */
+static bool
+noted(struct host *h, const struct netif_alias *a)
+{
+	autofree char *dir = place(h);
+	char text[IP_TEXT];
+	autofree char *path = xasprintf("%s/%s,%s", dir, a->nic, ip_text(&a->ip, text));
+
+	return access(path, F_OK) == 0;
+}
+
+/* An address that is the host's own stays the host's: the end of the pot would take it away. */
+static int
+check_free(struct host *h, const struct netif_alias *at, size_t n, struct err *e)
+{
+	autonetif_links struct netif_links links = NETIF_LINKS_INIT;
+	char text[IP_TEXT];
+
+	if (links_list(h, "", &links, e) < 0)
+		return -1;
+	for (size_t i = 0; i < links.n; i++) {
+		autofree struct ipnet *addrs = NULL;
+		struct err gone = ERR_INIT;
+		size_t n_addrs = 0;
+
+		if (links_addresses(h, links.at[i].name, &addrs, &n_addrs, &gone) < 0)
+			continue;
+		for (size_t k = 0; k < n_addrs * n; k++)
+			if (ip_eq(&addrs[k / n].addr, &at[k % n].ip) && !noted(h, &at[k % n]))
+				return err_new(e, ERR_EXISTS,
+				    "%s is an address of this machine itself: a pot needs one that "
+				    "nobody has, or the network type inherit",
+				    ip_text(&at[k % n].ip, text));
+	}
+	return 0;
+}
+
+int
+alias_down(struct host *h, const char *pair, const struct netif_alias *at, size_t n, struct err *e)
+{
+	autostack struct stack s = STACK_INIT;
+
+	(void)pair;
+	if (stack_open(&s, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (noted(h, &at[i]) && (address_remove(&s, at[i].nic, &at[i].ip, e) < 0 ||
+					    note(h, &at[i], false, e) < 0))
+			return -1;
+	return 0;
+}
+
+int
+alias_up(struct host *h, const struct netif_pair *p, const struct netif_alias *at, size_t n,
+    struct err *e)
+{
+	autostack struct stack s = STACK_INIT;
+	struct err again = ERR_INIT;
+
+	if (stack_open(&s, e) < 0 || check_free(h, at, n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		struct ipnet own = { .addr = at[i].ip, .prefix = (int)ip_size(&at[i].ip) * 8 };
+		int there = link_exists(s.inet, at[i].nic, e);
+
+		if (there == 0)
+			err_new(e, ERR_ABSENT, "this machine has no interface %s", at[i].nic);
+		if (there > 0 && note(h, &at[i], true, e) == 0 &&
+		    address_add(&s, at[i].nic, &own, e) == 0)
+			continue;
+		(void)alias_down(h, p->name, at, n, &again);
+		return -1;
+	}
+	return 0;
+}
