@@ -1,4 +1,7 @@
+#include "platform/overlay/tree.h"
+#include "pot/datasets.h"
 #include "pot/edit.h"
+#include "pot/tree.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -52,21 +55,95 @@ bare_cmd(const char *cmd, struct arena *mem)
 	return line;
 }
 
-/* An empty root, frozen, so that there is a layer to write to above the directory. */
+/* ---- a directory in place of an image ---- */
+
+static int
+nothing(int root_fd, void *ctx, struct err *e)
+{
+	(void)root_fd;
+	(void)ctx;
+	(void)e;
+	return 0;
+}
+
+/* The directory that holds the pot's own files gets an owner and mode as the given one's. */
+static int
+make_layer(const char *path, const struct stat *as, struct err *e)
+{
+	if (mkdir(path, 0700) < 0 || chown(path, as->st_uid, as->st_gid) < 0 ||
+	    chmod(path, as->st_mode & 07777) < 0)
+		return err_sys(e, "make %s", path);
+	return 0;
+}
+
+/* Layers in the dataset's one directory, where its file system can hold such. */
+static int
+layers_fit(struct pot_env *env, const char *plain, const char *below, const struct stat *st,
+    struct arena *mem, struct err *e)
+{
+	struct mount_root root;
+
+	tree_layers_in(plain, below, mem, &root);
+	if (make_layer(root.upper, st, e) == 0 && make_layer(root.work, st, e) == 0 &&
+	    env->host->mount->with_root(&root, NULL, 0, nothing, NULL, e) == 0)
+		return 0;
+	struct err ignored = ERR_INIT;
+	autofd int dir = open_dir(plain, &ignored);
+	if (dir >= 0)
+		(void)tree_empty(dir, &ignored);
+	return -1;
+}
+
+static int
+copy_all(const char *from, const char *to, struct err *e)
+{
+	autofd int source = open_dir(from, e);
+	autofd int target = source >= 0 ? open_dir(to, e) : -1;
+
+	if (target < 0 || tree_empty(target, e) < 0)
+		return -1;
+	return tree_copy(source, target, NULL, e) < 0 ? err_ctx(e, "copy %s", from) : 0;
+}
+
+/* Makes the empty pot one upon the directory: layers above it, where they can be had, else a copy
+ * of its files. *upon: whether the directory stays in use. */
+static int
+put_upon(struct pot_env *env, const char *name, const struct wishes *w, const struct stat *st,
+    bool *upon, struct err *e)
+{
+	const char *below = w->o->root_dir;
+	char dataset[DATASET_SIZE];
+	struct mount_root root;
+	struct err why = ERR_INIT;
+
+	*upon = true;
+	if (mount_root_of(env, ds_root(dataset, name), w->mem, &root, e) < 0)
+		return -1;
+	if (root.plain == NULL) /* frozen, so that there is a layer to write to above */
+		return pot_snapshot(env, name, false, e);
+	if (layers_fit(env, root.plain, below, st, w->mem, &why) == 0)
+		return 0;
+	pot_say(env, POT_SAY_INFO, "pot %s gets a copy of %s: %s", name, below, why.text);
+	*upon = false;
+	return copy_all(below, root.plain, e);
+}
+
 static int
 make_upon(struct pot_env *env, const char *name, const struct wishes *w, struct err *e)
 {
 	const struct pot_create_options create = { .name = name, .empty = true, .net = w->o->net };
 	struct stat st;
+	bool upon;
 
 	if (w->o->root_dir[0] != '/' || stat(w->o->root_dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_new(e, ERR_INPUT, "%s is no directory of this machine", w->o->root_dir);
 	if (pot_create(env, &create, e) < 0)
 		return -1;
 	autoedit struct edit x = EDIT_INIT;
-	if (pot_snapshot(env, name, false, e) == 0 &&
+	if (put_upon(env, name, w, &st, &upon, e) == 0 &&
 	    edit_begin(&x, env, name, "prepare", e) == 0) {
-		conf_set(&x.conf, "pot.root", w->o->root_dir);
+		if (upon)
+			conf_set(&x.conf, "pot.root", w->o->root_dir);
 		if (apply(&x.conf, (void *)(uintptr_t)w, e) == 0 && edit_end(&x, e) == 0)
 			return 0;
 	}

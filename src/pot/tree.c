@@ -72,18 +72,30 @@ mount_of(struct pot_env *env, const struct pot_fscomp *f, struct arena *mem,
 	return 0;
 }
 
+void
+tree_layers_in(const char *plain, const char *below, struct arena *mem, struct mount_root *out)
+{
+	const char **lower = arena_array(mem, 2, const char *);
+
+	lower[0] = below;
+	*out = (struct mount_root){ .lower = lower,
+		.upper = arena_printf(mem, "%s/upper", plain),
+		.work = arena_printf(mem, "%s/work", plain) };
+}
+
 /* The pot's own layers stay on top: what it writes goes there. */
 static int
 put_below(const struct pot_spec *spec, struct arena *mem, struct mount_root *root, struct err *e)
 {
 	size_t n = 0;
 
-	if (root->upper == NULL)
-		return err_new(e, ERR_UNSUPPORTED,
-		    "a root of layers upon %s needs the dataset backend overlay", spec->root_dir);
 	if (spec->root_dir[0] != '/' || strpbrk(spec->root_dir, ":,\\") != NULL)
 		return err_new(e, ERR_CORRUPT, "pot.root=%s cannot be the lowest layer of a root",
 		    spec->root_dir);
+	if (root->plain != NULL) {
+		tree_layers_in(root->plain, spec->root_dir, mem, root);
+		return 0;
+	}
 	while (root->lower != NULL && root->lower[n] != NULL)
 		n++;
 	const char **lower = arena_array(mem, n + 2, const char *);

@@ -20,6 +20,9 @@ bool tree_has(const struct pot_tree *, const char *file);
 /* One line of fscomp.conf as a mount. */
 int mount_of(
     struct pot_env *, const struct pot_fscomp *, struct arena *, struct mount_item *, struct err *);
+/* Layers of a root upon the directory `below`, where the dataset is one directory itself: they lie
+ * in it, as upper and work. */
+void tree_layers_in(const char *plain, const char *below, struct arena *, struct mount_root *out);
 /* "zroot/pot/fscomp/www" or "fscomp/www" as the dataset's own name, a part of `source`. */
 int dataset_of_source(struct pot_env *, const char *source, const char **name, struct err *);
 /* As mount_root_of(); read_only: without claiming the layer that changes go to. */

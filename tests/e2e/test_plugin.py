@@ -1,5 +1,6 @@
 """nomad-pot-driver as an agent of Nomad sees it: the protocol, and tasks from start to removal."""
 import os
+import pathlib
 import socket
 import subprocess
 
@@ -7,6 +8,7 @@ import pytest
 
 from machine import BIN, wait_until
 from nomad_host import BASE, Connection, DRIVER, ENVIRONMENT, Plugin, Refused, Task, fields, msgpack, one, text
+from test_pot_datasets import answers_as_zfs
 
 PROGRAM = BIN / "nomad-pot-driver"
 
@@ -403,21 +405,51 @@ def test_everything_a_job_may_ask_for(host):
     task.destroy()
 
 
-def test_a_directory_in_place_of_an_image(host):
-    root = host.busybox_root()
+@pytest.fixture(params=["overlay", "btrfs", "zfs", "copies"])
+def upon(request, bare):
+    """A plugin, on each dataset backend in turn; "copies": where its file system holds no layers."""
+    if request.param == "btrfs":
+        bare.btrfs_volume()
+    if request.param in ("zfs", "copies"):
+        answers_as_zfs(bare)
+    bare.init()
+    if request.param == "copies":
+        # an overlay whose upper layer lies on one that itself is an overlay cannot be mounted
+        top = pathlib.Path(bare.conf["POT_FS_ROOT"])
+        for part in ("low", "up", "work"):
+            (bare.dir / part).mkdir()
+        bare.run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={top},upperdir={bare.dir}/up,workdir={bare.dir}/work", top)
+        bare.volumes.append(top)
+    bare.kind, bare.plugins, bare.over = request.param, [Plugin(bare, PROGRAM)], False
+    yield bare
+    bare.over = True
+    bare.plugins[0].shutdown()
+
+
+def test_a_directory_in_place_of_an_image(upon):
+    host, root = upon, upon.busybox_root()
     gone = {"image": None, "pot": None, "tag": None, "path": str(root)}
-    tasks = [make(host, "cat /mark 2>/dev/null; echo mine > /mark; cat /mark /etc/passwd | head -n 1; sleep 1000", options=gone,
-                  name=name) for name in ("one", "two")]
+    (root / "home").chmod(0o711)
+    tasks = [make(host, "stat -c %a /home; cat /mark 2>/dev/null; echo mine > /mark; rm /etc/group; cat /mark; "
+                  "head -n 1 /etc/passwd; ls /; sleep 1000", options=gone, name=name) for name in ("one", "two")]
     for task in tasks:
         task.start()
-        wait_until(lambda: task.output[0], what="its words")
-        assert task.output[0] == b"mine\n"  # not the other's
-    assert not (root / "mark").exists()
+        wait_until(lambda: task.output[0].count(b"\n") > 4, what="its words")
+        words = task.output[0].decode().split()
+        assert words[:2] == ["711", "mine"] and words[2].startswith("root:")  # not the other's mark
+        assert set(words[3:]) - {"alloc", "local", "secrets", "mark"} == {p.name for p in root.iterdir()}
+        reply = plugin_of(host).driver("ExecTask", {1: task.id, 2: ["cat", "/mark"]})
+        assert one(reply, 1) == b"mine\n"
+        written = host.run("cat", f"{host.conf['POT_FS_ROOT']}/jails/{task.name}_223ab329_{task.alloc}/conf/pot.conf")
+        assert ("pot.root=" in written) == (host.kind != "copies")
+    assert not (root / "mark").exists() and (root / "etc/group").exists()
     for task in tasks:
         task.stop(timeout=0)
         task.destroy()
+    assert host.pot("ls", "-q") == ""
     with pytest.raises(Refused, match="no directory"):
         make(host, options={**gone, "path": "/nowhere"}).start()
+    assert host.pot("ls", "-q") == ""
 
 
 def test_an_old_handle_of_the_go_driver(host):
