@@ -5,6 +5,7 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /*
  * What an orchestrator wants of an image: a clone with a command, attributes for one run, and
