@@ -113,12 +113,8 @@ wait_for_go(const struct init_start *s)
 	do
 		n = read(s->channel, &c, 1);
 	while (n < 0 && errno == EINTR);
-	if (n == 1)
-		return;
-	/* the keeper has given up, or is gone */
-	if (getppid() != s->keeper)
-		orphaned(s);
-	_exit(125);
+	if (n != 1)
+		orphaned(s); /* the keeper has given up, or is gone */
 }
 
 /* ---- the command ---- */
@@ -250,7 +246,8 @@ live(struct life *l)
 	sigfillset(&all);
 	while (reap(l, stop_signal)) {
 		int sig = sigwaitinfo(&all, &info);
-		if (sig == INIT_ORPHANED && getppid() != l->start->keeper)
+		/* the kernel's word; the parent's number may still be the old one now */
+		if (sig == INIT_ORPHANED && info.si_code == SI_KERNEL)
 			orphaned(l->start);
 		if (sig == SIGCHLD || sig < 0)
 			continue;
@@ -270,10 +267,29 @@ live(struct life *l)
 	_exit(l->code);
 }
 
+static void
+only_noted(int sig)
+{
+	(void)sig; /* never called: all signals are blocked */
+}
+
+/* What is ignored unless a program says otherwise never becomes pending here, so that nobody could
+ * wait for it: with a handler it does. */
+static void
+want_all_signals(void)
+{
+	struct sigaction act = { .sa_handler = only_noted };
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)sigaction(sig, &act, NULL);
+}
+
 static int
 set_up(const struct init_start *s, struct err *e)
 {
 	int off = PROC_TRACE_CTL_DISABLE;
+
+	want_all_signals();
 
 	if (s->jid > 0)
 		setproctitle("-pot-init: jail %d (%s)", s->jid, s->spec->name);

@@ -4,15 +4,16 @@
 #include "base/str.h"
 
 #include <errno.h>
-#include <net/if_dl.h>
-#include <net/if_types.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/ioctl.h>
 #include <sys/linker.h>
 #include <sys/module.h>
 #include <sys/socket.h>
 #include <sys/sockio.h>
+#include <net/if_dl.h>
+#include <net/if_types.h>
 #include <unistd.h>
 
 int

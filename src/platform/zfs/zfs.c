@@ -620,6 +620,21 @@ root_is_there(struct host *h, struct err *e)
 	return 1;
 }
 
+/* The root is never mounted: its directory is one of the file system above, as is its parent. */
+static int
+make_place(const char *path, struct err *e)
+{
+	autofree char *parent = xstrdup(path);
+
+	for (char *p = strchr(parent + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+			return err_sys(e, "make directory %s", parent);
+		*p = '/';
+	}
+	return mkdir(path, 0750) < 0 && errno != EEXIST ? err_sys(e, "make directory %s", path) : 0;
+}
+
 static int
 make_cache(struct host *h, struct err *e)
 {
@@ -646,8 +661,8 @@ zfs_root_create(struct host *h, struct err *e)
 					    "canmount=off", "-o", "compression=lz4", "-o",
 					    "atime=off", h->roots.zfs_root, NULL) < 0))
 		return -1;
-	if (mkdir(h->roots.fs_root, 0750) < 0 && errno != EEXIST)
-		return err_sys(e, "make directory %s", h->roots.fs_root);
+	if (make_place(h->roots.fs_root, e) < 0)
+		return -1;
 	autofd int fd = open(mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	return fd < 0 ? err_sys(e, "write %s", mark) : make_cache(h, e);
 }
