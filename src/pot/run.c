@@ -5,6 +5,7 @@
 #include "pot/priv.h"
 #include "pot/run.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,16 +82,29 @@ run_limits_down(struct pot_env *env, const struct run *r, struct err *e)
 	return limits->remove(env->host, group, e);
 }
 
+static void
+await_init(struct pot_env *env, const struct run *r)
+{
+	const struct proc_ops *proc = env->host->proc;
+	struct err gone = ERR_INIT;
+	autofd int handle = proc->open(r->init, r->init_start, &gone);
+
+	if (handle >= 0 && proc->wait(handle, 10000, &gone) == 0)
+		(void)proc->signal(handle, SIGKILL, &gone);
+}
+
 static int
 isolate_down(struct pot_env *env, const struct run *r, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 
 	/* The keeper is gone, and with it init; what was begun before it could be noted ended with
-	 * its starter. Somebody may have killed both where the system has more of a pot than them.
-	 */
+	 * its starter. Where the system has more of a pot than these two, init is just taking it
+	 * away, unless somebody has killed both. */
 	if (env->host->isolate->clear == NULL || str_starts(r->name, RUN_RAW_PREFIX))
 		return 0;
+	if (r->init != 0)
+		await_init(env, r);
 	return env->host->isolate->clear(r->name, pot_place(env, r->name, &mem), e);
 }
 
