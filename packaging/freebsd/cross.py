@@ -295,6 +295,17 @@ def build_project(build, arch, tools, prefix, jobs):
     return tree
 
 
+def check_plist(into):
+    """The port's list names what is installed, no more and no less (but for what pot makes where it can run)."""
+    root = into / "usr/local"
+    installed = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_symlink() or p.is_file()}
+    plist = TOP / "packaging/freebsd/port/pkg-plist"
+    listed = {line.removesuffix(".gz") for line in plist.read_text().splitlines()
+              if "completion" not in line and "site-functions" not in line}
+    if installed != listed:
+        raise Failed(f"{plist.relative_to(TOP)} lacks {sorted(installed - listed)} and names {sorted(listed - installed)} in vain")
+
+
 def stage(build, arch, tree, into):
     shutil.rmtree(into, ignore_errors=True)
     subprocess.run(["meson", "install", "-C", str(tree), "--no-rebuild", "--quiet"], check=True,
@@ -330,6 +341,7 @@ def main():
         tree = build_project(build, args.arch, tools, prefix, args.jobs)
         into = pathlib.Path(args.stage).resolve() if args.stage else build / "stage"
         archive = stage(build, args.arch, tree, into)
+        check_plist(into)
     except CannotRun as why:
         print(f"SKIP: {why}")
         return SKIPPED

@@ -4,6 +4,7 @@
 #include "agent.h"
 
 #include "agent_config.h"
+#include "agent_detach.h"
 #include "agent_root.h"
 #include "agent_services.h"
 #include "api/api.h"
@@ -469,6 +470,12 @@ refuse(struct agent *a, const struct err *e)
 static int
 begin(struct agent *a, struct strs *warnings, struct err *e)
 {
+	/* Not again in what the monitor starts. */
+	if (a->c->detach && a->ready_fd < 0 && getenv(RUNNER_FD_ENV) == NULL) {
+		int started = agent_detach(a->c, &a->ready_fd, e);
+		if (started != 0)
+			return started;
+	}
 	if (agent_root_needed())
 		return agent_root_exec(a->c, a->argc, a->argv, &a->mem, e);
 	close_on_exec();
@@ -508,10 +515,11 @@ agent_main(int argc, char **argv)
 		arena_fini(&a.mem);
 		return 0;
 	}
-	if (begin(&a, &warnings, &e) < 0) {
+	int begun = begin(&a, &warnings, &e);
+	if (begun < 0) {
 		log_error("agent", "%s", e.text);
 		a.status = refuse(&a, &e);
-	} else
+	} else if (begun == 0)
 		loop_run(a.loop);
 	int status = a.status;
 	end(&a);

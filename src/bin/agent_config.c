@@ -411,6 +411,7 @@ enum flag_kind {
 	FLAG_INT,
 	FLAG_TRUE,
 	FLAG_DEV,
+	FLAG_DETACH,
 	FLAG_CONFIG,
 	FLAG_META,
 	FLAG_SERVERS,
@@ -443,6 +444,7 @@ static const struct flag flags[] = {
 	{ "log-level", FLAG_STR, "log_level", "TRACE, DEBUG, INFO, WARN or ERROR" },
 	{ "log-file", FLAG_STR, "log_file", "instead of standard error" },
 	{ "pid-file", FLAG_STR, "pid_file", "holds the pid, locked as long as the agent lives" },
+	{ "detach", FLAG_DETACH, NULL, "go into the background; return when it is ready for work" },
 	{ "plugin-dir", FLAG_STR, "plugin_dir", "no effect: drivers are part of the agent" },
 	{ "log-json", FLAG_REFUSED, "log lines in JSON are not supported", NULL },
 	{ "join", FLAG_REFUSED, "clusters of several servers are not supported by this version",
@@ -553,9 +555,11 @@ apply_flag(
 		return err_new(e, ERR_UNSUPPORTED, "%s", f->path);
 	case FLAG_TRUE:
 	case FLAG_DEV:
+	case FLAG_DETACH:
 		if (!flag_bool(value, &on))
 			return err_new(e, ERR_INPUT, "\"%s\" is neither true nor false", value);
 		c->dev = c->dev || (f->kind == FLAG_DEV && on);
+		c->detach = c->detach || (f->kind == FLAG_DETACH && on);
 		return on && f->kind == FLAG_TRUE ? set_path(c, f->path, NULL, a, e) : 0;
 	case FLAG_CONFIG:
 		strs_add(&c->config_paths, a, value);
@@ -590,7 +594,8 @@ read_flags(
 		if (f == NULL)
 			return err_new(e, ERR_INPUT,
 			    "unknown option -%s: `potter agent -help` lists them", name);
-		bool takes = f->kind != FLAG_TRUE && f->kind != FLAG_DEV && f->kind != FLAG_REFUSED;
+		bool takes = f->kind != FLAG_TRUE && f->kind != FLAG_DEV &&
+			     f->kind != FLAG_DETACH && f->kind != FLAG_REFUSED;
 		if (takes && value == NULL && (value = argv[++i]) == NULL)
 			return err_new(e, ERR_INPUT, "option -%s needs a value", name);
 		if (apply_flag(f, value, c, a, e) < 0)

@@ -105,7 +105,7 @@ struct agent_config {
 	struct agent_limits *limits;
 	const struct any *tls, *vault, *consul, *audit, *autopilot, *sentinel;
 	/* from the command line alone */
-	bool dev;
+	bool dev, detach;
 	struct strs config_paths;
 };
 extern const struct model agent_config_model;

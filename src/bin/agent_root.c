@@ -77,15 +77,31 @@ data_dir(struct agent_config *c, struct arena *a, struct err *e)
 	return own_dir(c->data_dir, 0755, pw, e);
 }
 
+/* The agent opens its log itself, again and again: each time that it is told to. */
+static int
+give_log(const char *path, struct err *e)
+{
+	const struct passwd *pw = getpwnam(AGENT_USER);
+	autofd int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+
+	if (fd < 0 || (pw != NULL && fchown(fd, pw->pw_uid, pw->pw_gid) < 0))
+		return err_sys(e, "log file %s", path);
+	return 0;
+}
+
 static char *
 runner_program(const char *self, struct arena *a)
 {
-	const char *dir = getenv("POTTER_LIBEXEC"), *slash = strrchr(self, '/');
+	const char *dir = getenv("POTTER_LIBEXEC");
+	size_t n = (size_t)(strrchr(self, '/') - self);
 
 	/* Only who is root anyway may choose the program. */
 	if (dir != NULL && getuid() == geteuid())
 		return arena_printf(a, "%s/pot-runner", dir);
-	return arena_printf(a, "%.*s/../libexec/potter/pot-runner", (int)(slash - self), self);
+	/* plainly where that can be: service managers compare the name */
+	if (n >= 4 && strncmp(self + n - 4, "/bin", 4) == 0)
+		return arena_printf(a, "%.*s/libexec/potter/pot-runner", (int)n - 4, self);
+	return arena_printf(a, "%.*s/../libexec/potter/pot-runner", (int)n, self);
 }
 
 int
@@ -102,6 +118,8 @@ agent_root_exec(struct agent_config *c, int argc, char **argv, struct arena *a, 
 	if (data_dir(c, a, e) < 0)
 		return -1;
 	if (c->pid_file != NULL && *c->pid_file != '\0' && agent_pid_file(c->pid_file, e) < 0)
+		return -1;
+	if (c->log_file != NULL && *c->log_file != '\0' && give_log(c->log_file, e) < 0)
 		return -1;
 	args[n++] = runner_program(self, a);
 	args[n++] = "--monitor";

@@ -18,6 +18,7 @@ static const char *const kind_names[LEDGER_KINDS] = {
 	[LEDGER_USER] = "user",
 	[LEDGER_GROUP] = "group",
 	[LEDGER_UNIT] = "unit",
+	[LEDGER_SET] = "set",
 	[LEDGER_POT] = "pot",
 };
 

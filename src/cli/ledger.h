@@ -21,7 +21,8 @@ enum ledger_kind {
 	LEDGER_BACKUP, /* a file that was there: "<path>.bkp-minipot" holds how it was */
 	LEDGER_USER,   /* a system user (and its group) we made */
 	LEDGER_GROUP,  /* a system group we made */
-	LEDGER_UNIT,   /* a systemd unit that we enabled */
+	LEDGER_UNIT,   /* a service that we enabled */
+	LEDGER_SET,    /* a value we set: "<file> <name>", and "=<value>" when it had one before */
 	LEDGER_POT,    /* `pot init` was done by us */
 	LEDGER_KINDS
 };

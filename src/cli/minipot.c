@@ -105,7 +105,12 @@ with_prefix(struct minipot *m, const struct verb *v)
 		return minipot_fail(&e);
 	m->prefix = env->prefix;
 	m->config = arena_printf(&m->mem, "%s/etc/minipot/agent.hcl", m->prefix);
-	if (v->root && ledger_open(&m->ledger, MINIPOT_LEDGER, &e) < 0)
+	m->registry = arena_printf(&m->mem, "%s/registry", service_places.data);
+	m->pid_file = arena_printf(&m->mem, "%s/potter.pid", service_places.run);
+	m->log = arena_printf(&m->mem, "%s/potter.log", service_places.logs);
+	service_plan(m->prefix, m->config, m->pid_file, &m->service, &m->mem);
+	char *ledger = arena_printf(&m->mem, "%s/minipot.ledger", service_places.data);
+	if (v->root && ledger_open(&m->ledger, ledger, &e) < 0)
 		return minipot_fail(&e);
 	return v->run(m);
 }

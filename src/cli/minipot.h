@@ -3,30 +3,24 @@
  *
  * `init` says each thing that it changes, keeps a backup of every file that was there before, and
  * writes all of it to a ledger (ledger.h); `destroy` takes back what the ledger holds. `start` and
- * `stop` use systemd where it runs, else start the agent's monitor themselves.
+ * `stop` use the machine's service manager where one runs, else start the agent themselves.
  */
 #ifndef CLI_MINIPOT_H
 #define CLI_MINIPOT_H
 
 #include "cli/ledger.h"
+#include "platform/service.h"
 
 #include <stdbool.h>
 
-/* Where things lie; all but prefix are fixed, as the units and scripts name them too. */
-#define MINIPOT_DATA	 "/var/lib/potter"
-#define MINIPOT_REGISTRY MINIPOT_DATA "/registry"
-#define MINIPOT_LEDGER	 MINIPOT_DATA "/minipot.ledger"
-#define MINIPOT_RUN	 "/run/potter"
-#define MINIPOT_PIDFILE	 MINIPOT_RUN "/potter.pid"
-#define MINIPOT_LOGS	 "/var/log/potter"
-#define MINIPOT_LOG	 MINIPOT_LOGS "/potter.log"
-#define MINIPOT_USER	 "potter"
-#define MINIPOT_UNIT	 "minipot.service"
-#define MINIPOT_UNITS	 "/etc/systemd/system"
+#define MINIPOT_USER "potter"
 
 struct minipot {
-	const char *prefix;  /* "/usr/local" */
-	char *config;	     /* <prefix>/etc/minipot/agent.hcl */
+	const char *prefix; /* "/usr/local" */
+	char *config;	    /* <prefix>/etc/minipot/agent.hcl */
+	char *registry;	    /* <data>/registry; the data directory is service_places.data */
+	char *pid_file, *log;
+	struct service_plan service;
 	const char *address; /* -i, or NULL: listen on the loopback */
 	bool verbose, json;
 	struct ledger ledger;
@@ -49,10 +43,14 @@ int minipot_fail(const struct err *e);
 /* Runs a program by its argument vector (a name without a slash is looked up in PATH) and waits.
  * Its output goes to ours unless quiet. ERR_ABSENT: no such program; ERR_REMOTE: it failed. */
 int minipot_run(const char *const *argv, bool quiet, struct err *e);
-/* Is systemd the service manager here, and running? */
-bool minipot_systemd(void);
+/* What the system wants done for it (service_command), quietly; nothing where that is nothing. */
+int minipot_act(enum service_act act, const char *name, struct err *e);
 /* The pid of the running monitor by the pid file, checked to be alive; 0: none. */
-int minipot_pid(void);
+int minipot_pid(const struct minipot *m);
+/* Puts a value into a file of settings, or with NULL takes it out; *old: what the file said before
+ * (NULL: nothing). ERR_INPUT: no value that can be written there. */
+int minipot_set(const char *file, const char *name, const char *value, char **old, struct arena *a,
+    struct err *e);
 /* What the configuration says in bind_addr; the loopback where it says nothing. */
 const char *minipot_address(struct minipot *m);
 /* Stops the agent and waits for its end; fine when it does not run. */

@@ -1,6 +1,9 @@
 /* minipot destroy: the ledger, backwards. */
 #include "cli/minipot.h"
 
+#include "base/buf.h"
+#include "platform/settings.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DEPTH_MAX = 256 };
+enum { DEPTH_MAX = 256, CONFIG_MAX = 1 << 20 };
 
 static int remove_below(int at, const char *name, int depth, struct err *e);
 
@@ -72,23 +75,19 @@ undo_backup(const char *path, struct err *e)
 static int
 undo_user(const char *name, struct err *e)
 {
-	const char *const argv[] = { "userdel", name, NULL };
-
 	if (getpwnam(name) == NULL)
 		return 0;
 	minipot_say("Removing the user %s", name);
-	return minipot_run(argv, true, e);
+	return minipot_act(SERVICE_REMOVE_USER, name, e);
 }
 
 static int
 undo_group(const char *name, struct err *e)
 {
-	const char *const argv[] = { "groupdel", name, NULL };
-
 	if (getgrnam(name) == NULL)
 		return 0;
 	minipot_say("Removing the group %s", name);
-	return minipot_run(argv, true, e);
+	return minipot_act(SERVICE_REMOVE_GROUP, name, e);
 }
 
 static int
@@ -101,12 +100,32 @@ undo_pot(const struct minipot *m, struct err *e)
 	return minipot_run(argv, !m->verbose, e);
 }
 
+/* "<file> <name>[=<old value>]". A value that somebody has changed since is left as it is. */
 static int
-undo_unit(const char *name, struct err *e)
+undo_set(const struct minipot *m, const char *line, struct err *e)
 {
-	const char *const argv[] = { "systemctl", "disable", "--quiet", name, NULL };
+	autoarena struct arena a = ARENA_INIT;
+	autobuf struct buf text = BUF_INIT;
+	struct err none = ERR_INIT;
+	char *file = arena_strdup(&a, line), *name = strchr(file, ' '), *ours = NULL, *now = NULL;
 
-	return minipot_systemd() ? minipot_run(argv, true, e) : 0;
+	if (name == NULL)
+		return err_new(e, ERR_CORRUPT, "the ledger's line \"%s\" names no setting", line);
+	*name++ = '\0';
+	char *old = strchr(name, '=');
+	if (old != NULL)
+		*old++ = '\0';
+	for (size_t i = 0; i < m->service.n_set; i++)
+		if (strcmp(m->service.set[i].name, name) == 0)
+			ours = arena_strdup(&a, m->service.set[i].value);
+	if (buf_read_file(&text, file, CONFIG_MAX, &none) == 0)
+		now = settings_get(buf_str(&text), name, &a);
+	if (now == NULL || (ours != NULL && strcmp(now, ours) != 0))
+		return 0;
+	if (minipot_set(file, name, old, &now, &a, e) < 0)
+		return -1;
+	minipot_say("%s: %s -> %s", name, now, old != NULL ? old : "");
+	return 0;
 }
 
 static int
@@ -125,7 +144,9 @@ undo(const struct minipot *m, const struct ledger_line *line, struct err *e)
 	case LEDGER_GROUP:
 		return undo_group(line->name, e);
 	case LEDGER_UNIT:
-		return undo_unit(line->name, e);
+		return m->service.managed ? minipot_act(SERVICE_DISABLE, line->name, e) : 0;
+	case LEDGER_SET:
+		return undo_set(m, line->name, e);
 	case LEDGER_POT:
 		return undo_pot(m, e);
 	case LEDGER_KINDS:

@@ -2,6 +2,7 @@
 #include "cli/minipot.h"
 
 #include "base/buf.h"
+#include "platform/settings.h"
 #include "store/file.h"
 
 #include <errno.h>
@@ -18,28 +19,23 @@ enum { FILE_MAX = 1 << 20 };
 static int
 make_group(struct minipot *m, const char *name, struct err *e)
 {
-	const char *const argv[] = { "groupadd", "--system", name, NULL };
-
 	if (getgrnam(name) != NULL)
 		return 0;
 	minipot_say("Creating the group %s", name);
 	if (ledger_add(&m->ledger, LEDGER_GROUP, name, e) < 0)
 		return -1;
-	return minipot_run(argv, true, e);
+	return minipot_act(SERVICE_ADD_GROUP, name, e);
 }
 
 static int
 make_user(struct minipot *m, struct err *e)
 {
-	const char *const argv[] = { "useradd", "--system", "--user-group", "--no-create-home",
-		"--home-dir", MINIPOT_DATA, "--shell", "/usr/sbin/nologin", MINIPOT_USER, NULL };
-
 	if (getpwnam(MINIPOT_USER) != NULL)
 		return 0;
 	minipot_say("Creating the user %s, as which the agent runs", MINIPOT_USER);
 	if (ledger_add(&m->ledger, LEDGER_USER, MINIPOT_USER, e) < 0)
 		return -1;
-	return minipot_run(argv, true, e);
+	return minipot_act(SERVICE_ADD_USER, MINIPOT_USER, e);
 }
 
 static int
@@ -68,13 +64,13 @@ make_dir(struct minipot *m, const char *path, bool of_agent, mode_t mode, struct
 static int
 make_data_dir(struct minipot *m, struct err *e)
 {
-	bool made = mkdir(MINIPOT_DATA, 0755) == 0;
+	bool made = mkdir(service_places.data, 0755) == 0;
 
 	if (!made && errno != EEXIST)
-		return err_sys(e, "make %s", MINIPOT_DATA);
+		return err_sys(e, "make %s", service_places.data);
 	if (made) {
-		minipot_say("Creating the directory %s", MINIPOT_DATA);
-		return ledger_add(&m->ledger, LEDGER_DIR, MINIPOT_DATA, e);
+		minipot_say("Creating the directory %s", service_places.data);
+		return ledger_add(&m->ledger, LEDGER_DIR, service_places.data, e);
 	}
 	return 0;
 }
@@ -152,46 +148,88 @@ write_config(struct minipot *m, struct err *e)
 	    "    enabled = false\n"
 	    "  }\n"
 	    "}\n",
-	    MINIPOT_DATA, address);
+	    service_places.data, address);
 	return write_file(m, m->config, buf_str(&text), e);
 }
 
+/* A copy of a file that others are about to change, or we value by value; destroy removes it. */
 static int
-write_unit(struct minipot *m, struct err *e)
+keep_copy(struct minipot *m, const char *path, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
-	const char *const reload[] = { "systemctl", "daemon-reload", NULL };
-	const char *const enable[] = { "systemctl", "enable", "--quiet", MINIPOT_UNIT, NULL };
+	autofree char *backup = xasprintf("%s.bkp-minipot", path);
+	const char *slash = strrchr(path, '/');
+	autofree char *dir_path = xstrndup(path, (size_t)(slash - path));
+	struct stat st;
 
-	if (!minipot_systemd())
+	if (stat(path, &st) < 0 || ledger_has(&m->ledger, LEDGER_FILE, backup))
 		return 0;
-	buf_addf(&text,
-	    "[Unit]\n"
-	    "Description=Potter: a cluster of one\n"
-	    "Documentation=man:minipot(8) man:potter(8)\n"
-	    "After=network.target local-fs.target\n"
-	    "\n"
-	    "[Service]\n"
-	    "Type=notify\n"
-	    "NotifyAccess=all\n"
-	    "ExecStartPre=%s/bin/pot vnet-start\n"
-	    "ExecStart=%s/bin/potter agent -config %s -pid-file " MINIPOT_PIDFILE "\n"
-	    "RuntimeDirectory=potter\n"
-	    "RuntimeDirectoryPreserve=yes\n"
-	    "ExecReload=/bin/kill -HUP $MAINPID\n"
-	    "# Pots and the ingress go on while the agent is replaced.\n"
-	    "KillMode=process\n"
-	    "Restart=always\n"
-	    "Delegate=yes\n"
-	    "\n"
-	    "[Install]\n"
-	    "WantedBy=multi-user.target\n",
-	    m->prefix, m->prefix, m->config);
-	if (write_file(m, MINIPOT_UNITS "/" MINIPOT_UNIT, buf_str(&text), e) < 0 ||
-	    minipot_run(reload, true, e) < 0 ||
-	    ledger_add(&m->ledger, LEDGER_UNIT, MINIPOT_UNIT, e) < 0)
+	autofd int dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(e, "open %s", dir_path);
+	minipot_say("Creating a backup of your %s", path);
+	minipot_say("%s -> %s", path, backup);
+	if (buf_read_file(&text, path, FILE_MAX, e) < 0 ||
+	    ledger_add(&m->ledger, LEDGER_FILE, backup, e) < 0)
 		return -1;
-	return minipot_run(enable, true, e);
+	return file_replace(
+	    dir, strrchr(backup, '/') + 1, text.data, text.len, st.st_mode & 07777, e);
+}
+
+/* What the system itself says where the file does not. */
+static const char *
+default_of(const struct service_setting *set, struct arena *a)
+{
+	autobuf struct buf text = BUF_INIT;
+	struct err none = ERR_INIT;
+	const char *value = NULL;
+
+	if (set->defaults != NULL && buf_read_file(&text, set->defaults, FILE_MAX, &none) == 0)
+		value = settings_get(buf_str(&text), set->name, a);
+	return value != NULL ? value : "";
+}
+
+static int
+write_setting(struct minipot *m, const struct service_setting *set, struct err *e)
+{
+	autobuf struct buf text = BUF_INIT;
+	struct err none = ERR_INIT;
+	char *old = NULL;
+
+	if (buf_read_file(&text, set->file, FILE_MAX, &none) == 0)
+		old = settings_get(buf_str(&text), set->name, &m->mem);
+	if (strcmp(old != NULL ? old : default_of(set, &m->mem), set->value) == 0)
+		return 0;
+	if (keep_copy(m, set->file, e) < 0 ||
+	    ledger_add(&m->ledger, LEDGER_SET,
+		arena_printf(&m->mem, "%s %s%s%s", set->file, set->name, old != NULL ? "=" : "",
+		    old != NULL ? old : ""),
+		e) < 0)
+		return -1;
+	if (minipot_set(set->file, set->name, set->value, &old, &m->mem, e) < 0)
+		return -1;
+	minipot_say(
+	    "%s: %s -> %s", set->name, old != NULL ? old : default_of(set, &m->mem), set->value);
+	if (set->note != NULL)
+		minipot_say("%s", set->note);
+	return 0;
+}
+
+/* The agent as a service of this machine, from the next boot on too. */
+static int
+write_service(struct minipot *m, struct err *e)
+{
+	const struct service_plan *s = &m->service;
+
+	for (size_t i = 0; i < s->n_set; i++)
+		if (write_setting(m, &s->set[i], e) < 0)
+			return -1;
+	if (!s->managed || s->path == NULL)
+		return 0;
+	if (write_file(m, s->path, s->text, e) < 0 || minipot_act(SERVICE_RELOAD, s->name, e) < 0 ||
+	    ledger_add(&m->ledger, LEDGER_UNIT, s->name, e) < 0)
+		return -1;
+	return minipot_act(SERVICE_ENABLE, s->name, e);
 }
 
 static int
@@ -203,6 +241,9 @@ init_pot(struct minipot *m, struct err *e)
 
 	if (minipot_run(probe, true, e) == 0)
 		return 0;
+	for (size_t i = 0; i < m->service.n_keep; i++)
+		if (keep_copy(m, m->service.keep[i], e) < 0)
+			return -1;
 	minipot_say("Initialising pot");
 	if (ledger_add(&m->ledger, LEDGER_POT, "init", e) < 0)
 		return -1;
@@ -214,11 +255,11 @@ all_steps(struct minipot *m, struct err *e)
 {
 	if (make_data_dir(m, e) < 0 || make_group(m, "pot", e) < 0 || make_user(m, e) < 0)
 		return -1;
-	if (make_dir(m, MINIPOT_DATA, true, 0755, e) < 0 ||
-	    make_dir(m, MINIPOT_REGISTRY, true, 0755, e) < 0 ||
-	    make_dir(m, MINIPOT_LOGS, true, 0755, e) < 0)
+	if (make_dir(m, service_places.data, true, 0755, e) < 0 ||
+	    make_dir(m, m->registry, true, 0755, e) < 0 ||
+	    make_dir(m, service_places.logs, true, 0755, e) < 0)
 		return -1;
-	return init_pot(m, e) < 0 || write_config(m, e) < 0 || write_unit(m, e) < 0 ? -1 : 0;
+	return init_pot(m, e) < 0 || write_config(m, e) < 0 || write_service(m, e) < 0 ? -1 : 0;
 }
 
 int

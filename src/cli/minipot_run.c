@@ -1,10 +1,12 @@
-/* minipot start, stop, status: the service of the node, with systemd and without it. */
+/* minipot start, stop, status: the service of the node, with a service manager and without. */
 #include "cli/minipot.h"
 
 #include "base/buf.h"
 #include "base/ip.h"
 #include "base/str.h"
 #include "codec/json.h"
+#include "platform/settings.h"
+#include "store/file.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,8 +29,7 @@ extern char **environ;
 
 enum {
 	CONFIG_MAX = 1 << 20,
-	START_MS = 30000, /* until the agent says that it is ready */
-	STOP_MS = 60000,  /* stopping includes the pots of the jobs */
+	STOP_MS = 60000, /* stopping includes the pots of the jobs */
 };
 
 void
@@ -78,27 +79,52 @@ minipot_run(const char *const *argv, bool quiet, struct err *e)
 	    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
-bool
-minipot_systemd(void)
+int
+minipot_act(enum service_act act, const char *name, struct err *e)
 {
-	return access("/run/systemd/system", F_OK) == 0;
+	autoarena struct arena a = ARENA_INIT;
+	const char *const *argv = service_command(act, name, &a);
+
+	return argv != NULL ? minipot_run(argv, true, e) : 0;
 }
 
 int
-minipot_pid(void)
+minipot_set(const char *file, const char *name, const char *value, char **old, struct arena *a,
+    struct err *e)
+{
+	autobuf struct buf text = BUF_INIT, new = BUF_INIT;
+	const char *slash = strrchr(file, '/');
+	autofree char *dir_path = xstrndup(file, (size_t)(slash - file));
+	autofd int dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st = { .st_mode = 0644 };
+
+	if (value != NULL && !settings_valid(value))
+		return err_new(e, ERR_INPUT, "%s: \"%s\" cannot be written there", name, value);
+	if (dir < 0)
+		return err_sys(e, "open %s", dir_path);
+	if (fstatat(dir, slash + 1, &st, 0) == 0 && buf_read_file(&text, file, CONFIG_MAX, e) < 0)
+		return -1;
+	*old = settings_get(buf_str(&text), name, a);
+	if (!settings_set(buf_str(&text), name, value, &new))
+		return 0;
+	return file_replace(dir, slash + 1, new.data, new.len, st.st_mode & 07777, e);
+}
+
+int
+minipot_pid(const struct minipot *m)
 {
 	autobuf struct buf text = BUF_INIT;
 	struct err e = ERR_INIT;
 	uint64_t pid;
 
-	if (buf_read_file(&text, MINIPOT_PIDFILE, 64, &e) < 0)
+	if (buf_read_file(&text, m->pid_file, 64, &e) < 0)
 		return 0;
 	while (text.len > 0 && text.data[text.len - 1] == '\n')
 		text.data[--text.len] = '\0';
 	if (!str_u64(buf_str(&text), 1 << 30, &pid) || pid < 2 || kill((pid_t)pid, 0) < 0)
 		return 0;
 	/* A stale file may name a stranger: the monitor holds a lock on it as long as it lives. */
-	autofd int fd = open(MINIPOT_PIDFILE, O_RDWR | O_CLOEXEC);
+	autofd int fd = open(m->pid_file, O_RDWR | O_CLOEXEC);
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
 		return 0;
@@ -107,105 +133,20 @@ minipot_pid(void)
 
 /* ---- start ---- */
 
-/* The agent writes one line to this pipe: "ready", or why it cannot start. */
-static int
-wait_ready(int fd, struct err *e)
-{
-	autobuf struct buf text = BUF_INIT;
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	for (;;) {
-		int n = poll(&p, 1, START_MS);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0)
-			return err_new(e, ERR_TIMEOUT,
-			    "the agent was not ready within %d s; see " MINIPOT_LOG,
-			    START_MS / 1000);
-		char part[512];
-		ssize_t got = read(fd, part, sizeof(part));
-		if (got <= 0)
-			return err_new(
-			    e, ERR_REMOTE, "the agent ended before it was ready; see " MINIPOT_LOG);
-		buf_add(&text, part, (size_t)got);
-		if (strchr(buf_str(&text), '\n') == NULL)
-			continue;
-		if (str_starts(buf_str(&text), "ready"))
-			return 0;
-		return err_new(
-		    e, ERR_REMOTE, "%.*s", (int)strcspn(buf_str(&text), "\n"), buf_str(&text));
-	}
-}
-
-static int
-spawn_agent(const struct minipot *m, int ready, struct err *e)
-{
-	autofree char *potter = xasprintf("%s/bin/potter", m->prefix);
-	const char *const argv[] = { potter, "agent", "-config", m->config, "-pid-file",
-		MINIPOT_PIDFILE, "-log-file", MINIPOT_LOG, NULL };
-	autofd int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	autofd int out = open(MINIPOT_LOG, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	char fd_text[16];
-	pid_t pid;
-
-	if (in < 0 || out < 0)
-		return err_sys(e, "open " MINIPOT_LOG);
-	snprintf(fd_text, sizeof(fd_text), "%d", ready);
-	setenv("POTTER_READY_FD", fd_text, 1);
-	pid = fork();
-	if (pid == 0) {
-		/* a session of its own: the agent outlives the terminal */
-		if (setsid() < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
-			_exit(127);
-		execv(argv[0], (char *const *)argv);
-		dprintf(2, "start %s: %s\n", argv[0], strerror(errno));
-		_exit(127);
-	}
-	unsetenv("POTTER_READY_FD");
-	if (pid < 0)
-		return err_sys(e, "start %s", potter);
-	return 0;
-}
-
-/* The log is the agent's, who is not root: it opens it again when told to. */
-static int
-give_log(struct err *e)
-{
-	const struct passwd *pw = getpwnam(MINIPOT_USER);
-	autofd int fd =
-	    open(MINIPOT_LOG, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
-
-	if (pw == NULL)
-		return err_new(
-		    e, ERR_ABSENT, "there is no user %s: run minipot init first", MINIPOT_USER);
-	if (fd < 0 || fchown(fd, pw->pw_uid, pw->pw_gid) < 0)
-		return err_sys(e, "log file " MINIPOT_LOG);
-	return 0;
-}
-
+/* It returns when the agent is ready. */
 static int
 start_by_hand(const struct minipot *m, struct err *e)
 {
-	int p[2];
+	autofree char *potter = xasprintf("%s/bin/potter", m->prefix);
+	const char *const argv[] = { potter, "agent", "-detach", "-config", m->config, "-pid-file",
+		m->pid_file, "-log-file", m->log, NULL };
 
-	/* The agent and its HAProxy are another user's, who may not look at where we are. */
-	if (chdir("/") < 0)
-		return err_sys(e, "change to /");
-	if (give_log(e) < 0)
-		return -1;
-
-	if (mkdir(MINIPOT_RUN, 0755) < 0 && errno != EEXIST)
-		return err_sys(e, "make " MINIPOT_RUN);
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return err_sys(e, "pipe");
-	autofd int reader = p[0];
-	int writer = dup(p[1]); /* without close-on-exec: for the agent */
-	close(p[1]);
-	if (writer < 0)
-		return err_sys(e, "pipe");
-	int result = spawn_agent(m, writer, e);
-	close(writer);
-	return result < 0 ? -1 : wait_ready(reader, e);
+	if (getpwnam(MINIPOT_USER) == NULL)
+		return err_new(
+		    e, ERR_ABSENT, "there is no user %s: run minipot init first", MINIPOT_USER);
+	if (mkdir(service_places.run, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, "make %s", service_places.run);
+	return minipot_run(argv, false, e);
 }
 
 static int
@@ -213,14 +154,14 @@ start(const struct minipot *m, struct err *e)
 {
 	autofree char *pot = xasprintf("%s/bin/pot", m->prefix);
 	const char *const vnet[] = { pot, "vnet-start", NULL };
-	const char *const unit[] = { "systemctl", "start", MINIPOT_UNIT, NULL };
 
 	if (access(m->config, R_OK) < 0)
 		return err_new(e, ERR_ABSENT, "%s is not there: run minipot init first", m->config);
 	if (minipot_run(vnet, !m->verbose, e) < 0)
 		return -1;
 	minipot_say("Starting the agent");
-	return minipot_systemd() ? minipot_run(unit, false, e) : start_by_hand(m, e);
+	return m->service.managed ? minipot_act(SERVICE_START, m->service.name, e)
+				  : start_by_hand(m, e);
 }
 
 int
@@ -228,8 +169,8 @@ minipot_start(struct minipot *m)
 {
 	struct err e = ERR_INIT;
 
-	if (minipot_pid() != 0) {
-		minipot_say("Already running (pid %d)", minipot_pid());
+	if (minipot_pid(m) != 0) {
+		minipot_say("Already running (pid %d)", minipot_pid(m));
 		return 0;
 	}
 	if (start(m, &e) < 0) {
@@ -244,9 +185,9 @@ minipot_start(struct minipot *m)
 /* ---- stop ---- */
 
 static int
-stop_by_hand(int pid, struct err *e)
+stop_by_hand(const struct minipot *m, int pid, struct err *e)
 {
-	autofd int fd = open(MINIPOT_PIDFILE, O_RDWR | O_CLOEXEC);
+	autofd int fd = open(m->pid_file, O_RDWR | O_CLOEXEC);
 
 	/* SIGINT: the pots of the jobs and the ingress stop too; they come back at the next start.
 	 */
@@ -265,17 +206,13 @@ stop_by_hand(int pid, struct err *e)
 int
 minipot_stop_agent(const struct minipot *m, struct err *e)
 {
-	const char *const unit[] = { "systemctl", "kill", "--kill-whom=main", "--signal=SIGINT",
-		MINIPOT_UNIT, NULL };
-	const char *const off[] = { "systemctl", "stop", MINIPOT_UNIT, NULL };
-	int pid = minipot_pid();
+	int pid = minipot_pid(m);
 
-	(void)m;
-	if (minipot_systemd()) {
-		(void)minipot_run(unit, true, e);
-		return minipot_run(off, true, e);
+	if (m->service.managed) {
+		(void)minipot_act(SERVICE_END_JOBS, m->service.name, e);
+		return minipot_act(SERVICE_STOP, m->service.name, e);
 	}
-	return pid == 0 ? 0 : stop_by_hand(pid, e);
+	return pid == 0 ? 0 : stop_by_hand(m, pid, e);
 }
 
 int
@@ -283,7 +220,7 @@ minipot_stop(struct minipot *m)
 {
 	struct err e = ERR_INIT;
 
-	if (!minipot_systemd() && minipot_pid() == 0) {
+	if (!m->service.managed && minipot_pid(m) == 0) {
 		minipot_say("Not running");
 		return 0;
 	}
@@ -376,7 +313,7 @@ minipot_status(struct minipot *m)
 	struct part part[] = { { "api", 4646, false }, { "catalog", 8500, false },
 		{ "ingress", 8080, false }, { "dashboard", 9002, false } };
 	const char *address = minipot_address(m);
-	int pid = minipot_pid();
+	int pid = minipot_pid(m);
 	bool all = pid != 0;
 
 	for (size_t i = 0; i < NELEM(part); i++) {

@@ -51,6 +51,9 @@ int proc_subreaper(struct err *e);
 /* SIGKILL (or another signal) to this process when its parent ends; ERR_ABSENT when the parent is
  * not `parent` any more. */
 int proc_die_with_parent(pid_t parent, int sig, struct err *e);
+/* Before a blocked SIGCHLD is waited for with sigwaitinfo(2): while nobody waits, FreeBSD forgets a
+ * signal that is ignored by default. */
+void proc_keep_sigchld(void);
 /* What ps(1) shows as the command's name, at most 15 bytes. */
 void proc_title(const char *name);
 /* What ps(1) and pgrep -f(1) show as this process's command line. Words end with NULL and are

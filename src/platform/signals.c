@@ -73,3 +73,16 @@ proc_signal_name(int sig)
 			return signals[i].name;
 	return "?";
 }
+
+static void
+kept(int sig)
+{
+	(void)sig;
+}
+
+void
+proc_keep_sigchld(void)
+{
+	(void)sigaction(
+	    SIGCHLD, &(struct sigaction){ .sa_handler = kept, .sa_flags = SA_RESTART }, NULL);
+}

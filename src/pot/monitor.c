@@ -392,6 +392,7 @@ monitor_main(const struct monitor_config *config, struct err *e)
 		sigaddset(&signals, handled[i]);
 	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
 		return err_sys(e, "block signals");
+	proc_keep_sigchld();
 	m.agent.started_ns = clock_mono_ns();
 	while (!m.done) {
 		keep_running(&m);

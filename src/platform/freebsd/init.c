@@ -244,6 +244,7 @@ live(struct life *l)
 	int stop_signal = SIGTERM;
 
 	sigfillset(&all);
+	proc_keep_sigchld();
 	while (reap(l, stop_signal)) {
 		int sig = sigwaitinfo(&all, &info);
 		/* the kernel's word; the parent's number may still be the old one now */
