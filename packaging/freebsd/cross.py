@@ -291,7 +291,8 @@ def build_project(build, arch, tools, prefix, jobs):
     # in the words a job reads: what did not compile, or what was missing when it was linked
     done = subprocess.run(["ninja", "-C", str(tree), f"-j{jobs}", "-k0"], env=env, capture_output=True, text=True)
     if done.returncode != 0:
-        raise Failed("\n".join(line for line in done.stdout.splitlines() if not line.startswith("[")))
+        words = done.stdout[max(done.stdout.find("FAILED: "), 0):].splitlines()
+        raise Failed("\n".join(line for line in words if not line.startswith("[") and "deprecated linker" not in line))
     return tree
 
 
