@@ -695,6 +695,7 @@ agent_config_load(int argc, char **argv, struct arena *a, struct agent_config **
 			return -1;
 	merge(&agent_config_model, c, given, a);
 	c->dev = given->dev;
+	c->detach = given->detach;
 	c->config_paths = given->config_paths;
 	if (check_status(&agent_config_model, c, "", a, warnings, e) < 0)
 		return -1;

@@ -92,16 +92,12 @@ give_log(const char *path, struct err *e)
 static char *
 runner_program(const char *self, struct arena *a)
 {
-	const char *dir = getenv("POTTER_LIBEXEC");
-	size_t n = (size_t)(strrchr(self, '/') - self);
+	const char *dir = getenv("POTTER_LIBEXEC"), *slash = strrchr(self, '/');
 
 	/* Only who is root anyway may choose the program. */
 	if (dir != NULL && getuid() == geteuid())
 		return arena_printf(a, "%s/pot-runner", dir);
-	/* plainly where that can be: service managers compare the name */
-	if (n >= 4 && strncmp(self + n - 4, "/bin", 4) == 0)
-		return arena_printf(a, "%.*s/libexec/potter/pot-runner", (int)n - 4, self);
-	return arena_printf(a, "%.*s/../libexec/potter/pot-runner", (int)n, self);
+	return arena_printf(a, "%.*s/../libexec/potter/pot-runner", (int)(slash - self), self);
 }
 
 int
