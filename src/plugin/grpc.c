@@ -264,8 +264,8 @@ on_closed(nghttp2_session *session, int32_t stream, uint32_t code, void *ctx)
 
 /* ---- connections ---- */
 
-static void
-conn_new(struct grpc_server *s, int fd)
+void
+grpc_serve(struct grpc_server *s, int fd)
 {
 	struct grpc_conn *c = xcalloc(1, sizeof(*c));
 	const nghttp2_settings_entry settings[] = { { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
@@ -302,7 +302,7 @@ on_connect(void *ctx, int sock, unsigned what)
 		close(fd);
 		return;
 	}
-	conn_new(s, fd);
+	grpc_serve(s, fd);
 }
 
 struct grpc_server *
@@ -325,7 +325,8 @@ grpc_server_new(struct loop *l, int sock, const struct grpc_method *methods, voi
 	/* credit is given back when a message was taken, see call_data() */
 	nghttp2_option_set_no_auto_window_update(s->option, 1);
 	nghttp2_option_set_no_closed_streams(s->option, 1);
-	s->watch = loop_watch(l, sock, LOOP_READ, on_connect, s);
+	if (sock >= 0)
+		s->watch = loop_watch(l, sock, LOOP_READ, on_connect, s);
 	return s;
 }
 
@@ -354,7 +355,7 @@ grpc_server_free(struct grpc_server *s)
 		conn_free(c);
 	}
 	loop_watch_free(&s->watch);
-	close(s->sock);
+	own_close(&s->sock);
 	nghttp2_session_callbacks_del(s->callbacks);
 	nghttp2_option_del(s->option);
 	free(s);

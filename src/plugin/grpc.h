@@ -42,12 +42,14 @@ struct grpc_method {
 	grpc_handler *handler;
 };
 
-/* methods end with a NULL path; sock listens and is owned from now. */
+/* methods end with a NULL path; sock listens and is owned from now; -1: none. */
 struct grpc_server *grpc_server_new(
     struct loop *l, int sock, const struct grpc_method *methods, void *ctx);
 /* Ends all calls (their gone functions are called) and connections. */
 void grpc_server_free(struct grpc_server *s);
 
+/* A connection that is there; fd is owned from now and does not block. */
+void grpc_serve(struct grpc_server *s, int fd);
 /* How many connections there are; closed(ctx) whenever one has gone. */
 size_t grpc_connections(const struct grpc_server *s);
 void grpc_on_closed(struct grpc_server *s, void (*closed)(void *ctx));

@@ -219,7 +219,8 @@ on_destroyed(void *ctx, const struct runner_reply *r, const struct err *e)
 	(void)r;
 	if (e != NULL)
 		log_warn("task", "remove %s: %s", a->pot, e->text);
-	if (t != NULL && (e == NULL || a->forgiving))
+	/* one that starts now is another one of that name */
+	if (t != NULL && t->state != TASK_STARTING && (e == NULL || a->forgiving))
 		task_free(t);
 	answer(a, a->forgiving ? NULL : e);
 	asked_free(a);
@@ -236,6 +237,10 @@ on_destroy_task(void *ctx, struct grpc_call *call, const ProtobufCMessage *messa
 
 	if (t != NULL && t->state != TASK_EXITED && !m->force) {
 		grpc_fail(call, GRPC_UNKNOWN, "cannot destroy running task");
+		return;
+	}
+	if (t != NULL && t->state == TASK_STARTING) {
+		grpc_fail(call, GRPC_UNKNOWN, "the task is being started");
 		return;
 	}
 	if (*m->task_id == '\0') {

@@ -28,6 +28,8 @@ import h2.connection
 import h2.errors
 import h2.events
 import h2.exceptions
+import hpack
+import hyperframe.frame
 
 COOKIE = "e4327c2e01eabfd75a8a67adb114fb34a757d57eee7728d857a8cec6e91a7255"
 ENVIRONMENT = {"NOMAD_PLUGIN_MAGIC_COOKIE": COOKIE, "PLUGIN_PROTOCOL_VERSIONS": "2", "PLUGIN_MIN_PORT": "10000",
