@@ -100,8 +100,11 @@ add(struct names *out, const char *jail, const char *resource, const char *actio
 void
 rctl_rules(const char *jail, const struct limits *l, struct names *out)
 {
-	if (l->memory_bytes > 0)
+	if (l->memory_bytes > 0) {
+		/* pages go out where there is swap; what that does not help ends, within a second */
 		add(out, jail, "memoryuse", "deny", l->memory_bytes);
+		add(out, jail, "memoryuse", "sigkill", l->memory_bytes);
+	}
 	if (l->pids > 0) {
 		add(out, jail, "maxproc", "deny", l->pids);
 		add(out, jail, "nthr", "deny", l->pids);
