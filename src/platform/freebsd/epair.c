@@ -4,7 +4,7 @@
  * A pair is made inside the jail, named there, and its outer end is fetched from it. So it belongs
  * to the jail's stack: whenever the jail goes, also when whoever made it is killed half-way, the
  * kernel takes both ends along. To destroy a pair whose other end is just being torn down is what
- * the kernel does not bear well; here nobody has to.
+ * the kernel does not bear well: whoever removes the jail does it before (stack_end()).
  */
 #include "platform/freebsd/links.h"
 
@@ -197,9 +197,9 @@ link_remove(struct host *h, const char *name, struct err *e)
 		return there;
 	if (other_end_is_here(name))
 		return link_destroy(s.inet, name, e);
-	/* It goes with its jail, as soon as the kernel has taken that apart. What must not be is
-	 * that the old pot still answers for an address which the next one has: it is cut off now.
-	 * It may go away in the middle of this. */
+	/* It goes with its jail, soon. What must not be is that the old pot still answers for an
+	 * address which the next one has: it is cut off now. It may go away in the middle of this.
+	 */
 	(void)link_flags(s.inet, name, 0, IFF_UP, &gone);
 	(void)bridge_leave(s.inet, name, &gone);
 	return 0;

@@ -2,6 +2,7 @@
 
 #include "base/own.h"
 #include "base/str.h"
+#include "platform/freebsd/links.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -199,6 +200,7 @@ jail_kill(int jid, struct err *e)
 static int
 remove_here(int jid, struct err *e)
 {
+	stack_end(jid);
 	/* EINVAL: there is none of that number */
 	if (jail_remove(jid) == 0 || errno == EINVAL || errno == ENOENT)
 		return 0;

@@ -32,6 +32,10 @@ int stack_open(struct stack *s, struct err *e);
  * sockets are open the stack stays, also when the jail is removed. */
 int stack_of_jail(pid_t pid, int jid, struct stack *s, int *at, struct err *e);
 
+/* Before a jail is removed: the pairs that belong to it are destroyed, and its connections are
+ * forgotten, so that the kernel can take its stack apart at once. Takes tens of milliseconds. */
+void stack_end(int jid);
+
 int link_check_name(const char *name, struct err *e);
 /* Loads a module of the kernel unless it is there. */
 int link_module(const char *module, struct err *e);

@@ -5,10 +5,21 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/param.h>
+#include <sys/ioctl.h>
 #include <sys/jail.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/socketvar.h>
+#include <sys/sockio.h>
+#include <sys/sysctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <netinet/in.h>
+#include <netinet/in_pcb.h>
+#include <netinet/tcp.h>
+#include <netinet/tcp_var.h>
 
 enum { SOCKETS = 3 };
 
@@ -24,9 +35,55 @@ union rights {
 	char room[CMSG_SPACE(SOCKETS * sizeof(int))];
 };
 
-/* After fork() in a program with threads: nothing here takes a lock. */
+/* Connections of the past, which wait a minute before they are forgotten, keep a stack from going.
+ */
+static void
+drop_connections(void)
+{
+	static const char list[] = "net.inet.tcp.pcblist", drop[] = "net.inet.tcp.drop";
+	size_t len = 0;
+
+	if (sysctlbyname(list, NULL, &len, NULL, 0) < 0)
+		return;
+	autofree char *all = xcalloc(1, len);
+	if (sysctlbyname(list, all, &len, NULL, 0) < 0)
+		return;
+	const struct xinpgen *head = (const void *)all;
+	for (size_t at = head->xig_len; at + sizeof(struct xtcpcb) <= len;) {
+		const struct xtcpcb *t = (const void *)(all + at);
+		const struct in_conninfo *c = &t->xt_inp.inp_inc;
+		struct sockaddr_storage ends[2] = { { .ss_len = 0 } };
+		struct sockaddr_in *to = (void *)&ends[0], *from = (void *)&ends[1];
+		struct sockaddr_in6 *to6 = (void *)to, *from6 = (void *)from;
+
+		if (t->xt_len < sizeof(*t))
+			break; /* the last one, or of another kernel */
+		at += t->xt_len;
+		if (c->inc_fport == 0)
+			continue;
+		if (t->xt_inp.inp_vflag & INP_IPV4) {
+			*to = (struct sockaddr_in){ sizeof(*to), AF_INET, c->inc_fport,
+				c->inc_faddr, "" };
+			*from = (struct sockaddr_in){ sizeof(*from), AF_INET, c->inc_lport,
+				c->inc_laddr, "" };
+		} else {
+			*to6 = (struct sockaddr_in6){ .sin6_len = sizeof(*to6),
+				.sin6_family = AF_INET6,
+				.sin6_port = c->inc_fport,
+				.sin6_addr = c->inc6_faddr };
+			*from6 = (struct sockaddr_in6){ .sin6_len = sizeof(*from6),
+				.sin6_family = AF_INET6,
+				.sin6_port = c->inc_lport,
+				.sin6_addr = c->inc6_laddr };
+		}
+		(void)sysctlbyname(drop, NULL, NULL, ends, sizeof(ends));
+	}
+}
+
+/* After fork() in a program with threads: nothing here takes a lock, unless at the end of a jail,
+ * where there are none. */
 static NORETURN void
-child(int jid, int out)
+child(int jid, bool end, int out)
 {
 	struct answer a = { .sys = 0 };
 	struct iovec io = { .iov_base = &a, .iov_len = sizeof(a) };
@@ -38,6 +95,8 @@ child(int jid, int out)
 		a.sys = errno;
 		a.at = 1;
 	} else {
+		if (end)
+			drop_connections();
 		fds[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 		fds[1] = socket(PF_ROUTE, SOCK_RAW | SOCK_CLOEXEC, 0);
 		fds[2] = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -84,19 +143,13 @@ receive(int in, struct answer *a, struct stack *s)
 	return 0;
 }
 
-int
-stack_of_jail(pid_t pid, int jid, struct stack *s, int *at, struct err *e)
+static int
+sockets_of(int jid, bool end, struct stack *s, struct err *e)
 {
 	struct answer a = { .sys = 0 };
 	int pair[2], got;
 	pid_t helper;
 
-	*at = jid > 0 ? jid : jail_of(pid, e);
-	if (*at < 0)
-		return -1;
-	if (*at == 0)
-		return err_new(
-		    e, ERR_INPUT, "process %d has no network stack of its own", (int)pid);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "make a socket");
 	autofd int ours = pair[0], theirs = pair[1];
@@ -104,18 +157,62 @@ stack_of_jail(pid_t pid, int jid, struct stack *s, int *at, struct err *e)
 	if (helper < 0)
 		return err_sys(e, "make a process");
 	if (helper == 0)
-		child(*at, theirs);
+		child(jid, end, theirs);
 	own_close(&theirs);
 	theirs = -1;
 	got = receive(ours, &a, s);
 	while (waitpid(helper, NULL, 0) < 0 && errno == EINTR)
 		;
 	if (got < 0)
-		return err_new(e, ERR_SYS, "a process in the jail %d ended without an answer", *at);
+		return err_new(e, ERR_SYS, "a process in the jail %d ended without an answer", jid);
 	if (a.sys == 0)
 		return 0;
 	errno = a.sys;
 	if (a.at == 1 && (errno == EINVAL || errno == ENOENT))
-		return err_new(e, ERR_ABSENT, "the jail %d is gone", *at);
-	return err_sys(e, a.at == 1 ? "enter the jail %d" : "make a socket in the jail %d", *at);
+		return err_new(e, ERR_ABSENT, "the jail %d is gone", jid);
+	return err_sys(e, a.at == 1 ? "enter the jail %d" : "make a socket in the jail %d", jid);
+}
+
+/* Else it is the host's, or that of the jail around it. */
+static bool
+stack_is_own(int jid)
+{
+	char jid_key[] = "jid", vnet_key[] = "vnet";
+	int vnet = 0;
+	struct iovec v[] = { { jid_key, sizeof(jid_key) }, { &jid, sizeof(jid) },
+		{ vnet_key, sizeof(vnet_key) }, { &vnet, sizeof(vnet) } };
+
+	return jail_get(v, NELEM(v), 0) >= 0 && vnet == JAIL_SYS_NEW;
+}
+
+int
+stack_of_jail(pid_t pid, int jid, struct stack *s, int *at, struct err *e)
+{
+	*at = jid > 0 ? jid : jail_of(pid, e);
+	if (*at < 0)
+		return -1;
+	if (*at == 0)
+		return err_new(
+		    e, ERR_INPUT, "process %d has no network stack of its own", (int)pid);
+	return sockets_of(*at, false, s, e);
+}
+
+void
+stack_end(int jid)
+{
+	struct ifgroupreq r = { .ifgr_name = "epair" };
+	autostack struct stack s = STACK_INIT;
+	struct err ignored = ERR_INIT;
+	struct ifg_req at[32];
+
+	/* only a jail with a stack of its own has such interfaces of its own */
+	if (!stack_is_own(jid) || sockets_of(jid, true, &s, &ignored) < 0)
+		return;
+	r.ifgr_len = sizeof(at);
+	r.ifgr_groups = at;
+	memset(at, 0, sizeof(at));
+	if (ioctl(s.inet, SIOCGIFGMEMB, &r) < 0)
+		return;
+	for (size_t i = 0; i < NELEM(at) && at[i].ifgrq_member[0] != '\0'; i++)
+		(void)link_destroy(s.inet, at[i].ifgrq_member, &ignored);
 }
