@@ -65,9 +65,14 @@ enum pot_command_flags {
 	COMMAND_ARGS = 8,    /* what follows the options is its own business */
 	COMMAND_JSON = 16,   /* prints something: knows --json */
 	COMMAND_NO_ENV = 32, /* needs no configuration */
-	COMMAND_LATER = 64,  /* one of pot's verbs that is not there yet */
+	COMMAND_EMPTY = 64,  /* a verb that pot 0.16 names and has nothing behind */
 	COMMAND_LOOKS = 128  /* changes nothing although it needs root: not logged */
 };
+
+/* What such a verb is answered with; %s: its name. */
+#define POT_EMPTY_SAYS                                                                             \
+	"%s: pot 0.16 knows the word and does nothing for it either; clones need no promotion, "   \
+	"their source may be destroyed"
 
 struct pot_call;
 struct pot_command {

@@ -36,7 +36,7 @@ words_of(enum pot_complete kind, struct arena *mem)
 		break;
 	case COMPLETE_COMMAND:
 		for (size_t i = 0; pot_commands[i] != NULL; i++)
-			if ((pot_commands[i]->flags & COMMAND_LATER) == 0)
+			if ((pot_commands[i]->flags & COMMAND_EMPTY) == 0)
 				buf_addf(&b, "%s%s", b.len > 0 ? " " : "", pot_commands[i]->name);
 		break;
 	default:
@@ -133,7 +133,7 @@ bash(FILE *to, struct arena *mem)
 	for (size_t i = 0; pot_commands[i] != NULL; i++) {
 		const struct pot_command *c = pot_commands[i];
 
-		if ((c->flags & COMMAND_LATER) != 0)
+		if ((c->flags & COMMAND_EMPTY) != 0)
 			continue;
 		for (const struct pot_option *o = c->options; o != NULL && o->letter != 0; o++) {
 			if (o->argument == NULL)
@@ -147,7 +147,7 @@ bash(FILE *to, struct arena *mem)
 	for (size_t i = 0; pot_commands[i] != NULL; i++) {
 		const struct pot_command *c = pot_commands[i];
 
-		if ((c->flags & COMMAND_LATER) != 0)
+		if ((c->flags & COMMAND_EMPTY) != 0)
 			continue;
 		fprintf(to, "\t%s) COMPREPLY=($(compgen -W \"-h -v", all_names(c, "|", mem));
 		for (const struct pot_option *o = c->options; o != NULL && o->letter != 0; o++)
@@ -211,7 +211,7 @@ zsh(FILE *to, struct arena *mem)
 {
 	fputs("#compdef pot\n_pot() {\n\tlocal -a commands\n\tcommands=(", to);
 	for (size_t i = 0; pot_commands[i] != NULL; i++) {
-		if ((pot_commands[i]->flags & COMMAND_LATER) != 0)
+		if ((pot_commands[i]->flags & COMMAND_EMPTY) != 0)
 			continue;
 		fprintf(to, "\n\t\t'%s:", pot_commands[i]->name);
 		put_quoted(pot_commands[i]->summary, to);
@@ -223,7 +223,7 @@ zsh(FILE *to, struct arena *mem)
 	for (size_t i = 0; pot_commands[i] != NULL; i++) {
 		const struct pot_command *c = pot_commands[i];
 
-		if ((c->flags & COMMAND_LATER) != 0)
+		if ((c->flags & COMMAND_EMPTY) != 0)
 			continue;
 		fprintf(
 		    to, "\t%s) _arguments -s '-h[help]' '*-v[say more]'", all_names(c, "|", mem));
@@ -287,7 +287,7 @@ fish(FILE *to, struct arena *mem)
 		const struct pot_command *c = pot_commands[i];
 		const char *names = all_names(c, " ", mem);
 
-		if ((c->flags & COMMAND_LATER) != 0)
+		if ((c->flags & COMMAND_EMPTY) != 0)
 			continue;
 		fprintf(to, "complete -c pot -n __fish_use_subcommand -a %s -d ", c->name);
 		fish_text(c->summary, to);

@@ -3,7 +3,9 @@
 
 #include "base/str.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define GROUP "Files and snapshots"
 #define END                                                                                        \
@@ -17,13 +19,24 @@ done(struct pot_call *c, int rc, const struct err *e)
 	return rc < 0 ? fail(c, e) : 0;
 }
 
+/* With -v each entry is listed; who copies writes past the buffers of this process. */
+static int
+listed(const struct pot_call *c)
+{
+	if (c->verbosity < 2)
+		return 0;
+	fflush(stdout);
+	return STDOUT_FILENO;
+}
+
 static int
 run_copy_in(struct pot_call *c)
 {
 	struct pot_copy_in_options opt = { .source = given_one(c, 's'),
 		.dest = given_one(c, 'd'),
 		.force_running = given(c, 'F'),
-		.make_parent = given(c, 'c') };
+		.make_parent = given(c, 'c'),
+		.tell = listed(c) };
 	struct err e;
 
 	return done(c, pot_copy_in(c->env, given_one(c, 'p'), &opt, &e), &e);
@@ -45,7 +58,8 @@ run_copy_out(struct pot_call *c)
 {
 	struct pot_copy_out_options opt = { .source = given_one(c, 's'),
 		.dest = given_one(c, 'd'),
-		.force_running = given(c, 'F') };
+		.force_running = given(c, 'F'),
+		.tell = listed(c) };
 	struct err e;
 
 	return done(c, pot_copy_out(c->env, given_one(c, 'p'), &opt, &e), &e);

@@ -74,7 +74,7 @@ pot_help(const struct pot_command *command, FILE *to)
 	for (size_t i = 0; pot_commands[i] != NULL; i++) {
 		const struct pot_command *c = pot_commands[i];
 
-		if ((c->flags & COMMAND_LATER) != 0)
+		if ((c->flags & COMMAND_EMPTY) != 0)
 			continue;
 		if (!str_eq(group, c->group)) {
 			group = c->group;
@@ -107,8 +107,8 @@ run_help(struct pot_call *c)
 		    c->argv[0], near);
 		return 1;
 	}
-	if ((command->flags & COMMAND_LATER) != 0) {
-		say_error(c, "%s: not available yet", command->name);
+	if ((command->flags & COMMAND_EMPTY) != 0) {
+		say_error(c, POT_EMPTY_SAYS, command->name);
 		return 1;
 	}
 	pot_help(command, stdout);

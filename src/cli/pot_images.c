@@ -280,7 +280,8 @@ run_prepare(struct pot_call *c)
 	char new_name[POT_NAME_MAX + 1];
 	struct err e;
 
-	if (pot_name_check(pot, &e) < 0 || pot_word_check("tag", tag, &e) < 0)
+	if (pot_name_check(pot, &e) < 0 || pot_word_check("tag", tag, &e) < 0 ||
+	    pot_prepare_check(c->env, &opt, &e) < 0)
 		return fail(c, &e);
 	const char *image = pot_image_name(pot, tag, &c->mem);
 	/* Another prepare may have brought the image meanwhile: then it is there, which is all we

@@ -537,8 +537,8 @@ run(const struct pot_command *command, int argc, char **argv)
 		.colour = has_colour() };
 	int rc;
 
-	if ((command->flags & COMMAND_LATER) != 0) {
-		say_error(&c, "%s: not available yet", command->name);
+	if ((command->flags & COMMAND_EMPTY) != 0) {
+		say_error(&c, POT_EMPTY_SAYS, command->name);
 		rc = 1;
 	} else {
 		rc = parse(&c, argc, argv);

@@ -91,7 +91,7 @@ pot_mdoc(FILE *to)
 	for (size_t i = 0; pot_commands[i] != NULL; i++) {
 		const struct pot_command *c = pot_commands[i];
 
-		if ((c->flags & COMMAND_LATER) != 0)
+		if ((c->flags & COMMAND_EMPTY) != 0)
 			continue;
 		if (!str_eq(group, c->group)) {
 			fprintf(to, "%s.Ss %s\n.Bl -tag -width Ds\n", group != NULL ? ".El\n" : "",

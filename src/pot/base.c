@@ -135,7 +135,7 @@ static int
 copy_directory(int from, const char *name, int to, const char *as, struct err *e)
 {
 	if (mkdirat(to, as, 0755) < 0) /* merges, which is rare */
-		return errno == EEXIST ? copy_entry(from, name, to, as, 0, e)
+		return errno == EEXIST ? copy_entry(from, name, to, as, e)
 				       : err_sys(e, "make %s", as);
 	autofd int target = openat(to, as, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return target < 0 ? err_sys(e, "open %s", as) : copy_into(from, name, target, e);

@@ -1,3 +1,4 @@
+#include "platform/xattr.h"
 #include "pot/priv.h"
 #include "pot/run.h"
 #include "pot/tree.h"
@@ -21,19 +22,57 @@ enum { CHUNK = 128 * 1024, DEPTH_MAX = 256 };
 struct copying {
 	int source_dir;	    /* copy-in: holds it */
 	const char *source; /* copy-in: one component; copy-out: in the pot */
-	int dest_dir;	    /* copy-out */
+	int dest_dir;	    /* copy-out: it is open */
 	const char *dest;   /* copy-in: in the pot */
 	bool make_parent;
+	/* who hears of each entry (0: nobody), and how the two ends are called */
+	int tell;
+	const char *from_text, *to_text;
 };
 
+/* Where the walk is: `below` is what both ends have in common, "" or "/a/b". */
+struct walk {
+	const struct copying *c; /* NULL: nobody hears of it */
+	struct buf below;
+	unsigned depth;
+};
+
+static int copy_any(
+    struct walk *, int from, const char *name, int to, const char *as, struct err *);
+
+/* Without slashes at its end. */
 static int
-same_attributes(int fd, const struct stat *st, const char *name, struct err *e)
+length(const char *path)
+{
+	size_t n = strlen(path);
+
+	while (n > 0 && path[n - 1] == '/')
+		n--;
+	return (int)n;
+}
+
+static void
+tell(const struct walk *w)
+{
+	const struct copying *c = w->c;
+
+	if (c != NULL && c->tell > 0)
+		(void)dprintf(c->tell, "%.*s%s -> %.*s%s\n", length(c->from_text), c->from_text,
+		    buf_str(&w->below), length(c->to_text), c->to_text, buf_str(&w->below));
+}
+
+static int
+same_attributes(int from, int to, const struct stat *st, const char *name, struct err *e)
 {
 	struct timespec times[2] = { st->st_atim, st->st_mtim };
 
-	if (fchown(fd, st->st_uid, st->st_gid) < 0 || fchmod(fd, st->st_mode & 07777) < 0 ||
-	    futimens(fd, times) < 0)
-		return err_sys(e, "set owner, mode and times of %s", name);
+	/* the owner first, which takes other rights away; the times last */
+	if (fchown(to, st->st_uid, st->st_gid) < 0)
+		return err_sys(e, "set the owner of %s", name);
+	if (xattrs_copy(from, to, e) < 0)
+		return err_ctx(e, "%s", name);
+	if (fchmod(to, st->st_mode & 07777) < 0 || futimens(to, times) < 0)
+		return err_sys(e, "set mode and times of %s", name);
 	return 0;
 }
 
@@ -70,17 +109,35 @@ copy_file(int from, const char *name, int to, const char *as, struct err *e)
 		return err_sys(e, "create %s", as);
 	if (copy_data(in, out, as, e) < 0)
 		return -1;
-	return same_attributes(out, &st, as, e);
+	return same_attributes(in, out, &st, as, e);
 }
 
 static int
-copy_directory(int from, const char *name, int to, const char *as, unsigned depth, struct err *e)
+copy_below(struct walk *w, DIR *dir, int out, struct err *e)
 {
 	struct dirent *d;
-	struct stat st;
+	size_t len = w->below.len;
 	int rc = 0;
 
-	if (depth > DEPTH_MAX)
+	w->depth++;
+	while (rc == 0 && (d = readdir(dir)) != NULL) {
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		buf_addf(&w->below, "/%s", d->d_name);
+		rc = copy_any(w, dirfd(dir), d->d_name, out, d->d_name, e);
+		w->below.len = len;
+		w->below.data[len] = '\0';
+	}
+	w->depth--;
+	return rc;
+}
+
+static int
+copy_directory(struct walk *w, int from, const char *name, int to, const char *as, struct err *e)
+{
+	struct stat st;
+
+	if (w->depth > DEPTH_MAX)
 		return err_new(e, ERR_INPUT, "%s: more than %d directories deep", name, DEPTH_MAX);
 	if (mkdirat(to, as, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "create directory %s", as);
@@ -96,16 +153,16 @@ copy_directory(int from, const char *name, int to, const char *as, unsigned dept
 		dir != NULL ? (void)closedir(dir) : own_close(&in);
 		return -1;
 	}
-	while (rc == 0 && (d = readdir(dir)) != NULL)
-		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-			rc = copy_entry(in, d->d_name, out, d->d_name, depth + 1, e);
+	int rc = copy_below(w, dir, out, e);
+	rc = rc < 0 ? err_ctx(e, "%s", name) : same_attributes(in, out, &st, as, e);
 	closedir(dir);
-	return rc < 0 ? err_ctx(e, "%s", name) : same_attributes(out, &st, as, e);
+	return rc;
 }
 
 static int
 copy_link(int from, const char *name, int to, const char *as, const struct stat *st, struct err *e)
 {
+	struct timespec times[2] = { st->st_atim, st->st_mtim };
 	char target[4096];
 	ssize_t n = readlinkat(from, name, target, sizeof(target) - 1);
 
@@ -115,23 +172,25 @@ copy_link(int from, const char *name, int to, const char *as, const struct stat 
 	if (unlinkat(to, as, 0) < 0 && errno != ENOENT)
 		return err_sys(e, "replace %s", as);
 	if (symlinkat(target, to, as) < 0 ||
-	    fchownat(to, as, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+	    fchownat(to, as, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    utimensat(to, as, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, "create link %s", as);
 	return 0;
 }
 
-int
-copy_entry(int from, const char *name, int to, const char *as, unsigned depth, struct err *e)
+static int
+copy_any(struct walk *w, int from, const char *name, int to, const char *as, struct err *e)
 {
 	struct stat st;
 
 	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, "look at %s", name);
+	tell(w);
 	switch (st.st_mode & S_IFMT) {
 	case S_IFREG:
 		return copy_file(from, name, to, as, e);
 	case S_IFDIR:
-		return copy_directory(from, name, to, as, depth, e);
+		return copy_directory(w, from, name, to, as, e);
 	case S_IFLNK:
 		return copy_link(from, name, to, as, &st, e);
 	case S_IFIFO:
@@ -143,6 +202,23 @@ copy_entry(int from, const char *name, int to, const char *as, unsigned depth, s
 	}
 }
 
+static int
+copy_told(
+    const struct copying *c, int from, const char *name, int to, const char *as, struct err *e)
+{
+	struct walk w = { .c = c, .below = BUF_INIT };
+	int rc = copy_any(&w, from, name, to, as, e);
+
+	buf_fini(&w.below);
+	return rc;
+}
+
+int
+copy_entry(int from, const char *name, int to, const char *as, struct err *e)
+{
+	return copy_told(NULL, from, name, to, as, e);
+}
+
 static const char *
 last_component(const char *path)
 {
@@ -151,7 +227,7 @@ last_component(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
-/* Inside a directory that is there, under its own name; else as dest itself. */
+/* Inside a directory that is there, under its own name: 1; else as dest itself: 0. */
 static int
 place(int root, const struct copying *c, int *dir, char *as, size_t size, struct err *e)
 {
@@ -160,7 +236,7 @@ place(int root, const struct copying *c, int *dir, char *as, size_t size, struct
 
 	*dir = beneath_open(root, c->dest, O_RDONLY | O_DIRECTORY, 0, &absent);
 	if (*dir >= 0)
-		return str_copy(as, size, c->source) ? 0 : err_new(e, ERR_INPUT, "name too long");
+		return str_copy(as, size, c->source) ? 1 : err_new(e, ERR_INPUT, "name too long");
 	if (!str_copy(parent, sizeof(parent), c->dest))
 		return err_new(e, ERR_INPUT, "destination too long");
 	for (size_t n = strlen(parent); n > 1 && parent[n - 1] == '/'; n--)
@@ -184,15 +260,19 @@ place(int root, const struct copying *c, int *dir, char *as, size_t size, struct
 static int
 copy_inside(int root, void *ctx, struct err *e)
 {
-	const struct copying *c = ctx;
+	struct copying *c = ctx;
+	autofree char *to_text = NULL;
 	char as[256];
 	autofd int dir = -1;
 	struct stat st;
 
-	if (place(root, c, &dir, as, sizeof(as), e) < 0)
+	int inside = place(root, c, &dir, as, sizeof(as), e);
+	if (inside < 0)
 		return -1;
 	bool fresh = fstatat(dir, as, &st, AT_SYMLINK_NOFOLLOW) < 0;
-	if (copy_entry(c->source_dir, c->source, dir, as, 0, e) == 0)
+	to_text = inside ? xasprintf("%.*s/%s", length(c->dest), c->dest, as) : xstrdup(c->dest);
+	c->to_text = to_text;
+	if (copy_told(c, c->source_dir, c->source, dir, as, e) == 0)
 		return 0;
 	struct err ignored = ERR_INIT;
 	if (fresh && unlinkat(dir, as, 0) < 0)
@@ -232,7 +312,10 @@ pot_copy_in(
     struct pot_env *env, const char *name, const struct pot_copy_in_options *o, struct err *e)
 {
 	char real[PATH_MAX];
-	struct copying c = { .dest = o->dest, .make_parent = o->make_parent };
+	struct copying c = { .dest = o->dest,
+		.make_parent = o->make_parent,
+		.tell = o->tell,
+		.from_text = o->source };
 
 	if (pot_name_check(name, e) < 0)
 		return -1;
@@ -262,7 +345,8 @@ pot_copy_in(
 static int
 copy_outside(int root, void *ctx, struct err *e)
 {
-	const struct copying *c = ctx;
+	struct copying *c = ctx;
+	autofree char *to_text = NULL;
 	char parent[PATH_SIZE];
 	struct stat st;
 
@@ -279,7 +363,9 @@ copy_outside(int root, void *ctx, struct err *e)
 	if (from < 0)
 		return -1;
 	bool fresh = fstatat(c->dest_dir, as, &st, AT_SYMLINK_NOFOLLOW) < 0;
-	if (copy_entry(from, as, c->dest_dir, as, 0, e) == 0)
+	to_text = xasprintf("%.*s/%s", length(c->dest), c->dest, as);
+	c->to_text = to_text;
+	if (copy_told(c, from, as, c->dest_dir, as, e) == 0)
 		return 0;
 	struct err ignored = ERR_INIT;
 	if (fresh && unlinkat(c->dest_dir, as, 0) < 0)
@@ -291,7 +377,9 @@ int
 pot_copy_out(
     struct pot_env *env, const char *name, const struct pot_copy_out_options *o, struct err *e)
 {
-	struct copying c = { .source = o->source };
+	struct copying c = {
+		.source = o->source, .dest = o->dest, .tell = o->tell, .from_text = o->source
+	};
 
 	if (pot_name_check(name, e) < 0)
 		return -1;

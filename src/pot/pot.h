@@ -426,6 +426,8 @@ struct pot_prepare_options {
 	const char *const *ports;
 	struct pot_net_options net;
 };
+/* All that can be known to be wrong before an image is fetched; changes nothing. */
+int pot_prepare_check(struct pot_env *, const struct pot_prepare_options *, struct err *);
 /* After the image is there: clone, command, attributes, ports. new_name: where to write its name.
  */
 int pot_prepare(struct pot_env *, const struct pot_prepare_options *,
@@ -574,6 +576,7 @@ const char *pot_signal_text(int signal); /* "TERM"; "?" when unknown */
 struct pot_copy_in_options {
 	const char *source, *dest;
 	bool force_running, make_parent;
+	int tell; /* a descriptor that "from -> to" of each entry is written to; 0: none */
 };
 int pot_copy_in(
     struct pot_env *, const char *name, const struct pot_copy_in_options *, struct err *);
@@ -582,6 +585,7 @@ struct pot_copy_out_options {
 	const char *source; /* absolute, in the pot */
 	const char *dest;   /* a directory of the host that exists */
 	bool force_running;
+	int tell; /* as of copy-in */
 };
 int pot_copy_out(
     struct pot_env *, const char *name, const struct pot_copy_out_options *, struct err *);

@@ -155,6 +155,97 @@ make_upon(struct pot_env *env, const char *name, const struct wishes *w, struct 
 	return -1;
 }
 
+/* ---- what was asked for ---- */
+
+static const char *
+name_of(const struct pot_prepare_options *o, const char *image, struct arena *mem)
+{
+	return pot_image_name(o->name != NULL ? o->name : image, o->alloc, mem);
+}
+
+static int
+check_words(const struct pot_prepare_options *o, struct err *e)
+{
+	if ((o->root_dir == NULL && (pot_word_check("image", o->image, e) < 0 ||
+					pot_word_check("tag", o->tag, e) < 0)) ||
+	    (o->root_dir != NULL && pot_word_check("name", o->name, e) < 0))
+		return -1;
+	return pot_word_check("allocation id (-a)", o->alloc, e);
+}
+
+static int
+check_cmd(const char *cmd, struct arena *mem, struct err *e)
+{
+	struct pot_strs words;
+	bool shell;
+
+	if (cmd == NULL)
+		return 0;
+	if (strpbrk(cmd, "\n\r") != NULL)
+		return err_new(e, ERR_INPUT, "the command holds a line break; give it as a list");
+	if (words_split(bare_cmd(cmd, mem), mem, &words, &shell, e) < 0)
+		return err_ctx(e, "command");
+	return 0;
+}
+
+/* host is what orchestrators say for inherit. */
+static struct pot_net_options
+net_of(const struct pot_prepare_options *o)
+{
+	struct pot_net_options net = o->net;
+
+	if (net.net != NULL && strcmp(net.net, "host") == 0)
+		net.net = "inherit";
+	return net;
+}
+
+/* Without -N the image says which network it is: then its addresses are looked at with the clone.
+ */
+static int
+check_net(struct pot_env *env, const char *name, const struct pot_net_options *o, struct err *e)
+{
+	struct making m = { .env = env };
+	struct net_choice ignored;
+	enum pot_dns dns;
+	const char *file;
+
+	if (o->dns != NULL && dns_check(o->dns, &dns, &file, e) < 0)
+		return -1;
+	if (net_options(env, o, POT_NET_INHERIT, POT_STACK_UNSET, &m, e) < 0)
+		return -1;
+	if (o->net == NULL)
+		return 0;
+	struct net_want want = {
+		.net = m.net, .stack = m.stack, .ip = o->ip, .bridge = o->bridge, .mac = o->mac
+	};
+	if (want.net == POT_NET_PRIVATE && want.stack == POT_STACK_DUAL)
+		want.stack = POT_STACK_IPV4; /* what is said of that is said once, by the clone */
+	return net_choose(env, name, &want, &ignored, e);
+}
+
+int
+pot_prepare_check(struct pot_env *env, const struct pot_prepare_options *o, struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	const struct pot_net_options net = net_of(o);
+	struct pot_port port;
+
+	if (check_words(o, e) < 0 || check_cmd(o->cmd, &mem, e) < 0)
+		return -1;
+	for (size_t i = 0; o->ports != NULL && o->ports[i] != NULL; i++)
+		if (pot_port_parse(o->ports[i], &port, e) < 0)
+			return -1;
+	const char *image = o->root_dir == NULL ? pot_image_name(o->image, o->tag, &mem) : NULL;
+	const char *name = name_of(o, image, &mem);
+	if (pot_name_check(name, e) < 0 || need_root("prepare", e) < 0 || pot_env_ready(env, e) < 0)
+		return -1;
+	int there = pot_exists(env, name, e);
+	if (there != 0)
+		return there < 0 ? -1
+				 : err_new(e, ERR_EXISTS, "a pot named '%s' exists already", name);
+	return check_net(env, name, &net, e);
+}
+
 int
 pot_prepare(struct pot_env *env, const struct pot_prepare_options *given,
     char new_name[POT_NAME_MAX + 1], struct err *e)
@@ -162,26 +253,14 @@ pot_prepare(struct pot_env *env, const struct pot_prepare_options *given,
 	autoarena struct arena mem = ARENA_INIT;
 	struct pot_prepare_options o = *given;
 	struct wishes w = { .o = &o, .mem = &mem };
-	struct pot_strs words;
-	bool shell;
 
-	if ((o.root_dir == NULL &&
-		(pot_word_check("image", o.image, e) < 0 || pot_word_check("tag", o.tag, e) < 0)) ||
-	    (o.root_dir != NULL && pot_word_check("name", o.name, e) < 0) ||
-	    pot_word_check("allocation id (-a)", o.alloc, e) < 0)
+	if (check_words(&o, e) < 0 || check_cmd(o.cmd, &mem, e) < 0)
 		return -1;
 	const char *image = o.root_dir == NULL ? pot_image_name(o.image, o.tag, &mem) : NULL;
-	const char *name = pot_image_name(o.name != NULL ? o.name : image, o.alloc, &mem);
-	if (o.net.net != NULL && strcmp(o.net.net, "host") == 0)
-		o.net.net = "inherit";
-	if (o.cmd != NULL) {
+	const char *name = name_of(&o, image, &mem);
+	o.net = net_of(given);
+	if (o.cmd != NULL)
 		o.cmd = bare_cmd(o.cmd, &mem);
-		if (strpbrk(o.cmd, "\n\r") != NULL)
-			return err_new(
-			    e, ERR_INPUT, "the command holds a line break; give it as a list");
-		if (words_split(o.cmd, &mem, &words, &shell, e) < 0)
-			return err_ctx(e, "command");
-	}
 	struct pot_clone_options clone = { .name = name, .source = image, .net = o.net };
 	if ((o.root_dir != NULL ? make_upon(env, name, &w, e)
 				: clone_adapted(env, &clone, apply, &w, e)) < 0)

@@ -54,8 +54,9 @@ int multi_may_start(struct pot_env *, const struct pot_spec *, struct arena *, s
 int multi_may_revert(struct pot_env *, const char *name, struct err *);
 
 /* ---- copying (copy.c) ---- */
-/* One entry of a directory with all below it: owner, mode, times, links as they are. Links are not
- * followed, device nodes refused. Merges into directories that exist, replaces other files. */
-int copy_entry(int from, const char *name, int to, const char *as, unsigned depth, struct err *);
+/* One entry of a directory with all below it: owner, mode, times, extended attributes and access
+ * control lists, links as they are. Links are not followed, device nodes refused. Merges into
+ * directories that exist, replaces other files. */
+int copy_entry(int from, const char *name, int to, const char *as, struct err *);
 
 #endif

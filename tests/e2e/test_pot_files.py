@@ -1,6 +1,7 @@
 """Files of pots: components, mounts, copies in and out, and what a new name changes."""
 import os
 import pathlib
+import struct
 
 import pytest
 from test_pot_types import fscomp_conf, multi, sh
@@ -139,6 +140,40 @@ def test_copies_both_ways(machine, kind):
     assert (out / "passwd").read_text().startswith("root:x:0:0:root:/root:/bin/sh\nweb:")
     m.pot("copy-in", "-Fp", "web", "-s", tree / "sub" / "f", "-d", "/root")
     assert sh(m, "web", "cat /root/f") == "content\n"
+
+
+def acl(*entries):
+    """An access control list as the kernel takes it."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, rights, who) for tag, rights, who in entries)
+
+
+def test_copies_keep_what_belongs_to_a_file_and_list_it(machine):
+    m = machine
+    tree = m.dir / "tree"
+    (tree / "sub").mkdir(parents=True)
+    (tree / "sub" / "f").write_text("content\n")
+    (tree / "link").symlink_to("sub/f")
+    os.utime(tree / "link", (1, 2), follow_symlinks=False)
+    shared = acl((1, 6, 2**32 - 1), (2, 4, 1234), (4, 0, 2**32 - 1), (16, 4, 2**32 - 1), (32, 0, 2**32 - 1))
+    inherited = acl((1, 7, 2**32 - 1), (4, 5, 2**32 - 1), (32, 0, 2**32 - 1))
+    kept = {("sub/f", "user.note"): b"a\0b", ("sub/f", "system.posix_acl_access"): shared, ("sub", "user.dir"): b"",
+            ("sub", "system.posix_acl_default"): inherited}
+    for (path, name), value in kept.items():
+        os.setxattr(tree / path, name, value)
+    os.setxattr(tree / "sub" / "f", "trusted.host", b"stays")
+    m.make_pot("web")
+    told = m.pot("copy-in", "-v", "-p", "web", "-s", tree, "-d", "/root/new").splitlines()
+    assert told[0] == f"{tree} -> /root/new"
+    assert sorted(told[1:]) == [f"{tree}/{path} -> /root/new/{path}" for path in ("link", "sub", "sub/f")]
+    assert m.pot("copy-in", "-p", "web", "-s", tree, "-d", "/root/quiet") == ""
+    out = m.dir / "out"
+    out.mkdir()
+    told = m.pot("copy-out", "-v", "-p", "web", "-s", "/root/new/", "-d", out).splitlines()
+    assert f"/root/new/sub/f -> {out}/new/sub/f" in told
+    for (path, name), value in kept.items():
+        assert os.getxattr(out / "new" / path, name) == value, (path, name)
+    assert "trusted.host" not in os.listxattr(out / "new" / "sub" / "f")
+    assert (out / "new" / "link").lstat().st_mtime == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,6 +3,7 @@ import hashlib
 import io
 import lzma
 import pathlib
+import shutil
 import signal
 import tarfile
 
@@ -125,6 +126,15 @@ def test_prepare(machine):
     m.pot("destroy", "-p", "web")
     m.pot("prepare", "-U", registry, "-p", "web", "-t", "1.0", "-c", '"echo prepared"', "-N", "host", "-a", "inv_alloc",
           "-n", "task", "-e", "80:8080", "-v")
+    assert m.pot("ls", "-q") == "task_inv_alloc\nweb_1_0\n"
+    # what is wrong is said before anything is fetched
+    shutil.copytree(registry, m.dir / "more")
+    for path in (m.dir / "more").iterdir():
+        path.rename(path.with_name(path.name.replace("1.0", "2.0")))
+    for wrong, says in ((["-S", "ipv5"], "ipv5"), (["-d", "custom:/none"], "/none"), (["-d", "other"], "other"), (["-e", "x"], "x"),
+                        (["-N", "public-bridge", "-i", "8.8.8.8"], "8.8.8.8"), (["-N", "private-bridge"], "-B"), (["-N", "odd"], "odd")):
+        m.pot_fails("prepare", "-U", m.dir / "more", "-p", "web", "-t", "2.0", "-a", "x", *wrong, says=says)
+    m.pot_fails("prepare", "-U", m.dir / "more", "-p", "web", "-t", "2.0", "-n", "task", "-a", "inv_alloc", says="exists already")
     assert m.pot("ls", "-q") == "task_inv_alloc\nweb_1_0\n"
     info = m.pot_json("info", "-p", "task_inv_alloc")
     assert info["command"] == "echo prepared"

@@ -254,7 +254,8 @@ show_snapshot(const struct row *r, bool show)
 	if (!show)
 		return;
 	must(mkdir_parents(AT_FDCWD, link, &err));
-	(void)symlink(from, link);
+	if (symlink(from, link) < 0 && errno != EEXIST)
+		die("zfs_answers: cannot make %s", link);
 }
 
 static void
