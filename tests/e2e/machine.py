@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 
+import pytest
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("POTTER_BUILD", TOP / "build")).resolve()
 
@@ -34,6 +36,8 @@ def reachable_programs():
 
 
 BIN = reachable_programs()
+# The tests for ZFS ask a real one, in the pool zroot; its dataset zroot/pot must not be there. Elsewhere a stand-in answers.
+REAL_ZFS = os.environ.get("POTTER_REAL_ZFS") == "1"
 BUSYBOX = shutil.which("busybox")
 APPLETS = ("sh ls cat echo sleep true false ip nc httpd wget ping ping6 id env mount umount ps kill hostname touch "
            "mkdir rm cp mv ln chmod chown grep sed awk head tail wc df free date stat readlink test tty stty dd "
@@ -49,12 +53,13 @@ class Failure(AssertionError):
 
 
 class Holder:
-    """Keeps a network and a mount namespace open while it lives."""
+    """Keeps a network and a mount namespace open while it lives; with mounts=False the mounts are the machine's own."""
 
-    def __init__(self):
+    def __init__(self, mounts=True):
+        own = ["--mount", "--propagation", "private"] if mounts else []
         ready, told = os.pipe()
         self.process = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", "echo; exec sleep 1000000 >/dev/null"],
+            ["unshare", "--net", *own, "sh", "-c", "echo; exec sleep 1000000 >/dev/null"],
             stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.DEVNULL, start_new_session=True)
         os.close(told)
         assert os.read(ready, 1), "unshare does not work here"
@@ -105,10 +110,13 @@ class Machine:
             "POT_GATEWAY": "10.192.0.1",
             "POT_DNS_IP": "10.192.0.2",
         }
+        if REAL_ZFS:  # which would otherwise be taken whenever its pool is there
+            self.conf["POT_DATASET_BACKEND"] = "overlay"
         self.holder = Holder()
         self.neighbour = Holder()
         self.children = []
         self.volumes = []
+        self.real_zfs = False
         self.join_outside()
 
     # ---- running things inside ----
@@ -254,7 +262,39 @@ class Machine:
         self.run("mount", "-o", "loop", memory / "image", volume)
         self.volumes.append(volume)
         self.conf["POT_FS_ROOT"] = str(volume / "pot")
+        self.conf.pop("POT_DATASET_BACKEND", None)
         return volume
+
+    def zfs(self):
+        """The tree of pots in a ZFS: the real one, or what answers in its place and copies."""
+        if REAL_ZFS:
+            assert subprocess.run(["zfs", "list", "zroot/pot"], capture_output=True).returncode == 1, "zroot/pot is there"
+            # ZFS mounts snapshots, when somebody looks into them, where process 1 sees them
+            self.holder.close()
+            self.holder = Holder(mounts=False)
+            self.join_outside()
+            self.real_zfs = True
+            self.conf["POT_DATASET_BACKEND"] = "zfs"
+            return
+        answers = BUILD / "tests/unit/platform/zfs-answers"
+        if not answers.exists():
+            pytest.skip("zfs-answers was not built")
+        (self.dir / "answers").mkdir()
+        self.conf["POT_ZFS_COMMAND"] = shutil.copy(answers, self.dir / "answers/zfs")
+
+    def on(self, backend):
+        """With this backend for datasets; to be called before pot init."""
+        if backend == "btrfs":
+            self.btrfs_volume()
+        if backend == "zfs":
+            self.zfs()
+
+    def settle(self):
+        """Sizes are known when things are written down."""
+        if self.real_zfs:
+            subprocess.run(["zpool", "sync", "zroot"], check=True)
+        else:
+            self.run("sync", "-f", self.conf["POT_FS_ROOT"])
 
     # ---- another host, joined by ext0 ----
 
@@ -387,6 +427,8 @@ class Machine:
                     os.kill(pid, signal.SIGKILL)
                 except OSError:
                     pass
+            if self.real_zfs and self.try_run("zfs", "destroy", "-f", "-R", "zroot/pot").returncode == 0:
+                left.append("zroot/pot")
             self.holder.close()
             self.neighbour.close()
             for path in sorted(self.cgroup_dirs(), key=len, reverse=True):

@@ -49,8 +49,7 @@ while True:
 @pytest.fixture
 def m(bare, backend):
     """A machine with a tarball for bases, a flavour or two, and a server on the other host."""
-    if backend == "btrfs":
-        bare.btrfs_volume()
+    bare.on(backend)
     root = bare.busybox_root()
     (root / "etc" / "rc").write_text("#!/bin/sh\necho rc\n")
     (root / "usr" / "share" / "doc").mkdir(parents=True)

@@ -1,5 +1,4 @@
 """Datasets of pots: snapshots, the way back, clones, sizes, on each backend."""
-import shutil
 import time
 
 from machine import BUILD
@@ -9,21 +8,11 @@ import pytest
 @pytest.fixture(params=["overlay", "btrfs", "zfs"])
 def m(request, bare):
     """A machine after pot init, on each backend in turn; what answers in place of `zfs` copies."""
-    if request.param == "btrfs":
-        bare.btrfs_volume()
-    if request.param == "zfs":
-        answers_as_zfs(bare)
+    bare.on(request.param)
     bare.init()
     bare.make_base()
     assert f"/.{request.param}" in bare.run("find", bare.conf["POT_FS_ROOT"], "-maxdepth", "1")
     return bare
-
-
-def answers_as_zfs(bare):
-    if not (BUILD / "tests/unit/platform/zfs-answers").exists():
-        pytest.skip("zfs-answers was not built")
-    (bare.dir / "answers").mkdir()
-    bare.conf["POT_ZFS_COMMAND"] = shutil.copy(BUILD / "tests/unit/platform/zfs-answers", bare.dir / "answers/zfs")
 
 
 def root(m):
@@ -42,7 +31,7 @@ def write(m, pot, path, text):
 
 
 def rows(m, *options):
-    m.run("sync", "-f", root(m))  # sizes are known when things are written down
+    m.settle()
     return {row["name"]: row for row in m.pot_json("datasets", *options)}
 
 
@@ -101,7 +90,7 @@ def test_datasets_are_shown_as_zfs_list_does(m):
     write(m, "web", "/root/f", "x" * 500_000)
     m.pot("snapshot", "web")
     m.pot("clone", "-p", "twin", "-P", "web")
-    m.run("sync", "-f", root(m))
+    m.settle()
     lines = m.pot("datasets").splitlines()
     assert lines[0].split() == ["NAME", "USED", "AVAIL", "REFER", "MOUNTPOINT"]
     names = [line.split()[0] for line in lines[1:]]

@@ -6,7 +6,6 @@ import pytest
 from machine import wait_until
 
 from registry import Registry
-from test_pot_datasets import answers_as_zfs
 from test_pot_image import entry, make_image, nothing_imported
 from test_pot_registry import export, noise, put
 
@@ -24,10 +23,7 @@ def tree(m, pot):
 @pytest.fixture(params=["overlay", "btrfs", "zfs"])
 def any_machine(request, bare):
     """A machine after pot init on each backend in turn."""
-    if request.param == "btrfs":
-        bare.btrfs_volume()
-    if request.param == "zfs":
-        answers_as_zfs(bare)
+    bare.on(request.param)
     bare.init()
     bare.make_base()
     return bare
@@ -149,7 +145,7 @@ def test_a_layer_removes_beneath_its_root_only(machine, name):
 def test_on_zfs_images_are_its_streams(bare):
     """As pot has them, so that pot can read them, and the other way round; what stands in for zfs only passes names."""
     m = bare
-    answers_as_zfs(m)
+    m.zfs()
     m.init()
     m.make_base()
     registry = m.dir / "registry"
@@ -179,7 +175,7 @@ def test_on_zfs_images_are_its_streams(bare):
     assert m.pot("ls", "-q") == "img_1\nimg_1_2\ntop\ntop_1\n"
     assert m.pot_json("info", "-p", "top_1")["hostname"].startswith("top_1")
     root = pathlib.Path(m.conf["POT_FS_ROOT"]) / "jails/top_1/m"
-    assert (root / "srv/page").read_text() == "page\n" and (root / "srv/more").read_text() == "more\n"
+    assert m.run("cat", root / "srv/page", root / "srv/more") == "page\nmore\n"
 
     # A stream that is damaged, or that the receiver refuses, leaves nothing.
     image = registry / "img_1_2.xz"

@@ -2,13 +2,13 @@
 import os
 
 import pytest
+from machine import REAL_ZFS
 
 
-@pytest.fixture(params=["overlay", "btrfs"])
+@pytest.fixture(params=["overlay", "btrfs", *(["zfs"] if REAL_ZFS else [])])
 def bare(request, bare):
     """Each backend in turn."""
-    if request.param == "btrfs":
-        bare.btrfs_volume()
+    bare.on(request.param)
     return bare
 
 

@@ -43,11 +43,9 @@ zfs_error_kind(const char *text)
 		const char *says;
 		enum err_kind kind;
 	} rows[] = {
-		{ "dataset does not exist", ERR_ABSENT },
+		{ "does not exist", ERR_ABSENT }, /* a dataset, snapshot, parent or origin */
 		{ "could not find any snapshots to destroy", ERR_ABSENT },
-		{ "snapshot does not exist", ERR_ABSENT },
 		{ "no such pool", ERR_ABSENT },
-		{ "parent does not exist", ERR_ABSENT },
 		{ "already exists", ERR_EXISTS },
 		{ "must specify -F to overwrite", ERR_EXISTS },
 		{ "has children", ERR_BUSY },
@@ -57,6 +55,7 @@ zfs_error_kind(const char *text)
 		{ "permission denied", ERR_RIGHTS },
 		{ "out of space", ERR_FULL },
 		{ "quota exceeded", ERR_FULL },
+		{ "greater than available space", ERR_FULL },
 		{ "ZFS modules are not loaded", ERR_UNSUPPORTED },
 		{ "failed to initialize ZFS library", ERR_UNSUPPORTED },
 	};
@@ -216,6 +215,14 @@ zfs_run(struct host *h, struct buf *out, struct err *e, ...)
 	return zfs_run_list(h, argv, out, e);
 }
 
+/* The other end of its pipe went away first: the other end knows why. */
+static bool
+lost_its_reader(int status, struct buf *said)
+{
+	return (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE) ||
+	       strstr(buf_str(said), "Broken pipe") != NULL;
+}
+
 int
 zfs_copy(struct host *h, const char *snapshot, const char *to, struct err *e)
 {
@@ -242,6 +249,7 @@ zfs_copy(struct host *h, const char *snapshot, const char *to, struct err *e)
 	/* each says little: the other's pipe does not fill meanwhile */
 	if (listen_to(&from, NULL, &a, e) < 0 || wait_for(&from, &sent, e) < 0 ||
 	    listen_to(&into, NULL, &b, e) < 0 || wait_for(&into, &received, e) < 0 ||
+	    (lost_its_reader(sent, &a) && verdict(received, "receive", &b, e) < 0) ||
 	    verdict(sent, "send", &a, e) < 0)
 		return -1;
 	return verdict(received, "receive", &b, e);

@@ -284,6 +284,7 @@ find_heirs(struct host *h, const char *set, struct names *out, struct err *e)
 		NULL) < 0)
 		return -1;
 	done = zfs_lines(&text, 2, add_heirs, &r, e);
+	names_sort(&r.clones); /* zfs tells them in no order */
 	*out = r.clones;
 	return done;
 }
@@ -563,7 +564,7 @@ place_of(struct host *h, const char *set, char **out, struct err *e)
 static int
 zfs_root(struct host *h, const char *name, struct dataset_root *out, struct err *e)
 {
-	autofree char *set = full(h, name), *place = NULL;
+	autofree char *set = full(h, name), *place = NULL, *inside = NULL;
 	char *at = strchr(set, '@');
 
 	if (at != NULL)
@@ -575,10 +576,15 @@ zfs_root(struct host *h, const char *name, struct dataset_root *out, struct err 
 		return 0;
 	}
 	out->plain = xasprintf("%s/.zfs/snapshot/%s", place, at);
-	if (access(out->plain, F_OK) == 0)
+	inside = xasprintf("%s/.", out->plain); /* it is mounted when somebody steps into it */
+	if (access(inside, F_OK) == 0)
 		return 0;
+	if (errno == ENOENT && access(out->plain, F_OK) < 0)
+		err_new(e, ERR_ABSENT, "snapshot %s does not exist", name);
+	else
+		err_sys(e, "look into snapshot %s (%s)", name, out->plain);
 	free(take(&out->plain));
-	return err_new(e, ERR_ABSENT, "snapshot %s does not exist", name);
+	return -1;
 }
 
 /* ---- the whole ---- */

@@ -1,6 +1,6 @@
 """A Linux guest in QEMU: real cgroup v2 controllers under systemd, real ZFS. It is changed in memory only.
 
-LINUX_IMAGE names a directory as image.py makes it. The checkout is seen in the guest at /source, read-only.
+LINUX_IMAGE names a directory as image.py makes it; LINUX_ACCEL=kvm makes it quick where that works. The checkout is seen in the guest at /source, read-only.
 """
 import json
 import os
@@ -13,7 +13,7 @@ import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 QEMU = "qemu-system-x86_64"
-POOL = "3G"  # of the disk for ZFS, sparse
+POOL_BYTES = 3 << 30  # of the disk for ZFS, sparse
 
 
 def why_not(image):
@@ -37,9 +37,8 @@ class Guest:
     def command(self, memory, cpus):
         pool = self.dir / "pool"
         with open(pool, "wb") as f:
-            f.truncate(3 << 30)
-        kvm = os.access("/dev/kvm", os.W_OK) and not os.environ.get("POTTER_NO_KVM")
-        return [QEMU, "-machine", "pc", *(["-accel", "kvm"] if kvm else []), "-accel", "tcg,thread=multi", "-cpu", "max",
+            f.truncate(POOL_BYTES)
+        return [QEMU, "-machine", "pc", "-accel", os.environ.get("LINUX_ACCEL", "tcg,thread=multi"), "-cpu", "max",
                 "-smp", str(cpus), "-m", memory, "-display", "none", "-no-reboot", "-nic", "none",
                 "-serial", f"file:{self.log}", "-kernel", self.image / "vmlinuz", "-initrd", self.image / "initrd.img",
                 "-append", "root=/dev/vda rw console=ttyS0 quiet mitigations=off systemd.show_status=no",

@@ -1,10 +1,12 @@
 /*
  * zfs_answers: answers like the command zfs, on a machine without ZFS.
  *
- * The words it answers with, and the columns it prints, are those of OpenZFS 2 as its sources have
- * them; no real one was asked. What they are about are ordinary directories, copied where ZFS would
- * share. It knows the uses that src/platform/zfs makes of the command and refuses all others. Its
- * state lies beside the program, so each test puts a copy of it into a directory of its own.
+ * A stand-in: what it is asked about are ordinary directories, copied where ZFS would share. Its
+ * words and columns are those of a real zfs, which was asked the same (tests/fixtures/zfs);
+ * tests/host/linux/record_zfs.py compares them line by line. Sizes are counted files, and streams
+ * are names. It knows the uses that src/platform/zfs makes of the command every day and refuses all
+ * others. Its state lies beside the program, so each test puts a copy of it into a directory of its
+ * own.
  */
 #include "base/buf.h"
 #include "base/str.h"
@@ -314,6 +316,11 @@ check_new(const char *name)
 
 	if (find(name) != NULL)
 		die("cannot create '%s': dataset already exists", name);
+	autofree char *pool = xstrndup(name, strcspn(name, "/"));
+	if (find(pool) == NULL) {
+		fprintf(stderr, "cannot create '%s': no such pool '%s'\n", name, pool);
+		exit(1);
+	}
 	parent_of(name, above);
 	if (find(above) == NULL)
 		die("cannot create '%s': parent does not exist", name);
@@ -381,7 +388,10 @@ do_snapshot(char **argv)
 	size_t n = rows_n;
 
 	*at++ = '\0';
-	need(name);
+	if (find(name) == NULL) {
+		fprintf(stderr, "cannot open '%s': dataset does not exist\nusage:\n", name);
+		exit(2);
+	}
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < n; i++) {
 			autofree char *snap = xasprintf("%s@%s", rows[i].name, at);
@@ -392,8 +402,11 @@ do_snapshot(char **argv)
 				continue;
 			if (pass == 0) {
 				if (find(snap) != NULL)
-					die("cannot create snapshot '%s': dataset already exists\n"
-					    "no snapshots were created",
+					die(has(argv, "-r")
+						? "cannot create snapshot '%s': dataset already "
+						  "exists\nno snapshots were created"
+						: "cannot create snapshot '%s': dataset already "
+						  "exists",
 					    snap);
 				continue;
 			}
@@ -425,11 +438,26 @@ drop_deferred(void)
 			drop_snapshot(&rows[i]);
 }
 
+/* Says that clones of a snapshot, or of what is in `top`, are in the way, and ends. */
+static void
+die_of_clones(const char *fmt, const char *name, const char *top)
+{
+	fprintf(stderr, fmt, name);
+	fputc('\n', stderr);
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && !is_snapshot(&rows[i]) && !is_in(rows[i].name, top) &&
+		    is_in(rows[i].origin, top))
+			fprintf(stderr, "%s\n", rows[i].name);
+	exit(1);
+}
+
 static void
 destroy_snapshot(const char *name, bool defer)
 {
+	autofree char *dataset = xstrndup(name, strcspn(name, "@"));
 	struct row *r = find(name);
 
+	need(dataset);
 	if (r == NULL)
 		die("could not find any snapshots to destroy; check snapshot names.%s", "");
 	if (clone_of(name, NULL) == NULL)
@@ -437,9 +465,22 @@ destroy_snapshot(const char *name, bool defer)
 	else if (defer)
 		r->deferred = true;
 	else
-		die("cannot destroy '%s': snapshot has dependent clones\n"
-		    "use '-R' to destroy the following datasets:",
-		    name);
+		die_of_clones("cannot destroy '%s': snapshot has dependent clones\n"
+			      "use '-R' to destroy the following datasets:",
+		    name, name);
+}
+
+static void
+die_of_children(const char *name)
+{
+	fprintf(stderr,
+	    "cannot destroy '%s': filesystem has children\n"
+	    "use '-r' to destroy the following datasets:\n",
+	    name);
+	for (size_t i = 0; i < rows_n; i++)
+		if (!rows[i].gone && is_in(rows[i].name, name) && !str_eq(rows[i].name, name))
+			fprintf(stderr, "%s\n", rows[i].name);
+	exit(1);
 }
 
 static void
@@ -456,14 +497,12 @@ do_destroy(char **argv)
 	for (size_t i = 0; i < rows_n; i++) {
 		if (rows[i].gone || !is_in(rows[i].name, name) || str_eq(rows[i].name, name))
 			continue;
-		if (!has(argv, "-r"))
-			die("cannot destroy '%s': filesystem has children\n"
-			    "use '-r' to destroy the following datasets:",
-			    name);
+		if (!has(argv, "-r") && !has(argv, "-R"))
+			die_of_children(name);
 		if (is_snapshot(&rows[i]) && clone_of(rows[i].name, name) != NULL)
-			die("cannot destroy '%s': filesystem has dependent clones\n"
-			    "use '-R' to destroy the following datasets:",
-			    name);
+			die_of_clones("cannot destroy '%s': filesystem has dependent clones\n"
+				      "use '-R' to destroy the following datasets:",
+			    name, name);
 	}
 	mountpoint(name, where);
 	for (size_t i = rows_n; i-- > 0;)
@@ -486,10 +525,10 @@ do_rename(char **argv)
 
 	need(from);
 	if (find(to) != NULL)
-		die("cannot rename to '%s': dataset already exists", to);
+		die("cannot rename '%s': dataset already exists", from);
 	parent_of(to, above);
 	if (find(above) == NULL)
-		die("cannot rename to '%s': parent does not exist", to);
+		die("cannot create '%s': parent does not exist", to);
 	mountpoint(from, a);
 	for (size_t i = 0; i < rows_n; i++) {
 		char *fields[] = { rows[i].name, rows[i].origin };
@@ -521,21 +560,25 @@ do_rollback(char **argv)
 	char where[1024];
 	uint64_t txg = to->txg;
 
+	for (size_t i = 0; i < rows_n && !has(argv, "-r"); i++)
+		if (!rows[i].gone && is_of(&rows[i], dataset) && rows[i].txg > txg) {
+			fprintf(stderr,
+			    "cannot rollback to '%s': more recent snapshots or bookmarks exist\n"
+			    "use '-r' to force deletion of the following snapshots and bookmarks:\n"
+			    "%s\n",
+			    to->name, rows[i].name);
+			exit(1);
+		}
 	for (size_t i = 0; i < rows_n; i++)
 		if (!rows[i].gone && is_of(&rows[i], dataset) && rows[i].txg > txg &&
 		    clone_of(rows[i].name, NULL) != NULL)
-			die("cannot rollback to '%s': clones of previous snapshots exist\n"
+			die_of_clones(
+			    "cannot rollback to '%s': clones of previous snapshots exist\n"
 			    "use '-R' to force deletion of the following clones and dependents:",
-			    to->name);
+			    to->name, rows[i].name);
 	for (size_t i = 0; i < rows_n; i++)
-		if (!rows[i].gone && is_of(&rows[i], dataset) && rows[i].txg > txg) {
-			if (!has(argv, "-r"))
-				die("cannot rollback to '%s': more recent snapshots or bookmarks "
-				    "exist\nuse '-r' to force deletion of the following snapshots "
-				    "and bookmarks:",
-				    to->name);
+		if (!rows[i].gone && is_of(&rows[i], dataset) && rows[i].txg > txg)
 			drop_snapshot(&rows[i]);
-		}
 	mountpoint(dataset, where);
 	autofd int fd = open_at(where);
 	skipped(dataset, &keep);
@@ -657,7 +700,10 @@ do_receive(char **argv)
 		    "must specify -F to overwrite it",
 		    to);
 	parent_of(to, above);
-	need(above);
+	if (find(above) == NULL)
+		die("cannot open '%s': dataset does not exist\n"
+		    "cannot receive new filesystem stream: unable to restore to destination",
+		    above);
 	int first = getchar();
 	ungetc(first, stdin);
 	if (first == 0) {
@@ -801,6 +847,8 @@ print_column(const struct row *r, const char *column)
 		printf("%s", is_snapshot(r) ? "-" : "yes");
 	else if (str_eq(column, "defer_destroy"))
 		printf("%s", !is_snapshot(r) ? "-" : r->deferred ? "on" : "off");
+	else if (str_eq(column, "encryption"))
+		printf("off");
 	else if (str_eq(column, "clones"))
 		print_clones(r);
 	else if (files != NULL && str_eq(column, "refer"))
