@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "cli/pot_import.h"
+#include "cli/pot_release.h"
 #include "pot/export.h"
 
 #include <stdlib.h>
@@ -16,60 +17,66 @@
 /* ---- create-base ---- */
 
 static int
-fill_base(struct pot_call *c, const char *dir, struct err *e)
+fill_base(struct pot_call *c, const char *tarball, const char *dir, struct err *e)
 {
 	struct image_tool tool = call_image_tool(c);
 
 	if (given(c, 'd'))
 		return image_copy(&tool, given_one(c, 'd'), dir, e);
-	if (given(c, 't'))
-		return image_unpack(&tool, given_one(c, 't'), NULL, dir, e);
+	if (tarball != NULL)
+		return image_unpack(&tool, tarball, NULL, dir, e);
 	return image_suite(&tool, given_one(c, 's'), given_one(c, 'm'), dir, e);
+}
+
+static int
+make_base(struct pot_call *c, const char *name, const char *tarball, const char *release)
+{
+	struct pot_receive r;
+	struct err e;
+
+	say_info(c, "base %s: files come from %s", name,
+	    given(c, 'd')     ? given_one(c, 'd')
+	    : tarball != NULL ? tarball
+			      : given_one(c, 's'));
+	if (pot_base_begin(c->env, name, &r, &e) < 0)
+		return fail(c, &e);
+	if (fill_base(c, tarball, r.root_dir, &e) < 0) {
+		pot_base_abort(c->env, &r);
+		return fail(c, &e);
+	}
+	return pot_base_commit(c->env, &r, release, &e) < 0 ? fail(c, &e) : 0;
 }
 
 static int
 run_create_base(struct pot_call *c)
 {
-	struct pot_receive r;
 	struct err e;
-	const char *name = given_one(c, 'b');
+	const char *name = given_one(c, 'b'), *release = given_one(c, 'r');
+	char *tarball;
 
-	if (given(c, 'd') + given(c, 't') + given(c, 's') != 1) {
-		if (!given(c, 'r'))
-			return fail_usage(c, "exactly one of -d, -t and -s is needed");
-		err_new(&e, ERR_UNSUPPORTED,
-		    "-r %s: FreeBSD releases do not run on this system: use -s SUITE (Debian), -t "
-		    "TARBALL or -d DIRECTORY",
-		    given_one(c, 'r'));
-		return fail(c, &e);
+	if (given(c, 'd') + given(c, 't') + given(c, 's') == 0 && release != NULL) {
+		const char *full = release_name(c, release);
+		return release_tarball(c, full, &tarball, &e) < 0
+			   ? fail(c, &e)
+			   : make_base(c, name != NULL ? name : release, tarball, full);
 	}
+	if (given(c, 'd') + given(c, 't') + given(c, 's') != 1)
+		return fail_usage(c, "exactly one of -d, -t and -s is needed");
 	if (name == NULL && given(c, 's'))
 		name = given_one(c, 's');
 	if (name == NULL)
 		return fail_usage(c, "option -b is mandatory with -d and -t");
-	say_info(c, "base %s: files come from %s", name,
-	    given(c, 'd')   ? given_one(c, 'd')
-	    : given(c, 't') ? given_one(c, 't')
-			    : given_one(c, 's'));
-	if (pot_base_begin(c->env, name, &r, &e) < 0)
-		return fail(c, &e);
-	if (fill_base(c, r.root_dir, &e) < 0) {
-		pot_base_abort(c->env, &r);
-		return fail(c, &e);
-	}
-	return pot_base_commit(c->env, &r, given(c, 'r') ? given_one(c, 'r') : NULL, &e) < 0
-		   ? fail(c, &e)
-		   : 0;
+	return make_base(c, name, given_one(c, 't'), release);
 }
 
 static const struct pot_option create_base_options[] = {
-	{ 'b', "base", 0, 0, "its name; default with -s: the suite" },
+	{ 'b', "base", 0, 0, "its name; default with -s: the suite, with -r: the release" },
 	{ 'd', "directory", COMPLETE_DIR, 0, "copy this directory" },
 	{ 't', "tarball", COMPLETE_FILE, 0, "unpack this file, or http(s) URL" },
 	{ 's', "suite", 0, 0, "install this Debian suite (needs the package debootstrap)" },
 	{ 'm', "mirror", 0, 0, "where the suite comes from" },
 	{ 'r', "release", 0, 0,
-	    "what to note as the system's release (FreeBSD: the release to fetch)" },
+	    "on FreeBSD the release to fetch; with -t and -d what to note as their system's" },
 	END,
 };
 const struct pot_command pot_cmd_create_base = { "create-base", NULL,

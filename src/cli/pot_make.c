@@ -2,6 +2,7 @@
 #include "cli/pot_cli.h"
 
 #include "base/str.h"
+#include "cli/pot_release.h"
 
 #define GROUP "Making and removing pots"
 #define END                                                                                        \
@@ -48,9 +49,48 @@ type_wanted(struct pot_call *c)
 	return "multi";
 }
 
+struct release {
+	struct pot_call *call;
+	char *tarball;
+};
+
+static int
+unpack_release(void *ctx, const char *dir, struct err *e)
+{
+	const struct release *r = ctx;
+	struct image_tool tool = call_image_tool(r->call);
+
+	return image_unpack(&tool, r->tarball, NULL, dir, e);
+}
+
+/* pot makes single pots from releases without a base; a base of that name saves the unpacking. */
+static int
+from_release(struct pot_call *c, struct pot_create_options *opt, struct release *r, struct err *e)
+{
+	struct pot_strs bases = { NULL, 0 };
+
+	if (opt->base == NULL || opt->potbase != NULL || !str_eq(opt->type, "single"))
+		return 0;
+	if (pot_names(c->env, POT_KIND_BASE, &c->mem, &bases, e) < 0)
+		return -1;
+	for (size_t i = 0; i < bases.n; i++)
+		if (str_eq(bases.at[i], opt->base) && pot_base_is_pristine(c->env, opt->base))
+			return 0;
+	opt->release = release_name(c, opt->base);
+	if (release_tarball(c, opt->release, &r->tarball, e) < 0) {
+		opt->release = NULL;
+		/* then it has to be a base, and who makes the pot says if there is none */
+		return e->kind == ERR_UNSUPPORTED || e->kind == ERR_ABSENT ? 0 : -1;
+	}
+	opt->fill = unpack_release;
+	opt->fill_ctx = r;
+	return 0;
+}
+
 static int
 run_create(struct pot_call *c)
 {
+	struct release release = { .call = c };
 	struct pot_create_options opt = {
 		.name = given_one(c, 'p'),
 		.type = type_wanted(c),
@@ -72,7 +112,7 @@ run_create(struct pot_call *c)
 	}
 	if (opt.flavours != NULL)
 		call_catch_for(c);
-	if (pot_create(c->env, &opt, &e) < 0)
+	if (from_release(c, &opt, &release, &e) < 0 || pot_create(c->env, &opt, &e) < 0)
 		return fail(c, &e);
 	return 0;
 }

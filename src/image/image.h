@@ -87,6 +87,9 @@ void image_ahead_end(pid_t pid, bool give_up);
 int image_stream(const struct image_tool *tool, const struct image_from *from,
     const struct image_facts *facts, int fd, struct err *e);
 
+/* The file of a URL, at a path: in place of what was there, or not at all. */
+int image_fetch(const struct image_tool *tool, const char *url, const char *path, struct err *e);
+
 /* Unpacks `archive` (a path or URL; tar, compressed or not). With conf_dir NULL the whole archive
  * goes beneath `root_dir`; otherwise it is an image, and conf/ goes to conf_dir, m/ to root_dir.
  * The directories must be empty or absent. Any entry that would leave them is refused by name, and

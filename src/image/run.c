@@ -387,6 +387,14 @@ image_copy(const struct image_tool *tool, const char *from, const char *to, stru
 }
 
 int
+image_fetch(const struct image_tool *tool, const char *url, const char *path, struct err *e)
+{
+	const char *const argv[] = { "fetch", "--url", url, "--out", path, NULL };
+
+	return image_run(tool, argv, NULL, e);
+}
+
+int
 image_suite(const struct image_tool *tool, const char *suite, const char *mirror,
     const char *root_dir, struct err *e)
 {

@@ -56,6 +56,9 @@ struct pack {
 };
 int pack(struct tool *t, const struct pack *what, struct err *e);
 
+/* The file of a URL, at a path: in place of what was there, or not at all. */
+int fetch(struct tool *t, const char *url, const char *path, struct err *e);
+
 int copy_tree(struct tool *t, const char *from, const char *to, struct err *e);
 
 /* What a registry says about an image: results skein, meta and sig, each the file's text. `key`: a

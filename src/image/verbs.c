@@ -156,6 +156,12 @@ run_pack(struct tool *t, char *const v[OPTIONS], struct err *e)
 }
 
 static int
+run_fetch(struct tool *t, char *const v[OPTIONS], struct err *e)
+{
+	return fetch(t, v[URL], v[OUT], e);
+}
+
+static int
 run_copy(struct tool *t, char *const v[OPTIONS], struct err *e)
 {
 	return copy_tree(t, v[FROM], v[ROOT], e);
@@ -178,6 +184,7 @@ static const struct verb verbs[] = {
 	{ "stream", IMAGE | BIT(SKEIN) | BIT(META) | BIT(STREAM), BIT(SIG), run_import },
 	{ "pack-stream", BIT(OUT) | BIT(POT) | BIT(TAG) | BIT(STREAM),
 	    BIT(LEVEL) | BIT(KEY) | BIT(BELOW), run_pack },
+	{ "fetch", BIT(URL) | BIT(OUT), 0, run_fetch },
 	{ "copy", BIT(FROM) | BIT(ROOT), BIT(MAX_MB), run_copy },
 	{ "suite", BIT(SUITE) | BIT(ROOT), BIT(MIRROR), run_suite },
 };

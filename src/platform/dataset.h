@@ -128,6 +128,10 @@ struct dataset_ops {
 	int (*copy)(
 	    struct host *, const char *name, const char *snap, const char *to, struct err *);
 
+	/* It is to be found at that path of the host instead of at its name's. NULL: the backend
+	 * knows no such thing. */
+	int (*place)(struct host *, const char *name, const char *path, struct err *);
+
 	/* "dataset@snapshot" to be freed, or NULL: it has none (or that was destroyed). */
 	int (*origin)(struct host *, const char *name, char **out, struct err *);
 	/* All about `name` and everything below it (NULL: about all), without walking through what

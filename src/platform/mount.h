@@ -71,6 +71,9 @@ struct mount_ops {
 	/* Mounts into, and takes out of, a pot that runs; MOUNT_TREE is refused. */
 	int (*add)(pid_t pid, uint64_t start, const struct mount_item *, struct err *);
 	int (*remove)(pid_t pid, uint64_t start, const char *target, struct err *);
+	/* What a root must have that cannot be changed: the directories that something is mounted
+	 * at when a pot runs; ended by NULL. */
+	const char *const *places;
 };
 extern const struct mount_ops mount_native;
 

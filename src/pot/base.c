@@ -1,3 +1,4 @@
+#include "platform/facts.h"
 #include "platform/overlay/tree.h"
 #include "pot/tree.h"
 
@@ -17,6 +18,7 @@
 struct moving {
 	int local, custom; /* the datasets' directories */
 	const char *release;
+	const char *const *places; /* mount_ops.places */
 };
 
 const char *
@@ -239,17 +241,19 @@ move_homes(int root, int usr, const struct moving *m, struct err *e)
 
 /* A root that cannot be changed must have all places where something is mounted. */
 static int
-mount_points(int root, struct err *e)
+mount_points(int root, const char *const *system, struct err *e)
 {
-	static const char *const places[] = { "dev", "proc", "sys", "run", "tmp", "mnt", "media",
-		"opt/custom", "usr/ports" };
+	static const char *const places[] = { "tmp", "mnt", "media", "opt/custom", "usr/ports",
+		NULL };
+	const char *const *lists[] = { places, system };
 
-	for (size_t i = 0; i < NELEM(places); i++) {
-		autofd int fd = beneath_mkdirs(
-		    root, places[i], strcmp(places[i], "tmp") == 0 ? 01777 : 0755, e);
-		if (fd < 0)
-			return -1;
-	}
+	for (size_t k = 0; k < NELEM(lists); k++)
+		for (const char *const *p = lists[k]; p != NULL && *p != NULL; p++) {
+			autofd int fd =
+			    beneath_mkdirs(root, *p, strcmp(*p, "tmp") == 0 ? 01777 : 0755, e);
+			if (fd < 0)
+				return -1;
+		}
 	return 0;
 }
 
@@ -265,7 +269,7 @@ rearrange(int root, void *ctx, struct err *e)
 	    usr_path < 0 ? -1 : openat(usr_path, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (usr < 0)
 		return usr_path < 0 ? -1 : err_sys(e, "open /usr");
-	if (mount_points(root, e) < 0 || move_local(usr, m, e) < 0)
+	if (mount_points(root, m->places, e) < 0 || move_local(usr, m, e) < 0)
 		return -1;
 	for (size_t i = 0; i < NELEM(tops); i++)
 		if (move_top(root, m, tops[i], e) < 0)
@@ -316,6 +320,23 @@ singles_only(struct pot_env *env, const char *base, struct err *e)
 	return ds->rollback(env->host, dataset, snap, e);
 }
 
+/* Where they belong in the tree, as pot keeps them, where datasets have places of their own. */
+static int
+parts_placed(struct pot_env *env, const char *base, struct err *e)
+{
+	static const char *const parts[][2] = { { "usr.local", "usr/local" },
+		{ "custom", "opt/custom" } };
+	const struct dataset_ops *ds = env->host->dataset;
+	char dataset[DATASET_SIZE], place[PATH_SIZE];
+
+	for (size_t i = 0; ds->place != NULL && i < NELEM(parts); i++) {
+		path_at(place, "%s/bases/%s/%s", env->conf.fs_root, base, parts[i][1]);
+		if (ds->place(env->host, ds_base(dataset, base, parts[i][0]), place, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
 base_rearrange(struct pot_env *env, const char *base, const char *release, struct err *e)
 {
@@ -329,16 +350,49 @@ base_rearrange(struct pot_env *env, const char *base, const char *release, struc
 	autofd int custom = local < 0 ? -1 : part_create(env, base, parts[1], e);
 	if (custom < 0 || mount_root_of(env, ds_base(dataset, base, NULL), &mem, &root, e) < 0)
 		return -1;
-	struct moving m = { .local = local, .custom = custom, .release = release };
+	struct moving m = { .local = local,
+		.custom = custom,
+		.release = release,
+		.places = env->host->mount->places };
 	if (env->host->mount->with_root(&root, NULL, 0, rearrange, &m, e) < 0) {
 		if (unlike_a_base(e))
 			return singles_only(env, base, e);
 		return err_ctx(e, "rearrange it for pots of type multi");
 	}
+	own_close(&local);
+	own_close(&custom);
+	local = custom = -1;
+	if (parts_placed(env, base, e) < 0)
+		return -1;
 	/* the second state of the base is another second's, as names of snapshots are seconds */
 	snprintf(snap, sizeof(snap), "%lld", (long long)now_seconds() + 1);
 	for (size_t i = 0; i < NELEM(parts); i++)
 		if (ds->snapshot(env->host, ds_base(dataset, base, parts[i]), snap, false, e) < 0)
 			return -1;
 	return 0;
+}
+
+bool
+pot_base_is_pristine(struct pot_env *env, const char *base)
+{
+	struct err ignored = ERR_INIT;
+	char dataset[DATASET_SIZE];
+	autofree char *snap = NULL;
+
+	ds_base(dataset, base, NULL);
+	return env->host->dataset->property_get(
+		   env->host, dataset, BASE_PRISTINE, &snap, &ignored) == 0 &&
+	       snap != NULL;
+}
+
+const char *
+pot_release_machine(struct arena *mem, const char **processor)
+{
+	struct facts f;
+
+	facts_read(&f, "/", mem);
+	if (!str_eq(f.kernel_name, "freebsd"))
+		return NULL;
+	*processor = str_eq(f.arch, "arm64") ? "aarch64" : f.arch;
+	return f.arch;
 }

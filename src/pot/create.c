@@ -255,12 +255,27 @@ conf_defaults(
 	conf_set(conf, "pot.cmd", "sh /etc/rc");
 	conf_set(conf, "host.hostname",
 	    arena_printf(&m->mem, "\"%s\"", hostname_for(env, m->name, &m->mem)));
-	conf_set(
-	    conf, "osrelease", arena_printf(&m->mem, "\"%s\"", base_release(env, base, &m->mem)));
+	conf_set(conf, "osrelease",
+	    arena_printf(&m->mem, "\"%s\"",
+		o->release != NULL ? o->release : base_release(env, base, &m->mem)));
 	for (size_t i = 0; i < n; i++)
 		if (attr[i].at_creation)
 			conf_set(
 			    conf, arena_printf(&m->mem, "pot.attr.%s", attr[i].name), attr[i].def);
+}
+
+/* Files that come from elsewhere, into a root of the pot's own. */
+static int
+root_filled(struct making *m, const struct pot_create_options *o, const char *to, struct err *e)
+{
+	struct mount_root root;
+
+	if (root_empty(m->env, to, e) < 0 || mount_root_of(m->env, to, &m->mem, &root, e) < 0)
+		return -1;
+	if (root.plain == NULL)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "a root of layers cannot be filled directly: make a base ('pot create-base')");
+	return o->fill(o->fill_ctx, root.plain, e);
 }
 
 /* A single pot's root; its fscomp.conf is empty. */
@@ -272,6 +287,7 @@ single_make(struct making *m, const struct pot_create_options *o, struct err *e)
 
 	ds_root(dataset, m->name);
 	int rc = parent != NULL	   ? root_from_pot(m->env, parent->name, dataset, e)
+		 : o->fill != NULL ? root_filled(m, o, dataset, e)
 		 : o->base != NULL ? root_from_base(m->env, o->base, dataset, e)
 				   : root_empty(m->env, dataset, e);
 	if (rc < 0)
@@ -380,7 +396,10 @@ create_locked(struct making *m, const struct pot_create_options *o, struct err *
 			return -1;
 	}
 	m->ctx = parent;
-	m->base = o->base != NULL ? o->base : parent != NULL ? parent->base : NULL;
+	m->base = o->fill != NULL   ? NULL
+		  : o->base != NULL ? o->base
+		  : parent != NULL  ? parent->base
+				    : NULL;
 	pot_say(m->env, POT_SAY_DEBUG, "%s: type %s, level %u, base %s%s%s, network %s, stack %s",
 	    m->name, pot_type_text(type_of(o)), level_of(o), m->base != NULL ? m->base : "none",
 	    parent != NULL ? ", from pot " : "", parent != NULL ? parent->name : "",

@@ -335,6 +335,11 @@ struct pot_create_options {
 	const char *const *flavours;
 	bool keep;  /* leave a half-made pot when creation fails */
 	bool empty; /* neither -b nor -P: an empty root that somebody fills next */
+	/* Of type single, -b names a release instead of a base of this machine: fill() puts its
+	 * files into the root's directory. NULL: it names a base. */
+	int (*fill)(void *ctx, const char *dir, struct err *e);
+	void *fill_ctx;
+	const char *release; /* what fill() puts there: "14.2-RELEASE" */
 };
 int pot_create(struct pot_env *, const struct pot_create_options *, struct err *);
 
@@ -414,6 +419,11 @@ void pot_receive_abort(struct pot_env *, struct pot_receive *);
 int pot_base_begin(struct pot_env *, const char *base, struct pot_receive *, struct err *);
 int pot_base_commit(struct pot_env *, struct pot_receive *, const char *osrelease, struct err *);
 void pot_base_abort(struct pot_env *, struct pot_receive *);
+/* The machine and the processor as releases of FreeBSD name them ("arm64", "aarch64"); NULL: this
+ * system does not run them. */
+const char *pot_release_machine(struct arena *, const char **processor);
+/* Has it a state as it came, which single pots can be cloned from? pot 0.16 keeps none. */
+bool pot_base_is_pristine(struct pot_env *, const char *base);
 
 struct pot_prepare_options {
 	const char *name; /* -n, else <image>_<tag> */

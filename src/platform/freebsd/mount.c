@@ -140,6 +140,8 @@ mount_remove(pid_t pid, uint64_t start, const char *target, struct err *e)
 	return mount_with_running(pid, start, remove_here, (void *)(uintptr_t)target, e);
 }
 
+static const char *const places[] = { "dev", "proc", NULL };
+
 const struct mount_ops mount_native = {
 	.name = "nullfs",
 	.probe = mount_probe,
@@ -147,4 +149,5 @@ const struct mount_ops mount_native = {
 	.with_running = mount_with_running,
 	.add = mount_add,
 	.remove = mount_remove,
+	.places = places,
 };

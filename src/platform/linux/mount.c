@@ -150,6 +150,8 @@ mount_remove(pid_t pid, uint64_t start, const char *target, struct err *e)
 	return mount_with_running(pid, start, remove_here, (void *)(uintptr_t)target, e);
 }
 
+static const char *const places[] = { "dev", "proc", "sys", "run", NULL };
+
 const struct mount_ops mount_native = {
 	.name = "mount namespaces",
 	.probe = mount_probe,
@@ -157,4 +159,5 @@ const struct mount_ops mount_native = {
 	.with_running = mount_with_running,
 	.add = mount_add,
 	.remove = mount_remove,
+	.places = places,
 };

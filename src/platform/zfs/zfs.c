@@ -157,6 +157,14 @@ zfs_copy_op(struct host *h, const char *name, const char *snap, const char *to, 
 	return 0;
 }
 
+static int
+zfs_place(struct host *h, const char *name, const char *path, struct err *e)
+{
+	autofree char *set = full(h, name), *where = xasprintf("mountpoint=%s", path);
+
+	return dataset_check_name(name, e) < 0 ? -1 : zfs_run(h, NULL, e, "set", where, set, NULL);
+}
+
 struct left_behind {
 	const char *place; /* where it was */
 	struct names sets; /* that would still be mounted there */
@@ -203,7 +211,10 @@ zfs_rename(struct host *h, const char *from, const char *to, struct err *e)
 		return -1;
 	if (str_starts(to, inside))
 		return err_new(e, ERR_INPUT, "rename %s: %s lies inside it", from, to);
-	return zfs_run(h, NULL, e, "rename", a, b, NULL) < 0 ? -1 : follow_rename(h, from, b, e);
+	/* -f: the kernel may still be taking down the network of a pot that has just ended, and
+	 * holds its root until then */
+	return zfs_run(h, NULL, e, "rename", "-f", a, b, NULL) < 0 ? -1
+								   : follow_rename(h, from, b, e);
 }
 
 /* ---- streams ---- */
@@ -721,6 +732,7 @@ const struct dataset_ops dataset_zfs = {
 	.snapshot_destroy = zfs_snapshot_destroy,
 	.clone = zfs_clone,
 	.copy = zfs_copy_op,
+	.place = zfs_place,
 	.origin = zfs_origin,
 	.survey = zfs_survey,
 	.property_get = zfs_property_get,

@@ -519,7 +519,7 @@ do_destroy(char **argv)
 static void
 do_rename(char **argv)
 {
-	const char *from = argv[0], *to = last(argv);
+	const char *from = argv[str_eq(argv[0], "-f") ? 1 : 0], *to = last(argv);
 	char above[512], a[1024], b[1024];
 	size_t n = strlen(from);
 
