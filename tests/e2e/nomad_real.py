@@ -63,6 +63,11 @@ class Agents:
             """) + extra)
         self.processes = {}
 
+    def version(self):
+        """(2, 0, 5)"""
+        words = self.machine.run(NOMAD, "version").split()[1].lstrip("v").split("-")[0].split(".")
+        return tuple(map(int, words))
+
     def start(self, name):
         log = open(self.dir / f"{name}.log", "ab")
         become = self.become if name == "client" else []
@@ -257,6 +262,37 @@ def test_exec_signal_restart_stop(nomad):
     wait_until(lambda: not nomad.machine.running(), what="the end")
 
 
+def test_restarted_ten_times(nomad):
+    """A new pot each time, the same port of the host, nothing of the old one."""
+    nomad.run("pages", "httpd -f -p 80 -h /local", network=None, driver_config='port_map {\n http = "80"\n }',
+              resources='network {\n mbits = 10\n port "http" {}\n }',
+              task='template {\n data = "page"\n destination = "local/index.html"\n }')
+    alloc = nomad.api(f"/v1/allocation/{nomad.allocs('pages')[-1]['ID']}")
+    port = alloc["AllocatedResources"]["Tasks"]["www1"]["Networks"][0]["DynamicPorts"][0]["Value"]
+    for number in range(10):
+        nomad.cli("alloc", "restart", alloc["ID"])
+        wait_until(lambda: nomad.state("pages")["Restarts"] == number + 1 and nomad.state("pages")["State"] == "running",
+                   timeout=30, every=0.2, what="the restart")
+        wait_until(lambda: nomad.machine.http(f"http://203.0.113.1:{port}/", outside=True) == "page", every=0.2, what="the page")
+        assert len(nomad.machine.running()) == 1
+    wait_until(lambda: len(nomad.machine.pairs()) == 1 and len(nomad.machine.pot("ls", "-q").split()) == 2,
+               what="one pair, one pot and its image")
+
+
+def test_stopped_at_its_start(nomad):
+    """Jobs that are stopped as soon as they were asked for: before, while and after their pots start."""
+    for number in range(8):
+        nomad.run(f"short{number}", HOLD, wait=None)
+        if number % 2:
+            wait_until(lambda: nomad.allocs(f"short{number}"), every=0.05, what="an allocation")
+        nomad.stop_job(f"short{number}")
+    wait_until(lambda: not [a for a in nomad.api("/v1/allocations") if a["ClientStatus"] in ("pending", "running")],
+               timeout=60, every=0.3, what="the end of all allocations")
+    wait_until(lambda: not nomad.machine.running() and nomad.machine.pot("ls", "-q").split() in ([], ["web_1_0"]), timeout=20,
+               every=0.2, what="the end of their pots")
+    assert "panic" not in nomad.log()
+
+
 def test_kill_timeout_and_signal(nomad):
     nomad.run("stubborn", "trap 'echo int' INT; trap '' TERM; echo ready; while :; do sleep 0.05; done",
               task='kill_timeout = "2s"\n kill_signal = "SIGINT"')
@@ -367,9 +403,37 @@ def test_statistics(nomad):
     wait_until(measured, timeout=20, every=0.5, what="plausible figures")
 
 
-def test_script_checks_and_templates(nomad):
-    nomad.run("one", HOLD, task='template {\n data = "x"\n destination = "local/f"\n change_mode = "signal"\n'
-              ' change_signal = "SIGHUP"\n }')
+def test_script_checks_that_hang(networked):
+    """Nomad has the command run in the task; one that does not end in time is killed, and the check says so."""
+    publish(networked)
+    told = networked.dir / "told"
+    told.write_text("")
+    networked.popen(sys.executable, os.path.join(os.path.dirname(__file__), "small_consul.py"), told,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: networked.listening(8500), what="what stands in for Consul")
+    agents = Agents(networked)
+    config = agents.dir / "client.hcl"
+    config.write_text(config.read_text().replace(",consul,vault", ",vault"))
+    agents.start("server").start("client").ready()
+    wait_until(lambda: "consul.version" in agents.api(f"/v1/node/{agents.node()['ID']}")["Attributes"], timeout=40, every=0.5,
+               what="a node that knows Consul")
+    check = 'check {{\n name = "{0}"\n type = "script"\n command = "/bin/sh"\n args = ["-c", "{1}"]\n' \
+        ' interval = "2s"\n timeout = "1s"\n }}\n'
+    agents.run("checked", task='service {\n name = "one"\n ' + check.format("good", "echo fine") +
+               check.format("bad", "echo wrong; exit 2") + check.format("slow", "sleep 4321") + "}")
+
+    def results():
+        lines = [line for line in told.read_text().splitlines() if "/check/update/" in line]
+        return [word for word in ("fine", "wrong", "deadline exceeded") if any(word in line for line in lines)]
+    wait_until(lambda: len(results()) == 3, timeout=40, every=0.3, what="a result of each check")
+    for word, status in (("fine", "passing"), ("wrong", "critical"), ("deadline exceeded", "critical")):
+        assert all(status in line for line in told.read_text().splitlines() if "/check/update/" in line and word in line)
+    slow = told.read_text().count("deadline exceeded")
+    wait_until(lambda: told.read_text().count("deadline exceeded") >= slow + 3, timeout=20, every=0.3, what="more results")
+    # not more than the one that runs now
+    wait_until(lambda: len([w for w in networked.processes().values() if w.startswith("sleep 4321")]) <= 1, what="the end")
+    agents.close()
+    networked.pot("vnet-stop")
 
 
 def test_idle_costs_nothing(nomad):
