@@ -20,6 +20,8 @@ struct facts {
 	const char *interface_name, *address; /* of the default route; else the loopback */
 	uint64_t uptime_s;
 };
+/* Its first IPv4 address; the loopback where it has none. */
+const char *facts_address(const char *interface_name, struct arena *a);
 void facts_read(struct facts *f, const char *path, struct arena *a);
 
 struct facts_cpu { /* since boot, in hundredths of a second, all cores together */

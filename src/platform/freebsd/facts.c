@@ -1,6 +1,7 @@
 #include "platform/facts.h"
 
 #include "base/str.h"
+#include "platform/freebsd/links.h"
 
 #include <string.h>
 #include <sys/param.h>
@@ -44,6 +45,8 @@ facts_read(struct facts *f, const char *path, struct arena *a)
 	struct utsname u = { 0 };
 	struct statvfs vfs;
 	struct timespec up = { 0 };
+	struct err none = ERR_INIT;
+	char name[NETIF_NAME] = "";
 
 	*f = (struct facts){ .kernel_name = "freebsd", .os_name = "freebsd" };
 	uname(&u);
@@ -64,8 +67,10 @@ facts_read(struct facts *f, const char *path, struct arena *a)
 		f->disk_bytes = (uint64_t)vfs.f_blocks * vfs.f_frsize;
 		f->disk_free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	}
-	f->interface_name = "lo0";
-	f->address = "127.0.0.1";
+	f->interface_name = route_external(NULL, AF_INET, name, &none) < 0 || name[0] == '\0'
+				? "lo0"
+				: arena_strdup(a, name);
+	f->address = facts_address(f->interface_name, a);
 }
 
 void

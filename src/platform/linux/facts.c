@@ -3,13 +3,9 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
@@ -84,25 +80,6 @@ default_interface(struct arena *a)
 	return arena_strdup(a, best);
 }
 
-static const char *
-address_of(const char *interface_name, struct arena *a)
-{
-	struct ifaddrs *list;
-	char text[64] = "127.0.0.1";
-
-	if (getifaddrs(&list) < 0)
-		return "127.0.0.1";
-	for (struct ifaddrs *i = list; i != NULL; i = i->ifa_next)
-		if (i->ifa_addr != NULL && i->ifa_addr->sa_family == AF_INET &&
-		    strcmp(i->ifa_name, interface_name) == 0) {
-			getnameinfo(i->ifa_addr, sizeof(struct sockaddr_in), text, sizeof(text),
-			    NULL, 0, NI_NUMERICHOST);
-			break;
-		}
-	freeifaddrs(list);
-	return arena_strdup(a, text);
-}
-
 static void
 read_processors(struct facts *f, struct arena *a)
 {
@@ -143,7 +120,7 @@ facts_read(struct facts *f, const char *path, struct arena *a)
 		f->disk_free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	}
 	f->interface_name = default_interface(a);
-	f->address = address_of(f->interface_name, a);
+	f->address = facts_address(f->interface_name, a);
 }
 
 void
