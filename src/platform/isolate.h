@@ -152,6 +152,15 @@ struct isolate_ops {
 	/* What is left of a pot whose keeper and init were killed both: processes, mounts beneath
 	 * `place` (mount_root.at). Nothing is fine. NULL: the system leaves nothing. */
 	int (*clear)(const char *name, const char *place, struct err *);
+	/* 1: a pot of that name runs that no keeper has (pot 0.16 starts a jail and goes); 0: none
+	 * does. NULL: there can be none. */
+	int (*stray)(const char *name, const char *place, struct err *);
+	/* Tells all in it to end, and waits: 1 nobody is left, 0 the time is over. clear() is for
+	 * the rest. */
+	int (*stray_stop)(
+	    const char *name, const char *place, int sig, int64_t grace_ms, struct err *);
+	/* Ends what is still ending because somebody killed who did that; how many. NULL: none. */
+	int (*sweep)(struct err *);
 	/* The attributes of a pot that mean something here, besides those of pot itself; ended by
 	 * NULL. */
 	const char *const *attributes;

@@ -1,3 +1,4 @@
+#include "platform/isolate.h"
 #include "platform/filter.h"
 #include "platform/limits.h"
 #include "platform/netif.h"
@@ -177,7 +178,7 @@ visit_links(struct visit *v, const struct netif_links *links)
 		const char *id = l->name + 1;
 		if (strlen(id) != RUN_ID_TEXT - 1 ||
 		    strspn(id, "0123456789abcdef") != RUN_ID_TEXT - 1 || l->alias[0] == '\0' ||
-		    owned(v, id, l->alias))
+		    owned(v, id, l->alias) || stray_runs(v->env, l->alias, &why) != 0)
 			continue;
 		int rc =
 		    v->mend ? v->env->host->netif->link_remove(v->env->host, l->name, &why) : 0;
@@ -330,7 +331,11 @@ pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding
 		visit_table(&v);
 		visit_run_dirs(&v, e);
 		visit_pots(&v);
-		rc = mend ? h->dataset->sweep(h, e) : 0;
+		rc = mend && h->isolate->sweep != NULL ? h->isolate->sweep(e) : 0;
+		if (rc > 0)
+			finding(&v, arena_printf(mem, "%d pots that were ending", rc),
+			    "who ended them was killed", 0, e);
+		rc = rc < 0 ? rc : mend ? h->dataset->sweep(h, e) : 0;
 		if (rc > 0)
 			finding(&v, arena_printf(mem, "%d parts of datasets", rc),
 			    "an interrupted call left them", 0, e);

@@ -64,6 +64,10 @@ look(struct pot_env *env, const char *name, struct arena *mem, struct pot_state 
 		state_of(env, &r, mem, out);
 	else if (e.kind != ERR_ABSENT)
 		out->running = POT_UNKNOWN;
+	else {
+		int stray = stray_runs(env, name, &e);
+		out->running = stray < 0 ? POT_UNKNOWN : stray > 0 ? POT_RUNNING : POT_STOPPED;
+	}
 }
 
 int

@@ -34,7 +34,7 @@ run_is_live(struct pot_env *env, const char *name)
 	struct run r;
 
 	if (run_read(env, name, &r, &e) < 0)
-		return e.kind == ERR_ABSENT ? 0 : -1;
+		return e.kind == ERR_ABSENT ? stray_runs(env, name, &e) : -1;
 	return run_alive(env, &r, &e);
 }
 

@@ -316,7 +316,7 @@ start_locked(struct start *s, const char *name, int *lock, struct err *e)
 		return err_new(
 		    e, ERR_BUSY, "whether it runs cannot be told now; 'pot doctor' says more");
 	if (live > 0)
-		return run_read(env, name, &s->run, e) < 0 ? -1 : 1;
+		return run_read(env, name, &s->run, e) < 0 && e->kind != ERR_ABSENT ? -1 : 1;
 	if (check_startable(env, s->spec, e) < 0 ||
 	    (s->spec->type == POT_MULTI && multi_may_start(env, s->spec, s->mem, e) < 0) ||
 	    net_complete(env, s->spec, s->mem, e) < 0)

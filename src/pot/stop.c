@@ -120,9 +120,10 @@ stop_locked(struct pot_env *env, const char *name, int *lock, const struct pot_s
 		if (e->kind != ERR_ABSENT)
 			return -1;
 		int there = pot_exists(env, name, e);
-		return there < 0    ? -1
-		       : there == 0 ? err_new(e, ERR_ABSENT, "no pot is named '%s'", name)
-				    : 0;
+		if (there == 0)
+			err_new(e, ERR_ABSENT, "no pot is named '%s'", name);
+		int stray = there > 0 ? stray_runs(env, name, e) : -1;
+		return stray > 0 ? stray_end(env, name, e) : stray;
 	}
 	int alive = run_alive(env, &r, e);
 	if (alive < 0)

@@ -45,17 +45,35 @@ dataset_of_source(struct pot_env *env, const char *source, const char **name, st
 	return dataset_check_name(*name, e);
 }
 
+/* pot 0.16 mounts such a dataset in the pot's tree by its mount point, and moves it back when the
+ * pot is stopped, which may not have happened. Here it stays where it belongs. */
+static int
+put_back(
+    struct pot_env *env, const char *name, struct arena *mem, const char **plain, struct err *e)
+{
+	const struct dataset_ops *ds = env->host->dataset;
+	const char *place = arena_printf(mem, "%s/%s", env->conf.fs_root, name);
+
+	if (ds->place == NULL || strcmp(*plain, place) == 0)
+		return 0;
+	*plain = place;
+	return ds->place(env->host, name, place, e);
+}
+
 int
 mount_of(struct pot_env *env, const struct pot_fscomp *f, struct arena *mem,
     struct mount_item *item, struct err *e)
 {
 	unsigned flags = f->read_only ? MOUNT_RO : 0u;
 	struct mount_root root = { .plain = f->source };
-	const char *name;
+	const char *name = NULL;
 	struct stat st;
 
 	if (f->source[0] != '/' && (dataset_of_source(env, f->source, &name, e) < 0 ||
 				       root_of_dataset(env, name, f->read_only, mem, &root, e) < 0))
+		return err_ctx(e, "mount %s at %s", f->source, f->target);
+	if (f->remount && f->source[0] != '/' && root.plain != NULL &&
+	    put_back(env, name, mem, &root.plain, e) < 0)
 		return err_ctx(e, "mount %s at %s", f->source, f->target);
 	if (root.plain != NULL) {
 		if (stat(root.plain, &st) < 0)

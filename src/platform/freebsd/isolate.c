@@ -300,19 +300,40 @@ is_jail_of(int jid, const char *place, struct err *e)
 	return strcmp(at, realpath(place, real) != NULL ? real : place) == 0;
 }
 
+/* The jail of a pot, by its name; 0: none, or somebody else's. */
 static int
-isolate_clear(const char *name, const char *place, struct err *e)
+jail_of_pot(const char *name, const char *place, struct err *e)
 {
 	int jid = jail_named(name, e);
 	int ours = jid > 0 ? is_jail_of(jid, place, e) : 0;
 
-	if (jid < 0 || ours < 0)
+	return jid < 0 || ours < 0 ? -1 : ours > 0 ? jid : 0;
+}
+
+static int
+isolate_stray(const char *name, const char *place, struct err *e)
+{
+	int jid = jail_of_pot(name, place, e);
+
+	return jid < 0 ? -1 : jid > 0;
+}
+
+static int
+isolate_stray_stop(const char *name, const char *place, int sig, int64_t grace_ms, struct err *e)
+{
+	int jid = jail_of_pot(name, place, e);
+
+	return jid <= 0 ? jid : jail_signal(jid, sig, grace_ms, e);
+}
+
+static int
+isolate_clear(const char *name, const char *place, struct err *e)
+{
+	int jid = jail_of_pot(name, place, e);
+
+	if (jid < 0 || (jid > 0 && jail_kill(jid, e) < 0) || mounts_clear(place, e) < 0)
 		return -1;
-	if (ours > 0 && jail_kill(jid, e) < 0)
-		return -1;
-	if (mounts_clear(place, e) < 0)
-		return -1;
-	return ours > 0 ? jail_end(jid, true, e) : 0;
+	return jid > 0 ? jail_end(jid, true, e) : 0;
 }
 
 /* Memory is refused (rctl), not taken back by killing. */
@@ -336,6 +357,9 @@ const struct isolate_ops isolate_native = {
 	.enter = enter_command,
 	.forward = isolate_forward,
 	.clear = isolate_clear,
+	.stray = isolate_stray,
+	.stray_stop = isolate_stray_stop,
+	.sweep = jail_sweep,
 	.attributes = parameters_attributes,
 	.aliases_are_shared = true,
 };

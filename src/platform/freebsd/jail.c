@@ -1,5 +1,6 @@
 #include "platform/freebsd/jail.h"
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "base/str.h"
 #include "platform/freebsd/links.h"
@@ -152,36 +153,54 @@ jail_of(pid_t pid, struct err *e)
 
 /* ---- the end ---- */
 
-/* Kills what lives there now, and waits for its end. How many there were. */
-static int
-kill_round(int jid, struct err *e)
+/* All of the machine, to be freed; how many. */
+static ssize_t
+list_processes(struct kinfo_proc **out, struct err *e)
 {
-	int mib[3] = { CTL_KERN, KERN_PROC, KERN_PROC_PROC }, found = 0;
-	struct timespec limit = { 10, 0 };
-	struct kevent ev;
+	int mib[3] = { CTL_KERN, KERN_PROC, KERN_PROC_PROC };
 	size_t len = 0;
+
+	if (sysctl(mib, 3, NULL, &len, NULL, 0) < 0)
+		return err_sys(e, "list the processes");
+	len += 64 * sizeof(**out);
+	*out = xmalloc(len);
+	if (sysctl(mib, 3, *out, &len, NULL, 0) < 0)
+		return err_sys(e, "list the processes");
+	return (ssize_t)(len / sizeof(**out));
+}
+
+/* Tells what lives there now, and waits for its end until the deadline. How many there were; *left:
+ * how many there still are. */
+static int
+signal_round(int jid, int sig, int64_t until_ns, int *left, struct err *e)
+{
+	autofree struct kinfo_proc *all = NULL;
+	struct kevent ev;
+	int found = 0;
 	autofd int queue = kqueue();
 
-	if (queue < 0 || sysctl(mib, 3, NULL, &len, NULL, 0) < 0)
-		return err_sys(e, "list the processes");
-	len += 64 * sizeof(struct kinfo_proc);
-	autofree struct kinfo_proc *all = xmalloc(len);
-	if (sysctl(mib, 3, all, &len, NULL, 0) < 0)
-		return err_sys(e, "list the processes");
-	for (size_t i = 0; i < len / sizeof(*all); i++) {
+	if (queue < 0)
+		return err_sys(e, "make an event queue");
+	ssize_t n = list_processes(&all, e);
+	if (n < 0)
+		return -1;
+	for (ssize_t i = 0; i < n; i++) {
 		if (all[i].ki_jid != jid || all[i].ki_stat == SZOMB)
 			continue;
 		EV_SET(&ev, (uintptr_t)all[i].ki_pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT,
 		    0, NULL);
 		if (kevent(queue, &ev, 1, NULL, 0, NULL) < 0)
 			continue; /* it has ended */
-		(void)kill(all[i].ki_pid, SIGKILL);
+		(void)kill(all[i].ki_pid, sig);
 		found++;
 	}
-	for (int left = found; left > 0; left--)
+	for (*left = found; *left > 0; --*left) {
+		int64_t ns = until_ns - clock_mono_ns();
+		ns = ns < 0 ? 0 : ns;
+		struct timespec limit = { ns / NS_PER_SEC, ns % NS_PER_SEC };
 		if (kevent(queue, NULL, 0, &ev, 1, &limit) <= 0)
-			return err_new(
-			    e, ERR_TIMEOUT, "%d processes of jail %d do not end", left, jid);
+			break;
+	}
 	return found;
 }
 
@@ -190,12 +209,29 @@ jail_kill(int jid, struct err *e)
 {
 	/* again, for what was being forked meanwhile */
 	for (int round = 0; round < 100; round++) {
-		int found = kill_round(jid, e);
+		int left = 0;
+		int found = signal_round(jid, SIGKILL, clock_mono_ns() + 10 * NS_PER_SEC, &left, e);
 		if (found <= 0)
 			return found;
+		if (left > 0)
+			return err_new(
+			    e, ERR_TIMEOUT, "%d processes of jail %d do not end", left, jid);
 	}
 	return err_new(e, ERR_BUSY, "the processes of jail %d multiply", jid);
 }
+
+int
+jail_signal(int jid, int sig, int64_t timeout_ms, struct err *e)
+{
+	int64_t until = clock_mono_ns() + timeout_ms * NS_PER_MS;
+	int left = 0, found = signal_round(jid, sig, until, &left, e);
+
+	return found < 0 ? -1 : left == 0;
+}
+
+/* A jail that is ending gives its pot's name free at once: the next start may want it. Who ends it
+ * has the same name as its title. */
+#define ENDING "pot-ending-"
 
 static int
 remove_here(int jid, struct err *e)
@@ -207,10 +243,72 @@ remove_here(int jid, struct err *e)
 	return err_sys(e, "remove jail %d", jid);
 }
 
+static void
+give_name_free(int jid)
+{
+	struct jail_parameters p = { .n = 0 };
+	struct err ignored = ERR_INIT;
+	char name[32];
+
+	snprintf(name, sizeof(name), ENDING "%d", jid);
+	jail_number(&p, "jid", jid);
+	jail_text(&p, "name", name);
+	(void)jail_apply(&p, JAIL_UPDATE, &ignored);
+}
+
+static bool
+has_title(pid_t pid, const char *wanted)
+{
+	int mib[4] = { CTL_KERN, KERN_PROC, KERN_PROC_ARGS, pid };
+	char title[64];
+	size_t len = sizeof(title) - 1;
+
+	if (sysctl(mib, 4, title, &len, NULL, 0) < 0)
+		return false; /* also: longer than any of ours */
+	title[len] = '\0';
+	return str_eq(title, wanted);
+}
+
+/* Is somebody at it? "Cannot tell" is yes. */
+static bool
+is_being_ended(const char *name)
+{
+	autofree struct kinfo_proc *all = NULL;
+	struct err ignored = ERR_INIT;
+	ssize_t n = list_processes(&all, &ignored);
+
+	for (ssize_t i = 0; i < n; i++)
+		if (all[i].ki_uid == 0 && all[i].ki_jid == 0 && has_title(all[i].ki_pid, name))
+			return true;
+	return n < 0;
+}
+
+int
+jail_sweep(struct err *e)
+{
+	char name[MAXHOSTNAMELEN];
+	int last = 0, found = 0;
+
+	for (;;) {
+		struct jail_parameters p = { .n = 0 };
+		jail_number(&p, "lastjid", last);
+		jail_bytes(&p, "name", name, sizeof(name));
+		last = jail_get(p.v, (unsigned)p.n, 0);
+		if (last < 0)
+			return errno == ENOENT ? found : err_sys(e, "list the jails");
+		if (str_starts(name, ENDING) && !is_being_ended(name) && jail_kill(last, e) == 0 &&
+		    remove_here(last, e) == 0)
+			found++;
+	}
+}
+
 int
 jail_end(int jid, bool apart, struct err *e)
 {
 	struct err ignored = ERR_INIT;
+
+	if (apart)
+		give_name_free(jid);
 	pid_t pid = apart ? fork() : -1;
 
 	if (pid < 0)
@@ -224,7 +322,7 @@ jail_end(int jid, bool apart, struct err *e)
 	pid = fork();
 	if (pid == 0) {
 		closefrom(0);
-		setproctitle("end of jail %d", jid);
+		setproctitle("-" ENDING "%d", jid);
 		_exit(remove_here(jid, &ignored) < 0);
 	}
 	if (pid < 0)
