@@ -198,9 +198,10 @@ link_remove(struct host *h, const char *name, struct err *e)
 	if (other_end_is_here(name))
 		return link_destroy(s.inet, name, e);
 	/* It goes with its jail, soon. What must not be is that the old pot still answers for an
-	 * address which the next one has: it is cut off now. It may go away in the middle of this.
-	 */
+	 * address which the next one has: it is cut off now, and is no pot's any more. It may go
+	 * away in the middle of this. */
 	(void)link_flags(s.inet, name, 0, IFF_UP, &gone);
 	(void)bridge_leave(s.inet, name, &gone);
+	(void)link_describe(s.inet, name, "", &gone);
 	return 0;
 }
