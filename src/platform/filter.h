@@ -46,6 +46,9 @@ struct filter_port {
 	uint16_t host_port;
 	struct ip to; /* the pot's address: this family is exported */
 	uint16_t pot_port;
+	/* where prints_pf: what opens it in place of the filter's own rules; lines in pf's language
+	 */
+	const char *rules;
 };
 
 struct filter_entry {

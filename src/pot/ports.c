@@ -174,8 +174,10 @@ ports_up(struct start *s, struct err *e)
 		if (one_port(s, &all, &s->spec->ports[i], e) < 0)
 			return -1;
 	struct filter_port *to_add = arena_array(s->mem, 2 * RUN_PORTS_MAX, struct filter_port);
-	return host->filter->ports_add(
-	    host, s->run.id, to_add, ports_of_run(s->env, s->spec, &s->run, to_add), e);
+	size_t n = ports_of_run(s->env, s->spec, &s->run, to_add);
+	if (ports_rules(s->env, to_add, n, s->mem, e) < 0)
+		return -1;
+	return host->filter->ports_add(host, s->run.id, to_add, n, e);
 }
 
 /* ---- after the table was lost ---- */
@@ -192,7 +194,9 @@ restore(struct pot_env *env, const char *name, struct arena *mem, struct err *e)
 	if (run_read(env, name, &r, &gone) < 0 || (r.begun & (1u << RUN_PORTS)) == 0 ||
 	    run_alive(env, &r, &gone) <= 0 || pot_spec_load(env, name, mem, &spec, &gone) < 0)
 		return 0;
-	if (filter->ports_add(env->host, r.id, to_add, ports_of_run(env, spec, &r, to_add), e) < 0)
+	size_t n = ports_of_run(env, spec, &r, to_add);
+	if (ports_rules(env, to_add, n, mem, e) < 0 ||
+	    filter->ports_add(env->host, r.id, to_add, n, e) < 0)
 		return err_ctx(e, "ports of pot %s", name);
 	/* it may have ended meanwhile, and have found no table to take them out of */
 	if (run_read(env, name, &now, &gone) < 0 || strcmp(now.id, r.id) != 0)

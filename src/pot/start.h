@@ -37,6 +37,9 @@ int ports_up(struct start *, struct err *e);
 struct filter_port;
 size_t ports_of_run(
     struct pot_env *, const struct pot_spec *, const struct run *, struct filter_port *out);
+/* pfhook.c: rules from the administrator's program, if there is one and the filter knows them. */
+int ports_rules(
+    struct pot_env *, struct filter_port *ports, size_t n, struct arena *mem, struct err *e);
 /* Opens the ports of all live runs again: somebody removed the table under them. */
 int ports_restore(struct pot_env *, struct err *);
 /* ready.c: waits as pot_start_options.ready_ms says. 1: the pot has ended meanwhile (x says how);

@@ -9,6 +9,7 @@
 #include "platform/freebsd/pfctl.h"
 #include "platform/freebsd/pffile.h"
 #include "platform/pf/pf.h"
+#include "platform/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,19 +69,24 @@ read_net(struct host *h, struct pf_net *net, struct err *e)
 
 /* ---- are our anchors called? ---- */
 
-/* The main rules' numbers, as text; "" when the kernel does not tell. */
+enum { TICKETS = PROC_BOOT_ID_TEXT + 40 };
+
+/* The main rules' numbers in this boot, as text; "" when the kernel does not tell. */
 static int
-tickets(int fd, char out[64], struct err *e)
+tickets(struct host *h, int fd, char out[TICKETS], struct err *e)
 {
+	char boot[PROC_BOOT_ID_TEXT];
 	uint32_t t[3];
 	bool known = true;
 
 	out[0] = '\0';
+	if (h->proc->boot_id(boot, e) < 0)
+		return -1;
 	for (int i = 0; i < 3 && known; i++)
 		if (pfdev_rules(fd, "", (enum pfdev_kind)i, &t[i], &known, e) < 0)
 			return -1;
 	if (known)
-		snprintf(out, 64, "%u %u %u\n", t[0], t[1], t[2]);
+		snprintf(out, TICKETS, "%s %u %u %u\n", boot, t[0], t[1], t[2]);
 	return 0;
 }
 
@@ -90,9 +96,9 @@ called(struct host *h, int fd, struct err *e)
 {
 	autobuf struct buf seen = BUF_INIT, nat = BUF_INIT, rules = BUF_INIT, note = BUF_INIT;
 	struct err none = ERR_INIT;
-	char now[64];
+	char now[TICKETS];
 
-	if (tickets(fd, now, e) < 0)
+	if (tickets(h, fd, now, e) < 0)
 		return -1;
 	if (now[0] != '\0' && kept(h, "seen", &seen, &none) == 0 && str_eq(buf_str(&seen), now))
 		return 1;
@@ -228,7 +234,11 @@ load_ports(const struct pf_net *net, const char *run, const struct filter_port *
 	autofree char *anchor = xasprintf(PF_RDR_ANCHOR "/%s", run);
 	autobuf struct buf text = BUF_INIT;
 
-	pf_rdr_rules(net, ports, n, &text);
+	for (size_t i = 0; i < n; i++)
+		if (ports[i].rules != NULL)
+			buf_adds(&text, ports[i].rules);
+		else
+			pf_rdr_rules(net, &ports[i], 1, &text);
 	return load_anchor(anchor, &text, e);
 }
 
@@ -251,6 +261,31 @@ ports_of(struct host *h, const char *run, struct filter_entries *out, struct err
 	return 0;
 }
 
+/* Rules that others wrote, for one moment, stay as they are; an empty file tells. */
+static char *
+given_rules(const char *run)
+{
+	return xasprintf("%s.given", run);
+}
+
+static bool
+has_given_rules(struct host *h, const char *run)
+{
+	autofree char *name = given_rules(run);
+	autobuf struct buf text = BUF_INIT;
+	struct err none = ERR_INIT;
+
+	return kept(h, name, &text, &none) == 0;
+}
+
+static int
+forget_run(struct host *h, const char *run, struct err *e)
+{
+	autofree char *name = given_rules(run);
+
+	return forget(h, name, e) < 0 ? -1 : forget(h, run, e);
+}
+
 /* Ports that are exported already follow a changed network. */
 static int
 renew_ports(struct host *h, int fd, const struct pf_net *net, struct err *e)
@@ -264,7 +299,8 @@ renew_ports(struct host *h, int fd, const struct pf_net *net, struct err *e)
 		autofree struct filter_port *ports = NULL;
 		struct err none = ERR_INIT;
 
-		if (!is_run(runs.at[i]) || ports_of(h, runs.at[i], &own, &none) < 0)
+		if (!is_run(runs.at[i]) || has_given_rules(h, runs.at[i]) ||
+		    ports_of(h, runs.at[i], &own, &none) < 0)
 			continue;
 		ports = xcalloc(own.n + 1, sizeof(*ports));
 		for (size_t k = 0; k < own.n; k++)
@@ -358,7 +394,7 @@ teardown(struct host *h, struct err *e)
 			autofree char *anchor = xasprintf(PF_RDR_ANCHOR "/%s", runs.at[i]);
 
 			if (is_run(runs.at[i]) &&
-			    (pfdev_flush(fd, anchor, e) < 0 || forget(h, runs.at[i], e) < 0))
+			    (pfdev_flush(fd, anchor, e) < 0 || forget_run(h, runs.at[i], e) < 0))
 				return -1;
 		}
 	}
@@ -466,6 +502,15 @@ merge(const struct filter_entries *held, const char *run, struct filter_port *al
 }
 
 static int
+keep_given(struct host *h, const char *run, struct err *e)
+{
+	autofree char *name = given_rules(run);
+	const struct buf nothing = BUF_INIT;
+
+	return keep(h, name, &nothing, e);
+}
+
+static int
 ports_add(struct host *h, const char *run, const struct filter_port *p, size_t n, struct err *e)
 {
 	autofilter_entries struct filter_entries held = FILTER_ENTRIES_INIT;
@@ -489,12 +534,12 @@ ports_add(struct host *h, const char *run, const struct filter_port *p, size_t n
 	if (merge(&held, run, all, &n_all, e) < 0)
 		return -1;
 	pf_ports_write(all, n_all, &text);
-	if (keep(h, run, &text, e) < 0)
+	if (keep(h, run, &text, e) < 0 || (p[0].rules != NULL && keep_given(h, run, e) < 0))
 		return -1;
 	if (load_ports(&net, run, all, n_all, e) == 0)
 		return 0;
 	if (n_all == n)
-		(void)forget(h, run, &none);
+		(void)forget_run(h, run, &none);
 	return err_ctx(e, "export ports of run %s", run);
 }
 
@@ -510,7 +555,7 @@ ports_remove(struct host *h, const char *run, struct err *e)
 		return -1;
 	if (fd >= 0 && pfdev_flush(fd, anchor, e) < 0)
 		return err_ctx(e, "take back the ports of run %s", run);
-	return forget(h, run, e);
+	return forget_run(h, run, e);
 }
 
 const struct filter_ops filter_freebsd = {
