@@ -389,7 +389,7 @@ image_copy(const struct image_tool *tool, const char *from, const char *to, stru
 int
 image_fetch(const struct image_tool *tool, const char *url, const char *path, struct err *e)
 {
-	const char *const argv[] = { "fetch", "--url", url, "--out", path, NULL };
+	const char *const argv[] = { "get", "--url", url, "--out", path, NULL };
 
 	return image_run(tool, argv, NULL, e);
 }

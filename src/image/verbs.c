@@ -184,7 +184,7 @@ static const struct verb verbs[] = {
 	{ "stream", IMAGE | BIT(SKEIN) | BIT(META) | BIT(STREAM), BIT(SIG), run_import },
 	{ "pack-stream", BIT(OUT) | BIT(POT) | BIT(TAG) | BIT(STREAM),
 	    BIT(LEVEL) | BIT(KEY) | BIT(BELOW), run_pack },
-	{ "fetch", BIT(URL) | BIT(OUT), 0, run_fetch },
+	{ "get", BIT(URL) | BIT(OUT), 0, run_fetch },
 	{ "copy", BIT(FROM) | BIT(ROOT), BIT(MAX_MB), run_copy },
 	{ "suite", BIT(SUITE) | BIT(ROOT), BIT(MIRROR), run_suite },
 };

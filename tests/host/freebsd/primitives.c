@@ -21,6 +21,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,6 +63,8 @@ cpu_used(void)
 
 /* ---- what is timed ---- */
 
+static posix_spawn_file_actions_t quiet;
+
 static void
 run(const char *a, const char *b, const char *c, const char *d)
 {
@@ -69,7 +72,7 @@ run(const char *a, const char *b, const char *c, const char *d)
 	pid_t pid;
 	int status, why;
 
-	why = posix_spawn(&pid, a, NULL, NULL, (char **)(uintptr_t)argv, environ);
+	why = posix_spawn(&pid, a, &quiet, NULL, (char **)(uintptr_t)argv, environ);
 	if (why != 0)
 		errc(1, why, "%s", a);
 	if (waitpid(pid, &status, 0) < 0 || status != 0)
@@ -250,7 +253,7 @@ static char snapshot[MAXPATHLEN], clone_name[MAXPATHLEN], child[MAXPATHLEN];
 static void
 zfs_list(void)
 {
-	run("/sbin/zfs", "get", "all", dataset);
+	run("/sbin/zfs", "list", dataset, NULL);
 }
 
 static void
@@ -370,8 +373,7 @@ static void
 jails_and_links(void)
 {
 	static const char *const names[] = { "jail", "jail removed", "jail with vnet",
-		"jail with vnet removed, waited for", NULL,
-		"jail with vnet removed, not waited for" };
+		"jail with vnet removed, and its name free", NULL, "jail with vnet removed" };
 	static void (*const steps[])(
 	    void) = { jail_plain, jail_gone, jail_vnet, jail_gone, jail_vnet, jail_left };
 	static const char *const link_names[] = { "bridge", "epair", "member of a bridge",
@@ -390,7 +392,7 @@ jails_and_links(void)
 static void
 datasets(void)
 {
-	static const char *const names[] = { "zfs get", "zfs create", "zfs snapshot", "zfs clone",
+	static const char *const names[] = { "zfs list", "zfs create", "zfs snapshot", "zfs clone",
 		"zfs destroy of a clone", "zfs destroy of a snapshot", "zfs destroy" };
 	static void (*const steps[])(void) = { zfs_list, zfs_create, zfs_snapshot, zfs_clone,
 		zfs_destroy_clone, zfs_destroy_snapshot, zfs_destroy_child };
@@ -409,6 +411,8 @@ main(int argc, char **argv)
 	dataset = argv[2];
 	if (mkdtemp(dir) == NULL)
 		err(1, "mkdtemp");
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
 	sock = socket(AF_INET, SOCK_DGRAM, 0);
 	if (sock < 0)
 		err(1, "socket");

@@ -36,8 +36,8 @@ def prepare(m):
     m.sh("pw groupshow pot >/dev/null 2>&1 || pw groupadd pot; mkdir -p /usr/local/etc/pot")
     m.write("/usr/local/etc/pot/pot.conf", "POT_EXTIF=ext0\n")
     outside(m)
-    base_archive(m)
     m.pot("init")
+    base_archive(m)
 
 
 def base_archive(m):

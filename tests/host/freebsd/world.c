@@ -12,9 +12,9 @@
 static int
 open_port(int type, int port)
 {
-	struct sockaddr_in6 at = { .sin6_len = sizeof(at),
-		.sin6_family = AF_INET6,
-		.sin6_port = htons((in_port_t)port) };
+	struct sockaddr_in6 at = {
+		.sin6_len = sizeof(at), .sin6_family = AF_INET6, .sin6_port = htons((in_port_t)port)
+	};
 	int off = 0, on = 1, s = socket(AF_INET6, type, 0);
 
 	if (s < 0 || setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0 ||
