@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""nomad-pot-driver: what StartTask takes with a warm image, and what the plugin holds idle and with 100 tasks.
+"""nomad-pot-driver: what StartTask takes with a warm image, and what the plugin and its worker hold idle and with 100 tasks.
 
     POTTER_BUILD=$PWD/build-release python3 tests/bench/driver.py
 """
@@ -28,6 +28,17 @@ def own_mb(pid):
     return sum(int(rows[key].split()[0]) for key in ("Private_Clean", "Private_Dirty")) / 1024
 
 
+def workers(machine):
+    """The pot-runner that the plugin has: root's work is done there, for a plugin of any user."""
+    return [pid for pid, words in machine.processes().items() if words.startswith("pot-runner")]
+
+
+def held(machine, plugin):
+    """(own, PSS) of the plugin and of its worker."""
+    pids = [plugin.pid, *workers(machine)]
+    return sum(map(own_mb, pids)), sum(map(pss_mb, pids))
+
+
 def main():
     machine = Machine()
     machine.over = False
@@ -37,7 +48,7 @@ def main():
     machine.pot("snapshot", "-p", "web_1_0")
     plugin = Plugin(machine, BIN / "nomad-pot-driver")
     plugin.stream("Fingerprint").get()
-    idle = own_mb(plugin.pid), pss_mb(plugin.pid)
+    idle = held(machine, plugin)
     took, tasks = [], []
     for number in range(TASKS):
         config = {"image": "http://127.0.0.1:1/", "pot": "web", "tag": "1.0", "command": "sleep 100000", "network_mode": "host"}
@@ -50,7 +61,7 @@ def main():
         tasks.append(task)
     for task in tasks:
         task.stats.get()
-    busy = own_mb(plugin.pid), pss_mb(plugin.pid)
+    busy, alone = held(machine, plugin), pss_mb(plugin.pid)
     for task in tasks:
         task.stop(timeout=0)
         task.result(task.waiting)
@@ -60,8 +71,8 @@ def main():
     machine.close()
     median = statistics.median(took)
     print(f"StartTask, warm image      {median:6.1f} ms  (bar {START_MS} ms; fastest {min(took):.1f})")
-    print(f"memory of the plugin, idle {idle[0]:6.1f} MB (bar {IDLE_MB} MB; PSS {idle[1]:.1f})")
-    print(f"memory with {TASKS} tasks      {busy[0]:6.1f} MB (bar {BUSY_MB} MB; PSS {busy[1]:.1f})")
+    print(f"plugin and worker, idle    {idle[0]:6.1f} MB (bar {IDLE_MB} MB; PSS {idle[1]:.1f})")
+    print(f"the same with {TASKS} tasks    {busy[0]:6.1f} MB (bar {BUSY_MB} MB; PSS {busy[1]:.1f}; the plugin alone {alone:.1f})")
     return 0 if median <= START_MS and idle[1] <= IDLE_MB and busy[1] <= BUSY_MB else 1
 
 
