@@ -95,8 +95,9 @@ struct filter_ops {
 	 * first host port that another run holds; ERR_ABSENT when setup was not called. */
 	int (*ports_add)(
 	    struct host *, const char *run, const struct filter_port *, size_t n, struct err *);
+	/* Also by the name of a pot that something else has started. */
 	int (*ports_remove)(struct host *, const char *run, struct err *);
-	/* Everything exported; empty without a table. */
+	/* Everything exported; empty without a table. With an empty run: by something else. */
 	int (*ports)(struct host *, struct filter_entries *out, struct err *);
 };
 

@@ -193,7 +193,7 @@ visit_ports(struct visit *v, const struct filter_entries *ports)
 	for (size_t i = 0; i < ports->n; i++) {
 		const struct filter_entry *p = &ports->at[i];
 		struct err why = ERR_INIT;
-		if (owned(v, p->run, NULL) || v->unsure.n > 0)
+		if (owned(v, p->run, NULL) || v->unsure.n > 0 || p->run[0] == '\0')
 			continue;
 		int rc =
 		    v->mend ? v->env->host->filter->ports_remove(v->env->host, p->run, &why) : 0;

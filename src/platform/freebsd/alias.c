@@ -115,13 +115,13 @@ int
 alias_down(struct host *h, const char *pair, const struct netif_alias *at, size_t n, struct err *e)
 {
 	autostack struct stack s = STACK_INIT;
+	bool all = str_eq(pair, ""); /* of a pot that the shell implementation started */
 
-	(void)pair;
 	if (stack_open(&s, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (noted(h, &at[i]) && (address_remove(&s, at[i].nic, &at[i].ip, e) < 0 ||
-					    note(h, &at[i], false, e) < 0))
+		if ((all || noted(h, &at[i])) && (address_remove(&s, at[i].nic, &at[i].ip, e) < 0 ||
+						     note(h, &at[i], false, e) < 0))
 			return -1;
 	return 0;
 }

@@ -543,19 +543,33 @@ ports_add(struct host *h, const char *run, const struct filter_port *p, size_t n
 	return err_ctx(e, "export ports of run %s", run);
 }
 
+/* A pot of the shell implementation has an anchor of its name, of a long one's end. */
+static const char *
+shell_anchor(const char *name)
+{
+	enum { LONGEST = 55 };
+	size_t len = strlen(name);
+
+	if (len > LONGEST) {
+		name += len - LONGEST;
+		name += strspn(name, "_");
+	}
+	return name;
+}
+
 static int
 ports_remove(struct host *h, const char *run, struct err *e)
 {
-	autofree char *anchor = xasprintf(PF_RDR_ANCHOR "/%s", run);
+	autofree char *anchor = xasprintf(PF_RDR_ANCHOR "/%s", shell_anchor(run));
 	autofd int fd = pfdev_open(e);
 
-	if (!is_run(run))
-		return 0; /* not ours to take */
+	if (run[0] == '\0')
+		return 0; /* nobody's that is known */
 	if (fd < 0 && e->kind != ERR_ABSENT)
 		return -1;
 	if (fd >= 0 && pfdev_flush(fd, anchor, e) < 0)
 		return err_ctx(e, "take back the ports of run %s", run);
-	return forget_run(h, run, e);
+	return is_run(run) ? forget_run(h, run, e) : 0;
 }
 
 const struct filter_ops filter_freebsd = {
