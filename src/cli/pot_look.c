@@ -151,7 +151,7 @@ ps_table(const struct pot_row *rows, size_t n)
 
 	table_row(&t, "   JID", "IP Address", "Hostname", "Path", NULL);
 	for (size_t i = 0; i < n; i++) {
-		table_cellf(&t, "%6ld", (long)rows[i].state.init_pid);
+		table_cellf(&t, "%6d", rows[i].state.number);
 		table_cell(&t, address_of(rows[i].spec));
 		table_cell(&t, rows[i].spec != NULL ? rows[i].spec->hostname : rows[i].name);
 		table_cell(&t, rows[i].path);

@@ -152,6 +152,9 @@ struct isolate_ops {
 	/* What is left of a pot whose keeper and init were killed both: processes, mounts beneath
 	 * `place` (mount_root.at). Nothing is fine. NULL: the system leaves nothing. */
 	int (*clear)(const char *name, const char *place, struct err *);
+	/* The number that the system's own tools know a running pot by (jls, jexec); NULL: that of
+	 * its init. */
+	int (*number)(pid_t init);
 	/* 1: a pot of that name runs that no keeper has (pot 0.16 starts a jail and goes); 0: none
 	 * does. NULL: there can be none. */
 	int (*stray)(const char *name, const char *place, struct err *);

@@ -73,3 +73,11 @@ attr_system(struct pot_env *env, const struct pot_spec *s, struct arena *mem)
 		list[i] = arena_printf(mem, "%s=%s", known[i], pot_spec_attr(s, known[i]));
 	return list;
 }
+
+int
+pot_number(const struct pot_env *env, pid_t init)
+{
+	const struct isolate_ops *isolate = env->host->isolate;
+
+	return init == 0 || isolate->number == NULL ? (int)init : isolate->number(init);
+}

@@ -42,6 +42,7 @@ state_of(struct pot_env *env, const struct run *r, struct arena *mem, struct pot
 	}
 	out->running = r->stopping ? POT_STOPPING : r->running_ns == 0 ? POT_STARTING : POT_RUNNING;
 	out->init_pid = r->init;
+	out->number = pot_number(env, r->init);
 	out->keeper_pid = r->keeper;
 	out->keeper_start = r->keeper_start;
 	out->started_ns = r->running_ns;

@@ -635,6 +635,7 @@ struct pot_state {
 	enum pot_running running;
 	char run_id[RUN_ID_TEXT];
 	pid_t init_pid, keeper_pid; /* 0: none */
+	int number;		    /* that the system's own tools know it by; 0: none */
 	uint64_t keeper_start;	    /* platform/proc.h */
 	int64_t started_ns;	    /* wall clock */
 	struct pot_map *maps;

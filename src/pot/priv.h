@@ -50,6 +50,7 @@ int64_t file_age_seconds(const char *path);
 int64_t now_seconds(void);
 
 /* ---- what attributes mean to the machine (effect.c) ---- */
+int pot_number(const struct pot_env *, pid_t init);		 /* pot_state.number */
 unsigned stack_lacks(struct pot_env *, const struct pot_spec *); /* ISOLATE_NO_… */
 uint64_t attr_caps(const struct pot_spec *); /* ISOLATE_CAP… of its commands */
 /* ISOLATE_IPC as it is to be shared or not, and what is switched off of it. */

@@ -99,6 +99,6 @@ pot_self_env(struct pot_env *env, const struct pot_spec *spec, const struct pot_
 	if (*spec->bridge != '\0')
 		list_add(&b, arena_printf(mem, "_POT_BRIDGE=%s", spec->bridge));
 	if (state->init_pid != 0)
-		list_add(&b, arena_printf(mem, "_POT_JID=%d", (int)state->init_pid));
+		list_add(&b, arena_printf(mem, "_POT_JID=%d", pot_number(env, state->init_pid)));
 	return 0;
 }

@@ -311,6 +311,15 @@ jail_of_pot(const char *name, const char *place, struct err *e)
 }
 
 static int
+isolate_number(pid_t init)
+{
+	struct err ignored = ERR_INIT;
+	int jid = jail_of(init, &ignored);
+
+	return jid > 0 ? jid : (int)init;
+}
+
+static int
 isolate_stray(const char *name, const char *place, struct err *e)
 {
 	int jid = jail_of_pot(name, place, e);
@@ -357,6 +366,7 @@ const struct isolate_ops isolate_native = {
 	.enter = enter_command,
 	.forward = isolate_forward,
 	.clear = isolate_clear,
+	.number = isolate_number,
 	.stray = isolate_stray,
 	.stray_stop = isolate_stray_stop,
 	.sweep = jail_sweep,
