@@ -145,6 +145,8 @@ void json_strs(struct jsonw *w, const char *key, const struct pot_strs *list);
 struct image_tool call_image_tool(struct pot_call *c);
 /* From here on, signals make image_*() fail and the call clean up, in place of killing us. */
 void call_catch_signals(void);
+/* SIGTERM, and SIGINT unless it is ignored; gives where the signal that came is noted. */
+const volatile sig_atomic_t *call_catch_end(void);
 /* The same for calls of libpot that may take long. */
 void call_catch_for(struct pot_call *c);
 

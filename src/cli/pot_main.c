@@ -301,6 +301,18 @@ call_catch_signals(void)
 	sigaction(SIGHUP, &act, NULL);
 }
 
+const volatile sig_atomic_t *
+call_catch_end(void)
+{
+	const struct sigaction act = { .sa_handler = ask_to_stop };
+	struct sigaction before;
+
+	(void)sigaction(SIGTERM, &act, NULL);
+	if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		(void)sigaction(SIGINT, &act, NULL);
+	return &stop_asked;
+}
+
 void
 call_catch_for(struct pot_call *c)
 {

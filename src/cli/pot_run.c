@@ -15,7 +15,7 @@
 		0                                                                                  \
 	}
 
-enum { EXIT_COMMAND_FAILED = 125, EXIT_NOT_RUN = 126, EXIT_NOT_FOUND = 127 };
+enum { EXIT_COMMAND_FAILED = 125, EXIT_NOT_RUN = 126, EXIT_NOT_FOUND = 127, SIGNALLED = 128 };
 
 /* ---- start ---- */
 
@@ -57,18 +57,23 @@ run_start(struct pot_call *c)
 		.snapshot = given(c, 's') || given(c, 'S'),
 		.needs_ready_ms = (int64_t)c->env->conf.boot_wait * 1000 };
 	const char *name = given_pot(c);
+	const volatile sig_atomic_t *asked = call_catch_end();
 	struct pot_exit x;
 	struct err e;
 
-	if (pot_start(c->env, name, &opt, &x, &e) < 0)
-		return fail(c, &e);
+	c->env->stop = asked;
+	if (pot_start(c->env, name, &opt, &x, &e) < 0) {
+		int code = fail(c, &e);
+
+		return *asked != 0 ? SIGNALLED + *asked : code;
+	}
 	if (x.oom)
 		say_info(c, "%s ran out of memory", name);
 	if (x.signal != 0)
 		say_debug(c, "%s was ended by signal %d", name, x.signal);
 	if (c->json)
 		(void)start_json(c, name, &x);
-	return start_code(&x);
+	return *asked != 0 ? SIGNALLED + *asked : start_code(&x);
 }
 
 static const struct pot_option start_options[] = {

@@ -51,6 +51,15 @@ only_told(struct pot_env *env, const char *fmt, ...)
 }
 
 int
+interrupted(struct pot_env *env, struct err *e)
+{
+	if (env->stop == NULL || *env->stop == 0)
+		return 0;
+	errno = EINTR;
+	return err_sys(e, "asked to end by signal %d", (int)*env->stop);
+}
+
+int
 need_root(const char *act, struct err *e)
 {
 	if (geteuid() != 0)

@@ -75,15 +75,6 @@ flavours_check(struct pot_env *env, const char *const *flavours, struct err *e)
 	return 0;
 }
 
-static int
-interrupted(struct pot_env *env, struct err *e)
-{
-	if (env->stop == NULL || *env->stop == 0)
-		return 0;
-	errno = EINTR;
-	return err_sys(e, "asked to end by signal %d", (int)*env->stop);
-}
-
 /* ---- commands ---- */
 
 static const char *const *

@@ -24,6 +24,8 @@ void pot_say(const struct pot_env *, enum pot_say_level, const char *fmt, ...) P
 /* In a dry run: says and notes that this would be destroyed. */
 bool only_told(struct pot_env *, const char *fmt, ...) PRINTFLIKE(2, 3);
 int need_root(const char *act, struct err *e);
+/* -1 when a signal asked this command to end (pot_env.stop). */
+int interrupted(struct pot_env *, struct err *);
 /* Directories of the tree; existing ones are fine. */
 int make_dirs(const char *path, mode_t mode, struct err *e);
 /* Removes a directory tree of ours (no mounts below); absent is fine. */

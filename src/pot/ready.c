@@ -89,6 +89,8 @@ wait_ports(struct start *s, int64_t end_ns, struct keeper_exit *x, struct err *e
 			    &s->keeper, left < PAUSE_MS ? left : PAUSE_MS, x, e);
 			if (what != 0)
 				return what;
+			if (s->env->stop != NULL && *s->env->stop != 0)
+				return 0;
 			if (left > 0)
 				continue;
 			pot_say(s->env, POT_SAY_INFO, "pot %s: nobody answers at port %u yet",
@@ -107,7 +109,7 @@ ready_wait(struct start *s, struct keeper_exit *x, struct err *e)
 	if (!is_start_up(s->launch.isolate.process.argv))
 		return s->spec->net == POT_NET_INHERIT ? 0 : wait_ports(s, end, x, e);
 	int what = s->env->keep->start->wait(&s->keeper, left_ms(end), x, e);
-	if (what == 0)
+	if (what == 0 && (s->env->stop == NULL || *s->env->stop == 0))
 		pot_say(
 		    s->env, POT_SAY_INFO, "pot %s: its start-up command goes on", s->spec->name);
 	return what;

@@ -4,6 +4,7 @@
 #include "pot/net.h"
 #include "pot/start.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -344,13 +345,48 @@ run_ended(struct start *s, struct err *e)
 	return rc < 0 ? err_ctx(e, "pot %s has ended", s->run.name) : 0;
 }
 
+static int
+wait_plainly(struct start *s, struct keeper_exit *x, struct err *e)
+{
+	return s->o->detach ? ready_wait(s, x, e) : s->env->keep->start->wait(&s->keeper, -1, x, e);
+}
+
+/* A signal that asks this command to end while it waits stops the pot: nobody else would. The
+ * signals are let in by the wait alone, so that none is missed. As wait_plainly(). */
+static int
+wait_heeding(struct start *s, struct keeper_exit *x, struct err *e)
+{
+	sigset_t asked, before;
+	int what = 0;
+
+	if (s->env->stop == NULL)
+		return wait_plainly(s, x, e);
+	sigemptyset(&asked);
+	sigaddset(&asked, SIGTERM);
+	sigaddset(&asked, SIGINT);
+	sigaddset(&asked, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &asked, &before);
+	s->keeper.held = &before;
+	do
+		what = *s->env->stop != 0 ? 0 : wait_plainly(s, x, e);
+	while (what == 0 && !s->o->detach && *s->env->stop == 0);
+	s->keeper.held = NULL;
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	if (what != 0 || *s->env->stop == 0)
+		return what;
+	if (pot_stop(s->env, s->run.name, NULL, e) < 0)
+		return -1;
+	what = s->env->keep->start->wait(&s->keeper, -1, x, e);
+	/* of a pot that was to stay there may be two words: its command's end, and its own */
+	return what == 2 ? s->env->keep->start->wait(&s->keeper, -1, x, e) : what;
+}
+
 /* The end of the command, or with ready_ms what comes first of it and that the pot is ready. */
 static int
 await_end(struct start *s, struct pot_exit *out, struct err *e)
 {
 	struct keeper_exit x = { 0 };
-	int what =
-	    s->o->detach ? ready_wait(s, &x, e) : s->env->keep->start->wait(&s->keeper, -1, &x, e);
+	int what = wait_heeding(s, &x, e);
 
 	if (what == 0)
 		return s->env->keep->start->detach(&s->keeper) ? run_ended(s, e) : 0;
@@ -421,6 +457,8 @@ start_chained(struct pot_env *env, const char *name, const struct pot_start_opti
 	*out = (struct pot_exit){ 0 };
 	if (!o->idle && start_needed(env, name, o, up, &mem, e) < 0)
 		return -1;
+	if (interrupted(env, e) < 0)
+		return err_ctx(e, "start %s", name);
 	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
 	int rc = lock < 0 ? -1 : start_locked(&s, name, &lock, e);
 	if (rc < 0)

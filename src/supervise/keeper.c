@@ -259,6 +259,17 @@ keeper_go(struct keeper *k, struct err *e)
 }
 
 static int
+wait_held(struct pollfd *p, int timeout_ms, const sigset_t *held)
+{
+	const struct timespec bound = { .tv_sec = timeout_ms / 1000,
+		.tv_nsec = timeout_ms % 1000 * 1000000L };
+
+	if (held == NULL)
+		return poll(p, 1, timeout_ms);
+	return ppoll(p, 1, timeout_ms < 0 ? NULL : &bound, held);
+}
+
+static int
 keeper_wait(struct keeper *k, int timeout_ms, struct keeper_exit *x, struct err *e)
 {
 	struct pollfd p = { .fd = k->sock, .events = POLLIN };
@@ -266,8 +277,8 @@ keeper_wait(struct keeper *k, int timeout_ms, struct keeper_exit *x, struct err 
 	int n;
 
 	do
-		n = poll(&p, 1, timeout_ms);
-	while (n < 0 && errno == EINTR && timeout_ms < 0);
+		n = wait_held(&p, timeout_ms, k->held);
+	while (n < 0 && errno == EINTR && timeout_ms < 0 && k->held == NULL);
 	if (n < 0 && errno == EINTR)
 		return 0;
 	if (n < 0)

@@ -17,6 +17,7 @@
 #include "base/ids.h"
 #include "supervise/launch.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -27,6 +28,9 @@ struct keeper {
 	pid_t init_pid; /* of the pot's init */
 	uint64_t init_start;
 	int sock;
+	/* the signals held back while wait() waits, which gives 0 when another comes; NULL: as they
+	 * are, and no signal ends the wait */
+	const sigset_t *held;
 	int program; /* of the read-only view of pot-keeper; let go while the root is being mounted
 		      */
 };
@@ -46,7 +50,7 @@ struct keeper_ops {
 	    struct keeper *, struct err *);
 	int (*go)(struct keeper *, struct err *);
 	/* 1: the pot ended; 2: a persistent pot's command ended, the pot goes on (wait may be
-	 * called again); 0: timeout_ms passed (-1: no bound). */
+	 * called again); 0: timeout_ms passed (-1: no bound), or a signal came (held). */
 	int (*wait)(struct keeper *, int timeout_ms, struct keeper_exit *, struct err *);
 	/* 0: it goes on alone, and finishes the run. 1: it had ended before, with us as its
 	 * listener: the exit record is there, and the caller walks the phases down. */

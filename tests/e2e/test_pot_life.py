@@ -1,4 +1,9 @@
 """The life of a pot, by the pot command."""
+import signal
+import subprocess
+
+import pytest
+from machine import BIN, wait_until
 
 
 def test_the_short_way(bare):
@@ -29,3 +34,30 @@ def test_a_pot_comes_and_goes(networked):
     assert m.residue(bridge=True) == []
     m.pot("destroy", "-p", "web")
     assert m.pot("ls", "-q") == ""
+
+
+@pytest.mark.parametrize("persistent", ["YES", "NO"])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_start_that_is_asked_to_end_stops_its_pot(networked, persistent, how):
+    m = networked
+    m.make_pot("web", "-N", "public-bridge", cmd="sh -c 'trap \"exit 3\" TERM; echo up; while :; do sleep 0.1; done'")
+    m.pot("set-attr", "-p", "web", "-A", "persistent", "-V", persistent)
+    start = m.popen(BIN / "pot", "start", "web", stdout=subprocess.PIPE, text=True)
+    assert start.stdout.readline() == "up\n"
+    start.send_signal(how)
+    assert start.wait(timeout=20) == 128 + how
+    assert m.running() == [] and m.residue(bridge=True) == []
+    assert m.pot("last-run-stats", "-p", "web") == '{ "ExitCode": 3 }\n'
+
+
+def test_a_start_that_waits_for_what_it_needs_is_undone(networked):
+    m = networked
+    m.make_pot("db", "-N", "public-bridge")
+    m.pot("export-ports", "-p", "db", "-e", "5432")  # where nobody ever answers
+    m.make_pot("web")
+    m.pot("add-dep", "-p", "web", "-P", "db")
+    start = m.popen(BIN / "pot", "start", "web", stdout=subprocess.PIPE, text=True)
+    wait_until(lambda: m.running() == ["db"], what="the pot that is needed")
+    start.send_signal(signal.SIGTERM)
+    assert start.wait(timeout=20) == 128 + signal.SIGTERM
+    assert m.running() == [] and m.residue(bridge=True) == []
