@@ -44,7 +44,10 @@ make_base(struct pot_call *c, const char *name, const char *tarball, const char 
 		pot_base_abort(c->env, &r);
 		return fail(c, &e);
 	}
-	return pot_base_commit(c->env, &r, release, &e) < 0 ? fail(c, &e) : 0;
+	if (pot_base_commit(c->env, &r, release, &e) < 0 ||
+	    (release != NULL && pot_base_pot(c->env, name, &e) < 0))
+		return fail(c, &e);
+	return 0;
 }
 
 static int
@@ -76,7 +79,9 @@ static const struct pot_option create_base_options[] = {
 	{ 's', "suite", 0, 0, "install this Debian suite (needs the package debootstrap)" },
 	{ 'm', "mirror", 0, 0, "where the suite comes from" },
 	{ 'r', "release", 0, 0,
-	    "on FreeBSD the release to fetch; with -t and -d what to note as their system's" },
+	    "on FreeBSD the release to fetch; with -t and -d what to note as their system's; with "
+	    "a "
+	    "pot of level 0, as pot 0.16 makes it" },
 	END,
 };
 const struct pot_command pot_cmd_create_base = { "create-base", NULL,
@@ -249,7 +254,9 @@ static const struct pot_option export_options[] = {
 	{ 'c', NULL, 0, 0, "refuse a tag that is older than the last one of this pot" },
 	{ 'w', NULL, 0, 0, "a whole image, also of a clone, which otherwise becomes a layer" },
 	{ 'x', NULL, 0, 0, "an archive, where it would be a ZFS stream" },
-	{ 'S', "key", COMPLETE_FILE, 0, "sign it with this secret key (signify -G -n)" },
+	{ 'S', "key", COMPLETE_FILE, 0,
+	    "sign it with this secret key of signify(1), which asks for a passphrase if there is "
+	    "one" },
 	END,
 };
 const struct pot_command pot_cmd_export = { "export", NULL, "make an image of a pot's snapshot",

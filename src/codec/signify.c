@@ -71,10 +71,7 @@ signify_secret_parse(const char *text, size_t len, struct signify_secret *out, s
 	if (read_fields(text, len, "secret key", SECRET_SIZE, &b, e) < 0)
 		return -1;
 	if (memcmp(b.data + ROUNDS_AT, "\0\0\0\0", 4) != 0)
-		return err_new(e, ERR_UNSUPPORTED,
-		    "secret key: is protected by a passphrase, which cannot be asked for here; "
-		    "sign "
-		    "with signify(1), or use a key made by 'signify -G -n'");
+		return err_new(e, ERR_UNSUPPORTED, "secret key: is protected by a passphrase");
 	digest_sha512(b.data + SECRET_KEY_AT, SIGNIFY_SEED + SIGNIFY_PUBLIC, sum);
 	if (memcmp(sum, b.data + CHECKSUM_AT, CHECKSUM) != 0)
 		return err_new(e, ERR_CORRUPT, "secret key: its checksum is wrong");

@@ -2,9 +2,15 @@
 
 #include "base/str.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
+#include <spawn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void
 free_pkey(EVP_PKEY **key)
@@ -69,6 +75,87 @@ load_secret(const char *key_file, struct signify_secret *key, struct err *e)
 	return 0;
 }
 
+/* ---- keys with a passphrase: signify(1) asks for it, on the terminal, and signs ---- */
+
+static const char *
+signify_program(void)
+{
+	static const char *const places[] = { "/usr/bin/signify-openbsd",
+		"/usr/local/bin/signify" };
+
+	for (size_t i = 0; i < NELEM(places); i++)
+		if (access(places[i], X_OK) == 0)
+			return places[i];
+	return NULL;
+}
+
+static int
+signify_can(const char *key_file, struct err *e)
+{
+	autofd int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+
+	if (signify_program() == NULL)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "%s is protected by a passphrase, for which signify(1) asks: install it "
+		    "(Debian: signify-openbsd), or use a key made by 'signify -G -n'",
+		    key_file);
+	if (terminal < 0)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "%s is protected by a passphrase, and there is no terminal to ask for it on: "
+		    "use a key made by 'signify -G -n'",
+		    key_file);
+	return 0;
+}
+
+/* The text fits into a pipe: it is a digest. */
+static int
+run_signify(const char *const *argv, const struct buf *text, struct buf *out, struct err *e)
+{
+	posix_spawn_file_actions_t actions;
+	int in[2], back[2], status, why;
+	char *const env[] = { NULL };
+	pid_t pid;
+
+	if (pipe2(in, O_CLOEXEC) < 0)
+		return err_sys(e, "make a pipe");
+	autofd int feed = in[1], fed = in[0];
+	if (pipe2(back, O_CLOEXEC) < 0)
+		return err_sys(e, "make a pipe");
+	autofd int result = back[0], given = back[1];
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fed, 0);
+	posix_spawn_file_actions_adddup2(&actions, given, 1);
+	why = posix_spawn(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, env);
+	posix_spawn_file_actions_destroy(&actions);
+	if (why != 0) {
+		errno = why;
+		return err_sys(e, "run %s", argv[0]);
+	}
+	own_close(&given);
+	given = -1;
+	int rc = fd_write_all(feed, text->data, text->len, e);
+	own_close(&feed);
+	feed = -1;
+	if (rc == 0)
+		rc = buf_read_fd(out, result, SIGNIFY_FILE_MAX, e);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (rc == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || out->len == 0))
+		return err_new(e, ERR_RIGHTS, "signify did not sign: see what it said");
+	return rc;
+}
+
+static int
+sign_by_signify(const char *key_file, const struct buf *text, struct buf *out, struct err *e)
+{
+	const char *const argv[] = { signify_program(), "-S", "-s", key_file, "-m", "-", "-x", "-",
+		NULL };
+
+	if (signify_can(key_file, e) < 0)
+		return -1;
+	return run_signify(argv, text, out, e);
+}
+
 int
 sign_check_key(const char *key_file, struct err *e)
 {
@@ -76,7 +163,7 @@ sign_check_key(const char *key_file, struct err *e)
 	int rc = load_secret(key_file, &key, e);
 
 	explicit_bzero(&key, sizeof(key));
-	return rc;
+	return rc < 0 && e->kind == ERR_UNSUPPORTED ? signify_can(key_file, e) : rc;
 }
 
 int
@@ -89,7 +176,7 @@ sign_make(const char *key_file, const struct buf *text, struct buf *out, struct 
 	char comment[256];
 
 	if (load_secret(key_file, &key, e) < 0)
-		return -1;
+		return e->kind == ERR_UNSUPPORTED ? sign_by_signify(key_file, text, out, e) : -1;
 	autopkey EVP_PKEY *pkey =
 	    EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, key.seed, sizeof(key.seed));
 	automd EVP_MD_CTX *ctx = EVP_MD_CTX_new();

@@ -418,6 +418,9 @@ void pot_receive_abort(struct pot_env *, struct pot_receive *);
  * snapshot). */
 int pot_base_begin(struct pot_env *, const char *base, struct pot_receive *, struct err *);
 int pot_base_commit(struct pot_env *, struct pot_receive *, const char *osrelease, struct err *);
+/* The base's pot of level 0, base-<base>, as pot 0.16 makes it: with its flavour fbsd-update, if
+ * there is one, which may fail. Nothing for a base that pots of type multi cannot share. */
+int pot_base_pot(struct pot_env *, const char *base, struct err *);
 void pot_base_abort(struct pot_env *, struct pot_receive *);
 /* The machine and the processor as releases of FreeBSD name them ("arm64", "aarch64"); NULL: this
  * system does not run them. */

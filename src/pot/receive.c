@@ -395,3 +395,35 @@ pot_base_commit(struct pot_env *env, struct pot_receive *r, const char *osreleas
 	receive_end(r);
 	return 0;
 }
+
+int
+pot_base_pot(struct pot_env *env, const char *base, struct err *e)
+{
+	static const char *const update[] = { "fbsd-update", NULL };
+	const unsigned level = 0;
+	struct err ignored = ERR_INIT;
+	char name[POT_NAME_MAX + 1], part[DATASET_SIZE];
+	bool flavoured = flavours_check(env, update, &ignored) == 0;
+
+	int shared = env->host->dataset->exists(env->host, ds_base(part, base, "custom"), e);
+	if (shared <= 0)
+		return shared;
+	if ((size_t)snprintf(name, sizeof(name), "base-%s", base) >= sizeof(name))
+		return err_new(
+		    e, ERR_INPUT, "base %s: its pot of level 0 has too long a name", base);
+	for (char *dot = name; (dot = strchr(dot, '.')) != NULL;)
+		*dot = '_';
+	const struct pot_create_options o = { .name = name,
+		.type = "multi",
+		.base = base,
+		.level = &level,
+		.keep = true,
+		.flavours = flavoured ? update : NULL };
+	if (pot_create(env, &o, e) < 0) {
+		if (!flavoured || pot_exists(env, name, &ignored) != 1)
+			return -1;
+		pot_say(env, POT_SAY_ERROR, "base %s is as it came: %s", base, e->text);
+	}
+	/* what is made from the base has what the flavour changed */
+	return flavoured ? pot_snapshot(env, name, false, e) : 0;
+}

@@ -1,4 +1,5 @@
 """Registries with faults, signatures, and which snapshot is exported."""
+import contextlib
 import os
 import pathlib
 import pty
@@ -73,11 +74,35 @@ def test_signatures(machine):
     m.pot("prepare", "-p", "web", "-t", "2.0", "-U", registry, "-a", "a", "-n", "task")
     m.pot_fails("prepare", "-p", "web", "-t", "4.0", "-U", registry, "-a", "b", "-C", other)
     assert m.pot("ls", "-q") == "task_a\nweb_1_0\nweb_2_0\nweb_3_0\n"
-    # A key with a passphrase is refused before anything is made.
-    m.run("sh", "-c", f"(echo secret; echo secret) | {SIGNIFY} -G -p {m.dir}/p.pub -s {m.dir}/p.sec")
-    m.pot_fails("export", "-p", "web_1_0", "-t", "9", "-D", registry, "-S", m.dir / "p.sec", says="passphrase")
+    # A key with a passphrase: signify asks for it, and where there is no terminal it is refused before anything is made.
+    m.run("setsid", "-w", "sh", "-c", f"(echo secret; echo secret) | {SIGNIFY} -G -p {m.dir}/p.pub -s {m.dir}/p.sec")
+    argv = [BIN / "pot", "export", "-p", "web_1_0", "-D", registry, "-S", m.dir / "p.sec", "-l", "0", "-F"]
+    refused = m.try_run("setsid", "-w", *argv, "-t", "9")
+    assert refused.returncode == 1 and "passphrase" in refused.stdout, refused
+    assert on_terminal(m, [*argv, "-t", "8"], "passphrase", "wrong")[0] == 1
+    code, said = on_terminal(m, [*argv, "-t", "7"], "passphrase", "secret")
+    assert code == 0, said
+    m.run(SIGNIFY, "-V", "-p", m.dir / "p.pub", "-m", registry / "web_1_0_7.xz.skein")
+    assert not list(registry.glob("*_8*"))
     m.pot_fails("export", "-p", "web_1_0", "-t", "9", "-D", registry, "-S", public, says="secret key")
     assert not list(registry.glob("*_9*")) and not list(registry.glob(".*"))
+
+
+def on_terminal(m, argv, asked, typed):
+    """Runs a command on a terminal of its own, where a line is typed when it asks; its exit code, and what it said."""
+    m.write_conf()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe("nsenter", [*map(str, [*m.holder.enter, *argv])], m.env)
+    said = ""
+    with contextlib.suppress(OSError):  # how the end of a terminal is told
+        while part := os.read(terminal, 4096).decode():
+            said += part
+            if typed and asked in said:
+                os.write(terminal, typed.encode() + b"\n")
+                typed = None
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
 
 
 # ---- registries ----

@@ -152,6 +152,29 @@ def test_level_zero_is_the_base(machine):
     assert sh(m, "alone", "ls /bin/new 2>&1 | grep -c 'No such'") == "1\n"
 
 
+def test_a_release_comes_with_its_pot_of_level_zero(bare):
+    m = bare
+    m.init()
+    create = ["sh", "-c", 'cd "$0" && exec pot create-base -r 12.3-RELEASE -b 12.3 -d "$1"', m.dir, m.busybox_root()]
+    (m.dir / "fbsd-update.sh").write_text("echo patched > /bin/patched\n")
+    m.run(*create)
+    assert m.pot("ls", "-q") == "base-12_3\n" and m.pot("ls", "-qb") == "12.3\n"
+    info = m.pot_json("info", "-p", "base-12_3")
+    assert (info["type"], info["level"], info["base"]) == ("multi", 0, "12.3")
+    multi(m, "one", base=("-b", "12.3"))
+    m.start("one")
+    assert sh(m, "one", "cat /bin/patched /.osrelease") == "patched\n12.3-RELEASE\n"
+    m.pot("stop", "one")
+    m.pot_fails("destroy", "-b", "12.3", says="one")
+    m.pot("destroy", "-p", "one")
+    m.pot("destroy", "-b", "12.3")
+    assert m.pot("ls", "-q") == m.pot("ls", "-qb") == ""
+    # a flavour that fails is told, and changes nothing else
+    (m.dir / "fbsd-update.sh").write_text("exit 3\n")
+    assert "as it came" in m.run(*create)
+    assert m.pot("ls", "-q") == "base-12_3\n"
+
+
 def test_copies_and_clones(machine):
     m = machine
     multi(m, "one")
