@@ -663,6 +663,87 @@ do_doctor(void)
 	return pot_doctor(env, true, &mem, &f, &n, &e);
 }
 
+static char *
+script(const char *name, const char *text)
+{
+	char *path = arena_printf(&conf_mem, "%s/%s", dir, name);
+	FILE *f = fopen(path, "we");
+
+	if (f == NULL || fputs(text, f) == EOF || fchmod(fileno(f), 0755) < 0 || fclose(f) != 0)
+		abort();
+	return path;
+}
+
+static int
+do_set_hooks(void)
+{
+	const char *hook = script("hook", "#!/bin/sh\nexit 0\n");
+
+	for (int i = 0; i < POT_HOOKS; i++)
+		if (pot_set_hook(env, "src", (enum pot_hook)i, hook, &e) < 0)
+			return -1;
+	return 0;
+}
+
+static void
+has_hooks(void)
+{
+	MUST(do_set_hooks());
+}
+
+/* The last one fails, which is told, and must leave nothing. */
+static void
+has_failing_hook(void)
+{
+	MUST(pot_set_hook(
+	    env, "src", POT_HOOK_POSTSTOP, script("failing", "#!/bin/sh\nexit 3\n"), &e));
+}
+
+/* As versions before 0.15 wrote it. */
+static void
+is_of_old(void)
+{
+	static const char old[] = "ip4=inherit\npot.export.static.ports=80\npot.rss.cpuset=0\n";
+	char path[PATH_SIZE];
+	FILE *f = fopen(path_at(path, "%s/jails/src/conf/pot.conf", fake->fs_root), "ae");
+
+	if (f == NULL || fputs(old, f) == EOF || fclose(f) != 0)
+		abort();
+}
+
+static int
+do_update(void)
+{
+	bool changed;
+
+	return pot_update_config(env, "src", &changed, &e);
+}
+
+static void
+is_for_boot(void)
+{
+	MUST(make_pot("needed"));
+	MUST(pot_set_cmd(env, "needed", "serve", NULL, &e));
+	MUST(pot_add_dep(env, "src", "needed", &e));
+	MUST(pot_set_attr(env, "src", "start-at-boot", "YES", &e));
+}
+
+static int
+do_boot(void)
+{
+	const struct pot_boot_options o = { .jobs = 1 };
+
+	return pot_boot_start(env, &o, &e) == 0 ? 0 : -1;
+}
+
+static int
+do_boot_and_shutdown(void)
+{
+	const struct pot_boot_options o = { .jobs = 1, .all = true };
+
+	return do_boot() == 0 && pot_boot_stop(env, &o, &e) == 0 ? 0 : -1;
+}
+
 /* Somebody emptied the packet filter while a pot with ports runs. */
 static void
 has_lost_table(void)
@@ -714,8 +795,9 @@ has_died(void)
 	end(shared->keepers[0].pid);
 }
 
-/* All or nothing: a refused one leaves nothing even before anybody looks. */
-enum { WHOLE = 1 };
+/* All or nothing: a refused one leaves nothing even before anybody looks. What was interrupted is
+ * asked for again before all must work. */
+enum { WHOLE = 1, AGAIN = 2 };
 
 static const struct deed {
 	const char *name;
@@ -740,6 +822,12 @@ static const struct deed {
 	{ "start, stop, start an alias", do_start_alias, has_alias_pot, 0 },
 	{ "private bridge", do_bridge, NULL, 0 },
 	{ "stop", do_stop, is_running, 0 },
+	{ "set hooks", do_set_hooks, NULL, 0 },
+	{ "start, stop, start with hooks", do_start_stop, has_hooks, 0 },
+	{ "a hook that fails", do_start_stop, has_failing_hook, 0 },
+	{ "update-config", do_update, is_of_old, AGAIN },
+	{ "boot", do_boot, is_for_boot, 0 },
+	{ "boot and shutdown", do_boot_and_shutdown, is_for_boot, 0 },
 	{ "destroy", do_destroy, NULL, 0 },
 	{ "destroy while it runs", do_destroy, is_running, 0 },
 	{ "destroy a base", do_destroy_base, NULL, 0 },
@@ -910,6 +998,8 @@ run_trial(const struct trial *t)
 	if (t->power && fired)
 		fake_power_cut(fake);
 	recover(t);
+	if ((t->deed->flags & AGAIN) != 0 && t->deed->act() < 0)
+		complain(t, "cannot be done again:", e.text);
 	all_work(t);
 	all_go(t);
 	world_free();

@@ -293,6 +293,8 @@ renames(void)
 	FAILS(ds->rename(&host, "jails/web", "none/x", &err), ERR_ABSENT);
 	OK(ds->rename(&host, "jails/web", "jails/shop", &err));
 	assert_int_equal(ds->exists(&host, "jails/shop/m", &err), 1);
+	OK(ds->place(&host, "jails/shop/m", path("/jails/shop/elsewhere"), &err));
+	FAILS(ds->place(&host, "jails/none", path("/jails/shop/elsewhere"), &err), ERR_ABSENT);
 	/* a mount point by name, as pot 0.16 gives it to clones */
 	OK(ds->create(&host, "jails/old", DATASET_PLAIN, &err));
 	ASK("create", "-o", where, at("/jails/old/m"));
