@@ -724,6 +724,22 @@ property(const char *name, const char *key)
 	return NULL;
 }
 
+/* Its own mount point, "-" for none: its files go along. */
+static void
+mount_at(struct row *r, const char *where)
+{
+	char before[1024], after[1024];
+
+	mountpoint(r->name, before);
+	str_copy(r->where, sizeof(r->where), where);
+	mountpoint(r->name, after);
+	must(mkdir_parents(AT_FDCWD, after, &err));
+	(void)rmdir(after);
+	/* a rename of what is above has moved the directory already */
+	if (rename(before, after) < 0 && errno != ENOENT)
+		die("cannot mount '%s': failed to create mountpoint", r->name);
+}
+
 static void
 do_set(char **argv)
 {
@@ -731,7 +747,11 @@ do_set(char **argv)
 	autofree char *key = xstrndup(argv[0], (size_t)(value - argv[0]));
 	struct property *p = property(name, key);
 
-	need(name);
+	struct row *r = need(name);
+	if (str_eq(key, "mountpoint")) {
+		mount_at(r, value + 1);
+		return;
+	}
 	if (strchr(key, ':') == NULL)
 		die("cannot set property: invalid property '%s'", key);
 	if (p == NULL)
@@ -746,18 +766,9 @@ do_inherit(char **argv)
 {
 	struct property *p = property(last(argv), argv[0]);
 	struct row *r = need(last(argv));
-	char before[1024], after[1024];
 
-	if (str_eq(argv[0], "mountpoint")) {
-		mountpoint(r->name, before);
-		str_copy(r->where, sizeof(r->where), "-");
-		mountpoint(r->name, after);
-		must(mkdir_parents(AT_FDCWD, after, &err));
-		(void)rmdir(after);
-		/* a rename of what is above has moved the directory already */
-		if (rename(before, after) < 0 && errno != ENOENT)
-			die("cannot mount '%s': failed to create mountpoint", r->name);
-	}
+	if (str_eq(argv[0], "mountpoint"))
+		mount_at(r, "-");
 	if (p != NULL)
 		p->name[0] = '\0';
 }
