@@ -8,7 +8,6 @@ import pytest
 
 from machine import BIN, wait_until
 from nomad_host import BASE, Connection, DRIVER, ENVIRONMENT, Plugin, Refused, Task, fields, msgpack, one, text
-from test_pot_datasets import answers_as_zfs
 
 PROGRAM = BIN / "nomad-pot-driver"
 
@@ -408,10 +407,7 @@ def test_everything_a_job_may_ask_for(host):
 @pytest.fixture(params=["overlay", "btrfs", "zfs", "copies"])
 def upon(request, bare):
     """A plugin, on each dataset backend in turn; "copies": where its file system holds no layers."""
-    if request.param == "btrfs":
-        bare.btrfs_volume()
-    if request.param in ("zfs", "copies"):
-        answers_as_zfs(bare)
+    bare.on("zfs" if request.param == "copies" else request.param)
     bare.init()
     if request.param == "copies":
         # an overlay whose upper layer lies on one that itself is an overlay cannot be mounted
@@ -582,6 +578,23 @@ def test_what_the_agent_configures(machine):
     plugin.shutdown()
     machine.pot("de-init", "-f", env={"POT_CONF": str(conf)})
     machine.init()
+
+
+def test_an_image_that_no_task_uses_goes(host):
+    plugin = Plugin(host, PROGRAM, config={"image_gc": True, "image_gc_delay": "1s"})
+    host.plugins.append(plugin)
+    first, second = (make(host, invocation=number).start() for number in ("00000001", "00000002"))
+    first.stop(timeout=0)
+    first.destroy()
+    recovered = Plugin(host, PROGRAM, config={"image_gc": True, "image_gc_delay": "1s"})  # it knows the image by the handle
+    plugin.shutdown()
+    host.plugins[-1] = second.plugin = recovered
+    handle = fields(second.handle)
+    recovered.driver("RecoverTask", {2: {1: one(handle, 1), 2: second.message, 3: 1, 4: one(handle, 4)}})
+    assert "web_1_0" in host.pot("ls", "-q").split()
+    second.stop(timeout=0)
+    second.destroy()
+    wait_until(lambda: host.pot("ls", "-q") == "", what="the end of the image")
 
 
 def test_a_burst_of_output_is_whole(host):

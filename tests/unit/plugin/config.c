@@ -72,6 +72,10 @@ refusals(void **state)
 		{ "\"mount\":\"x\"", "mount: a list of strings" },
 		{ "\"init\":false", "init:" },
 		{ "\"path\":\"/x\"", "path: it stands in place of" },
+		{ "\"network_mode\":\"alias\"", "address: network_mode \"alias\" needs" },
+		{ "\"network_mode\":\"private-bridge\"", "bridge: network_mode" },
+		{ "\"bridge\":\"x\"", "bridge: it goes with" },
+		{ "\"address\":[\"10.0.0.1\"]", "address: it goes with" },
 	};
 
 	(void)state;
