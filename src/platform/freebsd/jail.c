@@ -6,6 +6,7 @@
 #include "platform/freebsd/links.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -302,30 +303,39 @@ jail_sweep(struct err *e)
 	}
 }
 
+/* Twice forked: nobody has to wait for it. Its title comes first, the name is free when `told`
+ * closes. */
+static NORETURN void
+end_apart(int jid, int told)
+{
+	struct err ignored = ERR_INIT;
+	pid_t pid = fork();
+
+	if (pid > 0)
+		_exit(0);
+	setproctitle("-" ENDING "%d", jid);
+	give_name_free(jid);
+	close(told);
+	closefrom(0);
+	_exit(remove_here(jid, &ignored) < 0);
+}
+
 int
 jail_end(int jid, bool apart, struct err *e)
 {
-	struct err ignored = ERR_INIT;
+	int told[2];
+	char none;
 
-	if (apart)
-		give_name_free(jid);
-	pid_t pid = apart ? fork() : -1;
-
-	if (pid < 0)
+	if (!apart || pipe2(told, O_CLOEXEC) < 0)
 		return remove_here(jid, e);
-	if (pid > 0) {
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-		return 0;
-	}
-	/* twice: nobody has to wait for the second */
-	pid = fork();
-	if (pid == 0) {
-		closefrom(0);
-		setproctitle("-" ENDING "%d", jid);
-		_exit(remove_here(jid, &ignored) < 0);
-	}
-	if (pid < 0)
-		(void)remove_here(jid, &ignored);
-	_exit(0);
+	pid_t pid = fork();
+	if (pid == 0)
+		end_apart(jid, told[1]);
+	close(told[1]);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	while (pid > 0 && read(told[0], &none, 1) < 0 && errno == EINTR)
+		;
+	close(told[0]);
+	return pid > 0 ? 0 : remove_here(jid, e);
 }
