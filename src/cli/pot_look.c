@@ -625,7 +625,8 @@ run_info(struct pot_call *c)
 				      : pot_state(c->env, given_pot(c), &c->mem, &s, &e) < 0 ||
 					    s.running != POT_RUNNING;
 	}
-	if (pot_info(c->env, given_pot(c), &c->mem, &info, &e) < 0)
+	bool all = c->json || given(c, 's') || c->verbosity > 1;
+	if ((all ? pot_info : pot_info_brief)(c->env, given_pot(c), &c->mem, &info, &e) < 0)
 		return fail(c, &e);
 	if (given(c, 'E'))
 		return info_env(c, &info);

@@ -74,7 +74,8 @@ from_release(struct pot_call *c, struct pot_create_options *opt, struct release 
 	if (pot_names(c->env, POT_KIND_BASE, &c->mem, &bases, e) < 0)
 		return -1;
 	for (size_t i = 0; i < bases.n; i++)
-		if (str_eq(bases.at[i], opt->base) && pot_base_is_pristine(c->env, opt->base))
+		if (str_eq(bases.at[i], opt->base) &&
+		    (opt->base_snapshot = pot_base_pristine(c->env, opt->base, &c->mem)) != NULL)
 			return 0;
 	opt->release = release_name(c, opt->base);
 	if (release_tarball(c, opt->release, &r->tarball, e) < 0) {

@@ -372,17 +372,19 @@ base_rearrange(struct pot_env *env, const char *base, const char *release, struc
 	return 0;
 }
 
-bool
-pot_base_is_pristine(struct pot_env *env, const char *base)
+char *
+pot_base_pristine(struct pot_env *env, const char *base, struct arena *mem)
 {
 	struct err ignored = ERR_INIT;
 	char dataset[DATASET_SIZE];
 	autofree char *snap = NULL;
 
 	ds_base(dataset, base, NULL);
-	return env->host->dataset->property_get(
-		   env->host, dataset, BASE_PRISTINE, &snap, &ignored) == 0 &&
-	       snap != NULL;
+	if (env->host->dataset->property_get(env->host, dataset, BASE_PRISTINE, &snap, &ignored) <
+		0 ||
+	    snap == NULL)
+		return NULL;
+	return arena_strdup(mem, snap);
 }
 
 const char *

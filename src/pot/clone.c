@@ -122,7 +122,7 @@ clone_multi(struct making *m, struct cloning *c, struct err *e)
 
 	snprintf(source, sizeof(source), "jails/%s/custom", o->source);
 	if (choose_snapshot(m, c, source, &snap, e) < 0 ||
-	    multi_clone(m, o->source, o->snapshot, e) < 0)
+	    multi_clone(m, o->source, o->snapshot, snap, e) < 0)
 		return -1;
 	return clone_pot_conf(m, c, e);
 }

@@ -182,14 +182,17 @@ level_of(const struct pot_create_options *o)
 }
 
 static int
-root_from_base(struct pot_env *env, const char *base, const char *to, struct err *e)
+root_from_base(
+    struct pot_env *env, const char *base, const char *known, const char *to, struct err *e)
 {
 	const struct dataset_ops *ds = env->host->dataset;
 	char dataset[DATASET_SIZE];
 	autofree char *snap = NULL;
 
 	ds_base(dataset, base, NULL);
-	if (env->host->dataset->property_get(env->host, dataset, BASE_PRISTINE, &snap, e) < 0)
+	if (known != NULL)
+		snap = xstrdup(known);
+	else if (env->host->dataset->property_get(env->host, dataset, BASE_PRISTINE, &snap, e) < 0)
 		return e->kind == ERR_ABSENT
 			   ? err_new(e, ERR_ABSENT,
 				 "no base is named '%s'; 'pot create-base' makes one", base)
@@ -228,8 +231,13 @@ base_release(struct pot_env *env, const char *base, struct arena *mem)
 {
 	struct err ignored = ERR_INIT;
 	autofree char *value = NULL;
-	char dataset[DATASET_SIZE];
+	autobuf struct buf text = BUF_INIT;
+	char dataset[DATASET_SIZE], path[PATH_SIZE];
 
+	/* in its files, where they can be read as they are */
+	path_at(path, "%s/bases/%s/.osrelease", env->conf.fs_root, base);
+	if (*base != '\0' && buf_read_file(&text, path, 256, &ignored) == 0 && text.len > 1)
+		return arena_strndup(mem, buf_str(&text), strcspn(buf_str(&text), "\n"));
 	snprintf(dataset, sizeof(dataset), "bases/%s", base);
 	if (*base == '\0' ||
 	    env->host->dataset->property_get(
@@ -288,7 +296,7 @@ single_make(struct making *m, const struct pot_create_options *o, struct err *e)
 	ds_root(dataset, m->name);
 	int rc = parent != NULL	   ? root_from_pot(m->env, parent->name, dataset, e)
 		 : o->fill != NULL ? root_filled(m, o, dataset, e)
-		 : o->base != NULL ? root_from_base(m->env, o->base, dataset, e)
+		 : o->base != NULL ? root_from_base(m->env, o->base, o->base_snapshot, dataset, e)
 				   : root_empty(m->env, dataset, e);
 	if (rc < 0)
 		return -1;

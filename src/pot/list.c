@@ -241,11 +241,9 @@ info_snapshots(struct pot_env *env, struct arena *mem, struct pot_info *out, str
 }
 
 int
-pot_info(
+pot_info_brief(
     struct pot_env *env, const char *name, struct arena *mem, struct pot_info *out, struct err *e)
 {
-	autonames struct names tree = NAMES_INIT;
-	struct strs_builder datasets = STRS_BUILDER(&out->datasets, mem);
 	struct fscomps mounts;
 
 	if (pot_env_ready(env, e) < 0)
@@ -258,6 +256,20 @@ pot_info(
 	out->mounts = mounts.at;
 	out->n_mounts = mounts.n;
 	out->path = arena_printf(mem, "%s/jails/%s/m", env->conf.fs_root, name);
+	if (access(out->path, F_OK) < 0)
+		return err_new(e, ERR_CORRUPT, "pot %s has no root dataset", name);
+	return 0;
+}
+
+int
+pot_info(
+    struct pot_env *env, const char *name, struct arena *mem, struct pot_info *out, struct err *e)
+{
+	autonames struct names tree = NAMES_INIT;
+	struct strs_builder datasets = STRS_BUILDER(&out->datasets, mem);
+
+	if (pot_info_brief(env, name, mem, out, e) < 0)
+		return -1;
 	if (pot_tree(env, name, &tree, e) < 0)
 		return -1;
 	for (size_t i = 0; i < tree.n; i++)

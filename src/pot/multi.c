@@ -138,26 +138,35 @@ own_part(struct pot_env *env, const char *pot, const struct pot_fscomp *f)
 	return NULL;
 }
 
+/* snap NULL: the newest, which is likely to be called as that of the other parts. */
 static int
-part_clone(struct making *m, const char *source, const char *part, const char *snap, struct err *e)
+part_clone(struct making *m, const char *source, const char *part, const char *snap,
+    const char *likely, struct err *e)
 {
+	const struct dataset_ops *ds = m->env->host->dataset;
 	char from[DATASET_SIZE], to[DATASET_SIZE];
 	autofree char *newest = NULL;
 
 	snprintf(from, sizeof(from), "jails/%s/%s", source, part);
 	snprintf(to, sizeof(to), "jails/%s/%s", m->name, part);
+	if (snap == NULL && likely != NULL) {
+		if (ds->clone(m->env->host, from, likely, to, e) == 0)
+			return 0;
+		if (e->kind != ERR_ABSENT)
+			return -1;
+	}
 	if (snap == NULL) {
 		if (newest_snapshot(m->env, from, &newest, e) < 0)
 			return -1;
 		if (newest == NULL)
 			return err_new(e, ERR_ABSENT, "%s has no snapshot", from);
 	}
-	return m->env->host->dataset->clone(
-	    m->env->host, from, snap != NULL ? snap : newest, to, e);
+	return ds->clone(m->env->host, from, snap != NULL ? snap : newest, to, e);
 }
 
 int
-multi_clone(struct making *m, const char *source, const char *snap, struct err *e)
+multi_clone(
+    struct making *m, const char *source, const char *snap, const char *likely, struct err *e)
 {
 	struct fscomps l;
 	char path[PATH_SIZE];
@@ -168,7 +177,7 @@ multi_clone(struct making *m, const char *source, const char *snap, struct err *
 		const char *part = own_part(m->env, source, &l.at[i]);
 		if (part == NULL)
 			continue;
-		if (part_clone(m, source, part, snap, e) < 0)
+		if (part_clone(m, source, part, snap, likely, e) < 0)
 			return -1;
 		l.at[i].source =
 		    arena_printf(&m->mem, "%s/jails/%s/%s", m->env->conf.zfs_root, m->name, part);

@@ -339,7 +339,8 @@ struct pot_create_options {
 	 * files into the root's directory. NULL: it names a base. */
 	int (*fill)(void *ctx, const char *dir, struct err *e);
 	void *fill_ctx;
-	const char *release; /* what fill() puts there: "14.2-RELEASE" */
+	const char *release;	   /* what fill() puts there: "14.2-RELEASE" */
+	const char *base_snapshot; /* pot_base_pristine(); NULL: it is looked up */
 };
 int pot_create(struct pot_env *, const struct pot_create_options *, struct err *);
 
@@ -425,8 +426,9 @@ void pot_base_abort(struct pot_env *, struct pot_receive *);
 /* The machine and the processor as releases of FreeBSD name them ("arm64", "aarch64"); NULL: this
  * system does not run them. */
 const char *pot_release_machine(struct arena *, const char **processor);
-/* Has it a state as it came, which single pots can be cloned from? pot 0.16 keeps none. */
-bool pot_base_is_pristine(struct pot_env *, const char *base);
+/* Its state as it came, which single pots are cloned from; NULL: it has none, as those of pot
+ * 0.16. */
+char *pot_base_pristine(struct pot_env *, const char *base, struct arena *); /* its snapshot */
 
 struct pot_prepare_options {
 	const char *name; /* -n, else <image>_<tag> */
@@ -677,6 +679,9 @@ struct pot_info {
 	char *path;
 };
 int pot_info(struct pot_env *, const char *name, struct arena *, struct pot_info *, struct err *);
+/* The same without datasets and snapshots. */
+int pot_info_brief(
+    struct pot_env *, const char *name, struct arena *, struct pot_info *, struct err *);
 /* `info -E`: what the pot learns about itself, "_POT_NAME=web". */
 int pot_self_env(struct pot_env *, const struct pot_spec *, const struct pot_state *,
     struct arena *, struct pot_strs *, struct err *);

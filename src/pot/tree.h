@@ -41,8 +41,9 @@ int base_rearrange(struct pot_env *, const char *base, const char *release, stru
 /* The private datasets and fscomp.conf of a pot in the making; parent is the pot of -P or NULL. */
 int multi_make(
     struct making *, const struct pot_spec *parent, const char *base, unsigned level, struct err *);
-/* The same as a clone; snap NULL: the newest of each. */
-int multi_clone(struct making *, const char *source, const char *snap, struct err *);
+/* The same as a clone; snap NULL: the newest of each, of which one is called `likely`. */
+int multi_clone(
+    struct making *, const char *source, const char *snap, const char *likely, struct err *);
 /* All pots of type multi on a base. */
 int multi_users(struct pot_env *, const char *base, struct arena *, struct pot_spec ***, size_t *n,
     struct err *);

@@ -1,7 +1,11 @@
+#include "base/buf.h"
 #include "base/own.h"
+#include "base/str.h"
 #include "platform/zfs/zfs.h"
 
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,3 +33,42 @@ zfs_is_mounted(const char *fs_root)
 	return strcmp(fs.f_fstypename, "zfs") == 0;
 #endif
 }
+
+/* The kernel's table of mounts tells what the command would, in a fraction of the time. */
+#ifdef __linux__
+char *
+zfs_mounted_at(const char *set)
+{
+	autofree char *line = NULL;
+	size_t room = 0;
+	char *found = NULL;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+
+	while (f != NULL && found == NULL && getline(&line, &room, f) > 0) {
+		char root[PATH_MAX], at[PATH_MAX], source[PATH_MAX];
+		const char *rest = strstr(line, " - zfs ");
+		/* names with blanks are escaped there, and are none of ours */
+		if (rest != NULL && sscanf(rest, " - zfs %4095s", source) == 1 &&
+		    sscanf(line, "%*s %*s %*s %4095s %4095s", root, at) == 2 && str_eq(root, "/") &&
+		    str_eq(source, set) && strchr(at, '\\') == NULL)
+			found = xstrdup(at);
+	}
+	if (f != NULL)
+		(void)fclose(f);
+	return found;
+}
+#else
+char *
+zfs_mounted_at(const char *set)
+{
+	int n = getfsstat(NULL, 0, MNT_NOWAIT);
+	size_t room = n < 0 ? 0 : ((size_t)n + 16) * sizeof(struct statfs);
+	autofree struct statfs *all = room > 0 ? xmalloc(room) : NULL;
+
+	n = all == NULL ? 0 : getfsstat(all, (long)room, MNT_NOWAIT);
+	for (int i = 0; i < n; i++)
+		if (str_eq(all[i].f_mntfromname, set) && str_eq(all[i].f_fstypename, "zfs"))
+			return xstrdup(all[i].f_mntonname);
+	return NULL;
+}
+#endif

@@ -147,14 +147,17 @@ zfs_copy_op(struct host *h, const char *name, const char *snap, const char *to, 
 	autofree char *from = full(h, name), *set = full(h, to);
 	autofree char *at = xasprintf("%s@%s", from, snap),
 		      *received = xasprintf("%s@%s", set, snap);
+	struct err why = ERR_INIT;
 
 	if (dataset_check_name(to, e) < 0 || dataset_check_snapshot(snap, e) < 0)
 		return -1;
-	/* asked first: a missing source would otherwise be told as a stream that ends early */
-	if (zfs_run(h, NULL, e, "list", "-H", "-t", "snapshot", "-o", "name", at, NULL) < 0 ||
-	    copy_once(h, at, to, set, e) < 0 || zfs_run(h, NULL, e, "destroy", received, NULL) < 0)
-		return err_ctx(e, "copy %s@%s to %s", name, snap, to);
-	return 0;
+	if (copy_once(h, at, to, set, e) == 0 &&
+	    zfs_run(h, NULL, e, "destroy", received, NULL) == 0)
+		return 0;
+	/* a source that is missing is told as a stream that ends early */
+	if (zfs_run(h, NULL, &why, "list", "-H", "-t", "snapshot", "-o", "name", at, NULL) < 0)
+		*e = why;
+	return err_ctx(e, "copy %s@%s to %s", name, snap, to);
 }
 
 static int
@@ -562,6 +565,9 @@ place_of(struct host *h, const char *set, char **out, struct err *e)
 	autobuf struct buf text = BUF_INIT;
 	struct place p = { .mountpoint = NULL };
 
+	*out = zfs_mounted_at(set);
+	if (*out != NULL)
+		return 0;
 	if (zfs_run(h, &text, e, "list", "-Hp", "-o", "mountpoint,mounted", set, NULL) < 0 ||
 	    zfs_lines(&text, 2, take_place, &p, e) < 0)
 		return -1;

@@ -42,6 +42,9 @@ int zfs_find(struct host *h, const char **program, struct err *e);
 int zfs_snapshot_names(struct host *h, const char *set, struct names *out, struct err *e);
 /* Is fs_root/jails a ZFS file system of its own? */
 bool zfs_is_mounted(const char *fs_root);
+/* Where a dataset, by its full name, is mounted, to be freed; NULL: nowhere, or it cannot be told.
+ */
+char *zfs_mounted_at(const char *set);
 /* What the text on standard error means. */
 enum err_kind zfs_error_kind(const char *text);
 
