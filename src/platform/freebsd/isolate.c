@@ -277,10 +277,11 @@ isolate_close(struct isolate *i)
 	struct err ignored = ERR_INIT;
 
 	if (own != NULL) {
+		/* first: who takes the jail apart is a descendant as well */
+		kill_descendants();
 		/* the network stack of a jail takes the kernel a third of a second */
 		(void)pot_take_down(
 		    own->spec, own->jid, (own->spec->what & ISOLATE_NET) != 0, &ignored);
-		kill_descendants();
 		free(own);
 	}
 	own_close(&i->handle);
