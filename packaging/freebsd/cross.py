@@ -32,6 +32,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 RELEASE = "14.0"  # programs for it run on every later 14 and on 15
 SKIPPED = 77
 TOOLS = ["apt-get", "dpkg-source", "make", "perl", "patch", "tclsh", "meson", "ninja", "pkg-config", "protoc-c"]
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 OLD = 1_000_000_000  # one time for all files of a source: no generated file looks older than its origin
 
 
@@ -107,7 +108,8 @@ class Sources:
             raise CannotRun("apt knows no mirror of Debian here (apt-get update)")
         for sub in ("lists/partial", "cache/archives/partial"):
             (self.at / sub).mkdir(parents=True, exist_ok=True)
-        (self.at / "sources.list").write_text("".join(f"deb-src {uri} {suite} main\n" for _, uri, suite in mirrors))
+        key = f"[signed-by={KEYRING}] " if os.path.exists(KEYRING) else ""
+        (self.at / "sources.list").write_text("".join(f"deb-src {key}{uri} {suite} main\n" for _, uri, suite in mirrors))
         (self.at / "apt.conf").write_text(
             f'Dir::Etc::sourcelist "{self.at}/sources.list";\nDir::Etc::sourceparts "-";\nDir::State::lists "{self.at}/lists";\n'
             f'Dir::Cache "{self.at}/cache";\nAPT::Sandbox::User "root";\nAcquire::Languages "none";\n')

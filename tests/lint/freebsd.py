@@ -3,7 +3,7 @@
 
 Given files, or where the libraries' sources cannot be had, it only compiles: the given files, or all of
 src/ outside the folders of other systems. Then headers of libraries that are the same on both systems are
-taken from this machine.
+taken from this machine. What links for one processor is compiled for the other too.
 """
 import concurrent.futures
 import importlib.util
@@ -17,6 +17,8 @@ import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 TARGET = "x86_64-freebsd"
+OTHER = "aarch64-freebsd"
+DEPS = TOP / "build-freebsd/deps/x86_64/include"  # the same on both
 SKIPPED = 77
 ELSEWHERE = ("src/platform/linux/", "src/platform/btrfs/")
 # What FreeBSD's ports install as well: directories and files below /usr/include.
@@ -45,9 +47,9 @@ def generated_headers(build):
     return sorted({str(path.parent) for path in build.rglob("*.h") if "meson-private" not in path.parts})
 
 
-def compile_one(path, includes, work):
+def compile_one(path, target, includes, work):
     out = pathlib.Path(work) / "o" / (str(path.relative_to(TOP)).replace("/", ".") + ".o")
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", TARGET, "-O0", *FLAGS, *includes, "-c", "-o", str(out),
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-O0", *FLAGS, *includes, "-c", "-o", str(out),
                str(path)]
     result = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
     return path, result.returncode, (result.stdout + result.stderr).strip()
@@ -59,28 +61,29 @@ def link_all():
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
-def compile_all(files):
+def compile_all(files, target=TARGET, libraries=None):
     """How many fail; says which, and which headers were missing because nothing was built."""
     failed, skipped = 0, []
     made = {name for path in (TOP / "src").rglob("meson.build")
             for name in re.findall(r"output:\s*'([\w.-]+\.h)'", path.read_text())}
     with tempfile.TemporaryDirectory(prefix="potter-freebsd-") as work:
         (pathlib.Path(work) / "o").mkdir()
-        copy_library_headers(pathlib.Path(work))
-        includes = ["-I", "src", "-isystem", work]
+        if libraries is None:
+            copy_library_headers(pathlib.Path(work))
+        includes = ["-I", "src", "-isystem", str(libraries or work)]
         for directory in generated_headers(pathlib.Path(os.environ.get("POTTER_BUILD", "build"))):
             includes += ["-I", directory]
         with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-            for path, code, words in pool.map(lambda f: compile_one(f, includes, work), files):
+            for path, code, words in pool.map(lambda f: compile_one(f, target, includes, work), files):
                 missing = re.search(r"fatal error: '([\w.-]+)' file not found", words)
                 if missing and missing[1] in made:
                     skipped.append(str(path.relative_to(TOP)))  # nothing was built: the header is not there
                 elif code != 0:
                     failed += 1
-                    print(f"{path.relative_to(TOP)} does not compile for {TARGET}:\n{words}\n")
+                    print(f"{path.relative_to(TOP)} does not compile for {target}:\n{words}\n")
     if skipped:
         print(f"not checked without a build (POTTER_BUILD): {' '.join(skipped)}")
-    print(f"{len(files) - failed - len(skipped)} of {len(files)} files compile for {TARGET}")
+    print(f"{len(files) - failed - len(skipped)} of {len(files)} files compile for {target}")
     return failed
 
 
@@ -96,7 +99,7 @@ def main():
     code, words = link_all()
     if code != SKIPPED:
         print(words)
-        return code
+        return code if code != 0 else 1 if compile_all(files, OTHER, DEPS) else 0
     if compile_all(files):
         return 1
     print(f"the programs are not linked: {words.removeprefix('SKIP: ')}")
