@@ -260,7 +260,7 @@ path_of_fd(int fd, char out[PATH_OF_FD])
 	out[0] = '\0';
 	if (info == NULL)
 		return;
-	info->kf_structsize = KINFO_FILE_SIZE;
+	info->kf_structsize = sizeof(*info);
 	if (fcntl(fd, F_KINFO, info) == 0)
 		(void)str_copy(out, PATH_OF_FD, info->kf_path);
 	free(info);
