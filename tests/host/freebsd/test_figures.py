@@ -52,10 +52,10 @@ def steps(rel):
         ("destroy of a clone", "{p} destroy -p fig-new", f"/usr/local/bin/pot clone -p fig-new -P fig-inherit {quiet}", ""),
         ("start, inherit, no-rc-script", "{p} start fig-inherit",
          f"/usr/local/bin/pot set-attribute -p fig-inherit -A no-rc-script -V YES {quiet}; "
-         f"/usr/local/bin/pot set-cmd -p fig-inherit -c '/bin/sleep 1000' {quiet}", "{p} stop fig-inherit " + quiet),
+         f"/usr/local/bin/pot set-cmd -p fig-inherit -c /usr/bin/true {quiet}", "{p} stop fig-inherit " + quiet),
         ("start, public-bridge, no-rc-script", "{p} start fig-bridge",
          f"/usr/local/bin/pot set-attribute -p fig-bridge -A no-rc-script -V YES {quiet}; "
-         f"/usr/local/bin/pot set-cmd -p fig-bridge -c '/bin/sleep 1000' {quiet}", "{p} stop fig-bridge " + quiet),
+         f"/usr/local/bin/pot set-cmd -p fig-bridge -c /usr/bin/true {quiet}", "{p} stop fig-bridge " + quiet),
         ("exec true", "{p} exec -p fig-inherit /usr/bin/true", "jls -j fig-inherit >/dev/null 2>&1 || {p} start fig-inherit " + quiet, ""),
         ("stop, inherit", "{p} stop fig-inherit", "jls -j fig-inherit >/dev/null 2>&1 || {p} start fig-inherit " + quiet, ""),
         ("stop, public-bridge", "{p} stop fig-bridge", "{p} start fig-bridge " + quiet, ""),
