@@ -5,7 +5,7 @@ BUILD    ?= build-release
 TESTBUILD ?= build-test
 PYTHON   ?= python3
 
-.PHONY: all build install uninstall demo test bench freebsd deps deps-test format clean help
+.PHONY: all build install uninstall demo test bench freebsd test-freebsd deps deps-test format clean help
 
 all: build
 
@@ -46,6 +46,10 @@ ARCH ?= x86_64
 freebsd:
 	@sh packaging/deps.sh build freebsd
 	@$(PYTHON) packaging/freebsd/cross.py --arch $(ARCH)
+
+## make test-freebsd  the scenes on a FreeBSD machine: FREEBSD_IMAGE or FREEBSD_HOST says which
+test-freebsd:
+	@$(PYTHON) -m pytest -v -rs -p no:cacheprovider tests/host/freebsd
 
 deps:
 	@sh packaging/deps.sh build

@@ -1,3 +1,4 @@
+#include "base/str.h"
 #include "platform/filter.h"
 #include "platform/isolate.h"
 #include "platform/netif.h"
@@ -6,6 +7,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * Pots that run without a record: pot 0.16 starts a jail and goes. They are seen, and can be
@@ -50,6 +52,19 @@ remove_aliases(struct pot_env *env, const struct pot_spec *spec, struct err *e)
 	return env->host->netif->alias_down(env->host, "", at.all.at, at.all.n, e);
 }
 
+/* Pot 0.16 notes there what it has started, and starts nothing whose note says so. A name in a
+ * directory that all may write to: the link itself goes, whatever it is. */
+static void
+remove_notes(const struct pot_env *env, const char *name)
+{
+	static const char *const notes[] = { "pot_status_", "pot_main_pid_" };
+
+	for (size_t i = 0; i < NELEM(notes); i++) {
+		autofree char *path = xasprintf("%s/%s%s", env->conf.tmp, notes[i], name);
+		(void)unlink(path);
+	}
+}
+
 int
 stray_end(struct pot_env *env, const char *name, struct err *e)
 {
@@ -73,6 +88,7 @@ stray_end(struct pot_env *env, const char *name, struct err *e)
 	/* its datasets go back to their own places */
 	if (tree_of(env, spec, &mem, &tree, e) < 0)
 		return -1;
+	remove_notes(env, name);
 	hook_tell(env, spec, POT_HOOK_POSTSTOP, 0);
 	return 0;
 }

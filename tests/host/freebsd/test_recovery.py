@@ -26,13 +26,13 @@ def running(m):
 
 @pytest.mark.parametrize("what", ["start", "stop"])
 def test_killed_at_any_time(pot, what):
-    m = pot
+    m, command = pot, "start -d" if what == "start" else what
     for ms in (20, 60, 120, 250, 500, 1000):
         if what == "stop":
-            m.pot("start", "held")
-        m.sh(f"pot {what} held >/dev/null 2>&1 </dev/null & p=$!; sleep {ms / 1000}; kill -9 $p; "
+            m.pot("start", "-d", "held")
+        m.sh(f"pot {command} held >/dev/null 2>&1 </dev/null & p=$!; sleep {ms / 1000}; kill -9 $p; "
              f"[ $(({ms} % 40)) = 0 ] || pkill -9 -x pot-keeper; sleep 0.2", ok=None)
-        m.pot("start", "held", ok=None)
+        m.pot("start", "-d", "held", ok=None)
         assert running(m), f"does not start after kill -9 of {what} at {ms} ms"
         m.pot("stop", "held")
         assert not running(m)
@@ -40,13 +40,13 @@ def test_killed_at_any_time(pot, what):
 
 def test_the_machine_goes_down_with_a_running_pot(pot):
     m = pot
-    m.pot("start", "held")
+    m.pot("start", "-d", "held")
     m.reboot(hard=True)
     m.sh("kldload -n pf if_bridge if_epair nullfs; zpool list zroot >/dev/null")
     scene.outside(m)
     assert not running(m)
     assert "held" in m.pot("ls", "-q").split()
-    m.pot("start", "held")
+    m.pot("start", "-d", "held")
     assert running(m)
     m.pot("stop", "held")
 
@@ -59,9 +59,9 @@ def test_a_pool_that_is_nearly_full(pot):
              "count=$((free / 1048576)) 2>/dev/null; sync", ok=None, timeout=1800)
         m.pot("create", "-p", "toomuch", "-t", "single", "-b", release(m), ok=False, timeout=1200)
         assert m.pot("ls", "-q") == "held\n"
-        m.pot("start", "held", ok=None)
+        m.pot("start", "-d", "held", ok=None)
         m.pot("stop", "held", ok=None)
     finally:
         m.sh("rm -f /full/x; zfs destroy -f zroot/full", ok=None)
-    m.pot("start", "held")
+    m.pot("start", "-d", "held")
     m.pot("stop", "held")
