@@ -16,6 +16,7 @@ def pot(clean):
     m.pot("set-attribute", "-p", "held", "-A", "no-rc-script", "-V", "YES")
     m.pot("set-cmd", "-p", "held", "-c", "/bin/sleep 1000")
     yield m
+    m.pot("doctor")  # the processes that end jails were killed as well
     m.pot("destroy", "-rb", rel)
     nothing(m)
 
