@@ -211,8 +211,9 @@ command_ended(struct life *l, int status)
 	tell(l->start->channel, &event);
 }
 
-/* False: nothing is left to live for. */
-static bool
+enum reaped { REAP_SOME, REAP_NONE_LEFT, REAP_END /* nothing is left to live for */ };
+
+static enum reaped
 reap(struct life *l, int stop_signal)
 {
 	struct err gone = ERR_INIT;
@@ -225,28 +226,42 @@ reap(struct life *l, int stop_signal)
 			continue;
 		command_ended(l, status);
 		if (!l->start->spec->persist)
-			return false;
+			return REAP_END;
 		if (l->stopping)
 			forward(l, stop_signal);
 	}
 	if (pid == 0 || errno != ECHILD || l->command != 0)
-		return true;
-	/* nobody is left; a jail that somebody else has removed does not come back */
-	return !l->stopping && l->start->jid > 0 &&
-	       jail_root(l->start->jid, place, sizeof(place), &gone) == 0;
+		return REAP_SOME;
+	/* a jail that somebody else has removed does not come back */
+	if (l->stopping || l->start->jid <= 0 ||
+	    jail_root(l->start->jid, place, sizeof(place), &gone) < 0)
+		return REAP_END;
+	return REAP_NONE_LEFT;
+}
+
+/* Without a process in it a jail can be removed by somebody else with nobody told; FreeBSD 14 has
+ * no event for that, so then it is looked after now and then. */
+static int
+next_signal(enum reaped left, siginfo_t *info)
+{
+	static const struct timespec now_and_then = { 2, 0 };
+	sigset_t all;
+
+	sigfillset(&all);
+	return left == REAP_NONE_LEFT ? sigtimedwait(&all, info, &now_and_then)
+				      : sigwaitinfo(&all, info);
 }
 
 static NORETURN void
 live(struct life *l)
 {
-	sigset_t all;
+	enum reaped left;
 	siginfo_t info;
 	int stop_signal = SIGTERM;
 
-	sigfillset(&all);
 	proc_keep_sigchld();
-	while (reap(l, stop_signal)) {
-		int sig = sigwaitinfo(&all, &info);
+	while ((left = reap(l, stop_signal)) != REAP_END) {
+		int sig = next_signal(left, &info);
 		/* the kernel's word; the parent's number may still be the old one now */
 		if (sig == INIT_ORPHANED && info.si_code == SI_KERNEL)
 			orphaned(l->start);

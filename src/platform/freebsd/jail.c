@@ -279,7 +279,8 @@ is_being_ended(const char *name)
 	ssize_t n = list_processes(&all, &ignored);
 
 	for (ssize_t i = 0; i < n; i++)
-		if (all[i].ki_uid == 0 && all[i].ki_jid == 0 && has_title(all[i].ki_pid, name))
+		if (all[i].ki_uid == 0 && all[i].ki_jid == 0 && all[i].ki_stat != SZOMB &&
+		    has_title(all[i].ki_pid, name))
 			return true;
 	return n < 0;
 }
