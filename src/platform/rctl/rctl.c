@@ -101,7 +101,8 @@ void
 rctl_rules(const char *jail, const struct limits *l, struct names *out)
 {
 	if (l->memory_bytes > 0) {
-		/* pages go out where there is swap; what that does not help ends, within a second */
+		/* pages go out where there is swap; what that does not help ends, within a second
+		 */
 		add(out, jail, "memoryuse", "deny", l->memory_bytes);
 		add(out, jail, "memoryuse", "sigkill", l->memory_bytes);
 	}
