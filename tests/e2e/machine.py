@@ -262,7 +262,8 @@ class Machine:
         self.run("mount", "-o", "loop", memory / "image", volume)
         self.volumes.append(volume)
         self.conf["POT_FS_ROOT"] = str(volume / "pot")
-        self.conf.pop("POT_DATASET_BACKEND", None)
+        if REAL_ZFS:
+            self.conf["POT_DATASET_BACKEND"] = "btrfs"
         return volume
 
     def zfs(self):

@@ -1,4 +1,5 @@
 """Datasets of pots: snapshots, the way back, clones, sizes, on each backend."""
+import secrets
 import time
 
 from machine import BUILD
@@ -87,7 +88,7 @@ def test_clones_go_their_own_way_and_outlive_their_source(m):
 
 def test_datasets_are_shown_as_zfs_list_does(m):
     m.make_pot("web")
-    write(m, "web", "/root/f", "x" * 500_000)
+    write(m, "web", "/root/f", secrets.token_hex(250_000))
     m.pot("snapshot", "web")
     m.pot("clone", "-p", "twin", "-P", "web")
     m.settle()
