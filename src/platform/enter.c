@@ -212,6 +212,7 @@ spawn(const struct isolate_enter *how, int sock, pid_t *pid, struct err *e)
 	autofd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	autofd int program = proc_program(how->program, path);
 
+	(void)program; /* only held open while it is started */
 	if (null < 0)
 		return err_sys(e, "open /dev/null");
 	/* lifted above 3, so that none overwrites another */
