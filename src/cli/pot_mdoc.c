@@ -5,6 +5,7 @@
 #include "base/str.h"
 
 #include <string.h>
+#include <sys/utsname.h>
 
 /* Text as a line of mdoc: nothing in it may look like a request or an escape. */
 static void
@@ -139,6 +140,7 @@ attributes(bool jail, FILE *to)
 		[POT_ATTR_STRING] = "text" };
 	size_t n;
 	const struct pot_attr *a = pot_attrs(&n);
+	struct utsname system;
 
 	for (size_t i = 0; i < n; i++) {
 		if (a[i].jail != jail)
@@ -152,8 +154,8 @@ attributes(bool jail, FILE *to)
 			fprintf(to, "; default:\n.Ql %s .\n", a[i].def);
 		else
 			fputs("; default: none.\n", to);
-		if (!pot_attr_has_effect(NULL, &a[i]))
-			fputs("Without effect on this system.\n", to);
+		if (!pot_attr_has_effect(NULL, &a[i]) && uname(&system) == 0)
+			fprintf(to, "Without effect on %s.\n", system.sysname);
 	}
 }
 

@@ -4,12 +4,16 @@ Each test gets a machine of its own (see machine.py); what it leaves behind fail
 """
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import machine as machines  # noqa: E402
+
+# Started in the background by a shell, this process has SIGINT ignored, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
