@@ -33,7 +33,7 @@ PARTS = ("zfs", "datasets", "limits", "e2e")
 RECORDING = "/tmp/recording"
 # the tests of each file that are of interest here
 E2E = {"test_pot_limits.py": "not looking", "test_pot_datasets.py": "zfs", "test_pot_layers.py": "zfs", "test_pot_types.py": "zfs",
-       "test_pot_scenarios_zfs.py": ""}
+       "zfs_scenarios.py": ""}
 POOL = "zpool list zroot >/dev/null 2>&1 || zpool create -f -O mountpoint=none zroot /dev/vdb"
 
 
