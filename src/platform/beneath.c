@@ -1,6 +1,6 @@
 /* Files of a pot, by the two ways in that each system has of its own: beneath_open() and
  * beneath_mkdirs(). */
-#include "platform/mount.h"
+#include "platform/isolate.h"
 
 #include "base/own.h"
 
@@ -131,4 +131,31 @@ beneath_remove(int root_fd, const char *path, struct err *e)
 	    ((errno == EISDIR || errno == EPERM) && unlinkat(parent, name, AT_REMOVEDIR) == 0))
 		return 0;
 	return err_sys(e, "remove %s in the pot", path);
+}
+
+int
+isolate_write_files(const struct isolate_spec *spec, int root, struct err *e)
+{
+	for (size_t i = 0; i < spec->n_files; i++) {
+		const struct isolate_file *f = &spec->files[i];
+		if (f->only_if_parent) {
+			char parent[PATH_MAX];
+			const char *slash = strrchr(f->path, '/');
+			size_t n = slash != NULL ? (size_t)(slash - f->path) : 0;
+			if (n >= sizeof(parent))
+				return err_new(
+				    e, ERR_INPUT, "path of a file in the pot is too long");
+			memcpy(parent, f->path, n);
+			parent[n] = '\0';
+			autofd int dir =
+			    beneath_open(root, n > 0 ? parent : "/", O_PATH | O_DIRECTORY, 0, e);
+			if (dir < 0 && e->kind == ERR_ABSENT)
+				continue;
+			if (dir < 0)
+				return -1;
+		}
+		if (beneath_write(root, f->path, f->mode, f->content, f->len, e) < 0)
+			return -1;
+	}
+	return 0;
 }

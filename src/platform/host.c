@@ -1,5 +1,7 @@
 #include "platform/host.h"
 
+#include "base/ids.h"
+#include "base/ip.h"
 #include "platform/dataset.h"
 #include "platform/filter.h"
 #include "platform/limits.h"
@@ -8,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 void
 names_add(struct names *l, const char *name)
@@ -136,6 +139,26 @@ dataset_check_property(const char *key, const char *value, struct err *e)
 		return err_new(
 		    e, ERR_INPUT, "the value of property %s has a line break in it", key);
 	return 0;
+}
+
+void
+netif_mac(const struct netif_inside *in, uint8_t mac[6])
+{
+	const struct ip *a = in->addr4.addr.family != 0 ? &in->addr4.addr : &in->addr6.addr;
+	uint64_t hash = ids_hash64(a->bytes, ip_size(a));
+
+	if (in->mac_set) {
+		memcpy(mac, in->mac, 6);
+	} else if (a->family == 0) {
+		ids_random(mac, 6);
+	} else if (a->family == AF_INET) {
+		memcpy(mac + 2, a->bytes, 4);
+		mac[1] = 'p';
+	} else {
+		memcpy(mac, &hash, 6);
+	}
+	if (!in->mac_set)
+		mac[0] = 0x02; /* locally administered, one station */
 }
 
 void

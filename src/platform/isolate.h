@@ -95,6 +95,9 @@ struct isolate_spec {
 			 command */
 };
 
+/* The files of the spec, beneath a descriptor of the root. For implementations. */
+int isolate_write_files(const struct isolate_spec *spec, int root, struct err *e);
+
 /* The keeper's side of a running isolate. */
 struct isolate {
 	pid_t pid;   /* of init, as the host sees it */

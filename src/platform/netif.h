@@ -36,6 +36,10 @@ struct netif_inside {
 	uint8_t mac[6];
 };
 
+/* The hardware address it asks for, else one that depends on the address alone: when a pot comes
+ * back with its address, others still know it. */
+void netif_mac(const struct netif_inside *in, uint8_t mac[6]);
+
 /* An address of the outside that a pot has as its own. */
 struct netif_alias {
 	char nic[NETIF_NAME]; /* the interface that answers for it on its network */

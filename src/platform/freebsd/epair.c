@@ -20,28 +20,6 @@
 #include <sys/sockio.h>
 #include <sys/sysctl.h>
 
-/* One address, one hardware address: when a pot comes back with its address, others still know it.
- */
-static void
-choose_mac(const struct netif_inside *in, uint8_t mac[6])
-{
-	const struct ip *a = in->addr4.addr.family != 0 ? &in->addr4.addr : &in->addr6.addr;
-	uint64_t hash = ids_hash64(a->bytes, ip_size(a));
-
-	if (in->mac_set) {
-		memcpy(mac, in->mac, 6);
-	} else if (a->family == 0) {
-		ids_random(mac, 6);
-	} else if (a->family == AF_INET) {
-		memcpy(mac + 2, a->bytes, 4);
-		mac[1] = 'p';
-	} else {
-		memcpy(mac, &hash, 6);
-	}
-	if (!in->mac_set)
-		mac[0] = 0x02; /* locally administered, one station */
-}
-
 /* Names of both ends; the outer one has its final name and waits to be fetched. */
 static int
 make_inside(const struct stack *in, const struct netif_pair *p, char inner[IFNAMSIZ], struct err *e)
@@ -94,7 +72,7 @@ inside_up(const struct stack *s, const char *name, const struct netif_inside *in
 {
 	uint8_t mac[6];
 
-	choose_mac(in, mac);
+	netif_mac(in, mac);
 	/* what comes up has its own link-local address at once */
 	if (loopback(s, e) < 0 || link_mac(s->inet, name, mac, e) < 0 ||
 	    address_family6(s, name, e) < 0 || link_flags(s->inet, name, IFF_UP, 0, e) < 0)

@@ -35,33 +35,6 @@ isolate_probe(struct err *e)
 
 /* ---- create ---- */
 
-static int
-write_files(const struct isolate_spec *spec, int root, struct err *e)
-{
-	for (size_t i = 0; i < spec->n_files; i++) {
-		const struct isolate_file *f = &spec->files[i];
-		if (f->only_if_parent) {
-			char parent[PATH_MAX];
-			const char *slash = strrchr(f->path, '/');
-			size_t n = slash != NULL ? (size_t)(slash - f->path) : 0;
-			if (n >= sizeof(parent))
-				return err_new(
-				    e, ERR_INPUT, "path of a file in the pot is too long");
-			memcpy(parent, f->path, n);
-			parent[n] = '\0';
-			autofd int dir =
-			    beneath_open(root, n > 0 ? parent : "/", O_PATH | O_DIRECTORY, 0, e);
-			if (dir < 0 && e->kind == ERR_ABSENT)
-				continue;
-			if (dir < 0)
-				return -1;
-		}
-		if (beneath_write(root, f->path, f->mode, f->content, f->len, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* The tree on the host, whole before the jail is: its root is looked up when it is made. */
 static int
 make_root(const struct isolate_spec *spec, struct parameters *p, struct err *e)
@@ -77,7 +50,7 @@ make_root(const struct isolate_spec *spec, struct parameters *p, struct err *e)
 	for (size_t i = 0; i < spec->n_mounts; i++)
 		if (mounts_item(root, &spec->mounts[i], e) < 0)
 			return -1;
-	if (write_files(spec, root, e) < 0)
+	if (isolate_write_files(spec, root, e) < 0)
 		return -1;
 	parameters_release(p, root);
 	return 0;

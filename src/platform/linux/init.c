@@ -151,33 +151,6 @@ mount_standard(const struct isolate_spec *spec, struct err *e)
 }
 
 static int
-write_files(const struct isolate_spec *spec, int root, struct err *e)
-{
-	for (size_t i = 0; i < spec->n_files; i++) {
-		const struct isolate_file *f = &spec->files[i];
-		if (f->only_if_parent) {
-			char parent[4096];
-			const char *slash = strrchr(f->path, '/');
-			size_t n = slash != NULL ? (size_t)(slash - f->path) : 0;
-			if (n >= sizeof(parent))
-				return err_new(
-				    e, ERR_INPUT, "path of a file in the pot is too long");
-			memcpy(parent, f->path, n);
-			parent[n] = '\0';
-			autofd int dir =
-			    beneath_open(root, n > 0 ? parent : "/", O_PATH | O_DIRECTORY, 0, e);
-			if (dir < 0 && e->kind == ERR_ABSENT)
-				continue;
-			if (dir < 0)
-				return -1;
-		}
-		if (beneath_write(root, f->path, f->mode, f->content, f->len, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int
 make_root(const struct isolate_spec *spec, struct err *e)
 {
 	struct mount_set set;
@@ -194,7 +167,7 @@ make_root(const struct isolate_spec *spec, struct err *e)
 		return err_sys(e, "open the root");
 	if (mount_set_attach(&set, spec->mounts, root, e) < 0)
 		return -1;
-	return write_files(spec, root, e);
+	return isolate_write_files(spec, root, e);
 }
 
 /* ---- before the command ---- */

@@ -112,28 +112,6 @@ neighbour_message(
 	nl_put(b, NDA_LLADDR, mac, 6);
 }
 
-/* One address, one hardware address: when a pot comes back with its address, others still know it.
- */
-static void
-choose_mac(const struct netif_inside *in, uint8_t mac[6])
-{
-	const struct ip *a = in->addr4.addr.family != 0 ? &in->addr4.addr : &in->addr6.addr;
-	uint64_t hash = ids_hash64(a->bytes, ip_size(a));
-
-	if (in->mac_set) {
-		memcpy(mac, in->mac, 6);
-	} else if (a->family == 0) {
-		ids_random(mac, 6);
-	} else if (a->family == AF_INET) {
-		memcpy(mac + 2, a->bytes, 4);
-		mac[1] = 'p';
-	} else {
-		memcpy(mac, &hash, 6);
-	}
-	if (!in->mac_set)
-		mac[0] = 0x02; /* locally administered, one station */
-}
-
 /* inside_index 0: the kernel chooses. */
 static int
 pair_make(int fd, const struct netif_pair *p, const struct netif_inside *in, unsigned bridge,
@@ -267,7 +245,7 @@ pair_up(struct host *h, const struct netif_pair *p, const struct netif_inside *g
 	netns = netns_open(p->pid, p->netns, e);
 	if (netns < 0)
 		return err_ctx(e, "make interface %s", p->name);
-	choose_mac(given, in.mac);
+	netif_mac(given, in.mac);
 	if (pair_make(fd, p, &in, bridge.index, index, netns, e) < 0) {
 		if (e->sys != EBUSY)
 			goto fail;
