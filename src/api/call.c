@@ -384,117 +384,101 @@ call_read(struct call *c)
 
 /* Replies of the server ------------------------------------------------------------------------ */
 
-static bool
-done_failed(struct call *c, const struct err *e)
+/* One answer to a change: what fields writes of it, then its index. */
+static void
+answer(struct call *c, const struct server_result *r, const struct err *e,
+    void (*fields)(struct jsonw *w, const struct server_result *r))
 {
-	if (e == NULL)
-		return false;
-	call_err(c, e);
-	return true;
+	struct buf out = BUF_INIT;
+
+	if (e != NULL) {
+		call_err(c, e);
+		return;
+	}
+	struct jsonw w = call_json(c, &out);
+	jsonw_object(&w);
+	if (fields != NULL)
+		fields(&w, r);
+	jsonw_kuint(&w, "Index", r->index);
+	jsonw_kbool(&w, "KnownLeader", false);
+	jsonw_kint(&w, "LastContact", 0);
+	call_index(c, r->index);
+	jsonw_end_object(&w);
+	call_json_end(c, &w);
 }
 
 static void
-meta(struct call *c, struct jsonw *w, uint64_t index)
+eval_id(struct jsonw *w, const struct server_result *r)
 {
-	jsonw_kuint(w, "Index", index);
-	jsonw_kbool(w, "KnownLeader", false);
-	jsonw_kint(w, "LastContact", 0);
-	call_index(c, index);
+	jsonw_kstr(w, "EvalID", r->eval_id != NULL ? r->eval_id : "");
+}
+
+static void
+eval_fields(struct jsonw *w, const struct server_result *r)
+{
+	eval_id(w, r);
+	jsonw_kuint(w, "EvalCreateIndex", r->eval_create_index);
+	jsonw_kuint(w, "JobModifyIndex", r->job_modify_index);
+}
+
+static void
+register_fields(struct jsonw *w, const struct server_result *r)
+{
+	eval_fields(w, r);
+	jsonw_kstr(w, "Warnings", r->warnings != NULL ? r->warnings : "");
+}
+
+static void
+node_fields(struct jsonw *w, const struct server_result *r)
+{
+	jsonw_kuint(w, "NodeModifyIndex", r->node_modify_index);
+	eval_id(w, r);
+	jsonw_key(w, "EvalIDs");
+	jsonw_array(w);
+	for (size_t i = 0; i < r->eval_ids.n; i++)
+		jsonw_str(w, r->eval_ids.at[i]);
+	jsonw_end_array(w);
+	jsonw_kuint(w, "EvalCreateIndex", r->eval_create_index);
+}
+
+static void
+deployment_fields(struct jsonw *w, const struct server_result *r)
+{
+	eval_id(w, r);
+	jsonw_kuint(w, "EvalCreateIndex", r->eval_create_index);
+	jsonw_kuint(w, "DeploymentModifyIndex", r->deployment_modify_index);
+	if (r->reverted_version >= 0)
+		jsonw_kint(w, "RevertedJobVersion", r->reverted_version);
+	else
+		jsonw_knull(w, "RevertedJobVersion");
 }
 
 void
 call_done_register(void *ctx, const struct server_result *r, const struct err *e)
 {
-	struct call *c = ctx;
-	struct buf out = BUF_INIT;
-
-	if (done_failed(c, e))
-		return;
-	struct jsonw w = call_json(c, &out);
-	jsonw_object(&w);
-	jsonw_kstr(&w, "EvalID", r->eval_id != NULL ? r->eval_id : "");
-	jsonw_kuint(&w, "EvalCreateIndex", r->eval_create_index);
-	jsonw_kuint(&w, "JobModifyIndex", r->job_modify_index);
-	jsonw_kstr(&w, "Warnings", r->warnings != NULL ? r->warnings : "");
-	meta(c, &w, r->index);
-	jsonw_end_object(&w);
-	call_json_end(c, &w);
+	answer(ctx, r, e, register_fields);
 }
 
 void
 call_done_eval(void *ctx, const struct server_result *r, const struct err *e)
 {
-	struct call *c = ctx;
-	struct buf out = BUF_INIT;
-
-	if (done_failed(c, e))
-		return;
-	struct jsonw w = call_json(c, &out);
-	jsonw_object(&w);
-	jsonw_kstr(&w, "EvalID", r->eval_id != NULL ? r->eval_id : "");
-	jsonw_kuint(&w, "EvalCreateIndex", r->eval_create_index);
-	jsonw_kuint(&w, "JobModifyIndex", r->job_modify_index);
-	meta(c, &w, r->index);
-	jsonw_end_object(&w);
-	call_json_end(c, &w);
+	answer(ctx, r, e, eval_fields);
 }
 
 void
 call_done_node(void *ctx, const struct server_result *r, const struct err *e)
 {
-	struct call *c = ctx;
-	struct buf out = BUF_INIT;
-
-	if (done_failed(c, e))
-		return;
-	struct jsonw w = call_json(c, &out);
-	jsonw_object(&w);
-	jsonw_kuint(&w, "NodeModifyIndex", r->node_modify_index);
-	jsonw_kstr(&w, "EvalID", r->eval_id != NULL ? r->eval_id : "");
-	jsonw_key(&w, "EvalIDs");
-	jsonw_array(&w);
-	for (size_t i = 0; i < r->eval_ids.n; i++)
-		jsonw_str(&w, r->eval_ids.at[i]);
-	jsonw_end_array(&w);
-	jsonw_kuint(&w, "EvalCreateIndex", r->eval_create_index);
-	meta(c, &w, r->index);
-	jsonw_end_object(&w);
-	call_json_end(c, &w);
+	answer(ctx, r, e, node_fields);
 }
 
 void
 call_done_deployment(void *ctx, const struct server_result *r, const struct err *e)
 {
-	struct call *c = ctx;
-	struct buf out = BUF_INIT;
-
-	if (done_failed(c, e))
-		return;
-	struct jsonw w = call_json(c, &out);
-	jsonw_object(&w);
-	jsonw_kstr(&w, "EvalID", r->eval_id != NULL ? r->eval_id : "");
-	jsonw_kuint(&w, "EvalCreateIndex", r->eval_create_index);
-	jsonw_kuint(&w, "DeploymentModifyIndex", r->deployment_modify_index);
-	if (r->reverted_version >= 0)
-		jsonw_kint(&w, "RevertedJobVersion", r->reverted_version);
-	else
-		jsonw_knull(&w, "RevertedJobVersion");
-	meta(c, &w, r->index);
-	jsonw_end_object(&w);
-	call_json_end(c, &w);
+	answer(ctx, r, e, deployment_fields);
 }
 
 void
 call_done_empty(void *ctx, const struct server_result *r, const struct err *e)
 {
-	struct call *c = ctx;
-	struct buf out = BUF_INIT;
-
-	if (done_failed(c, e))
-		return;
-	struct jsonw w = call_json(c, &out);
-	jsonw_object(&w);
-	meta(c, &w, r->index);
-	jsonw_end_object(&w);
-	call_json_end(c, &w);
+	answer(ctx, r, e, NULL);
 }

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "dataset_trial.h"
 #include "loop.h"
 #include "own_net.h"
 
@@ -28,121 +29,6 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-
-static const struct dataset_ops *ds;
-static struct host host;
-static struct err err;
-static char dir[] = "/tmp/potter-datasets-XXXXXX";
-static char root[64];
-
-#define OK(call)                                                                                   \
-	do {                                                                                       \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, err.text);                                       \
-	} while (0)
-#define FAILS(call, why)                                                                           \
-	do {                                                                                       \
-		assert_int_equal(call, -1);                                                        \
-		if (err.kind != (why))                                                             \
-			fail_msg("%s: %s: %s", #call, err_kind_name(err.kind), err.text);          \
-	} while (0)
-
-static char *
-path(const char *fmt, ...)
-{
-	static char out[4][1024];
-	static int turn;
-	char *p = out[turn++ % 4];
-	int n = snprintf(p, 1024, "%s/", root);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(p + n, 1024 - (size_t)n, fmt, ap);
-	va_end(ap);
-	return p;
-}
-
-static void
-put(const char *file, const char *text)
-{
-	autofd int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-	if (fd < 0 || fd_write_all(fd, text, strlen(text), &err) < 0)
-		fail_msg("%s: %s", file, strerror(errno));
-}
-
-static void
-has(const char *file, const char *text)
-{
-	autobuf struct buf b = BUF_INIT;
-
-	OK(buf_read_file(&b, file, 4096, &err));
-	assert_string_equal(buf_str(&b), text);
-}
-
-static bool
-is_there(const char *file)
-{
-	return access(file, F_OK) == 0;
-}
-
-static const char *
-mounted(const char *name)
-{
-	static char where[1100];
-	autodataset_root struct dataset_root r = DATASET_ROOT_INIT;
-	autobuf struct buf lower = BUF_INIT;
-	autofree char *options = NULL;
-
-	OK(ds->root(&host, name, &r, &err));
-	snprintf(where, sizeof(where), "%s/mnt", dir);
-	if (mkdir(where, 0755) < 0)
-		assert_int_equal(errno, EEXIST);
-	if (r.plain != NULL) {
-		assert_int_equal(mount(r.plain, where, NULL, MS_BIND, NULL), 0);
-		return where;
-	}
-	for (size_t i = 0; i < r.lower.n; i++)
-		buf_addf(&lower, "%s%s", i ? ":" : "", r.lower.at[i]);
-	options = r.upper != NULL ? xasprintf("lowerdir=%s,upperdir=%s,workdir=%s", buf_str(&lower),
-					r.upper, r.work)
-				  : xasprintf("lowerdir=%s", buf_str(&lower));
-	if (mount("overlay", where, "overlay", 0, options) < 0)
-		fail_msg("mount %s: %s", options, strerror(errno));
-	return where;
-}
-
-static void
-unmount(void)
-{
-	char where[64];
-
-	snprintf(where, sizeof(where), "%s/mnt", dir);
-	assert_int_equal(umount2(where, 0), 0);
-}
-
-static void
-in_dataset_put(const char *name, const char *file, const char *text)
-{
-	char full[1200];
-
-	snprintf(full, sizeof(full), "%s/%s", mounted(name), file);
-	put(full, text);
-	unmount();
-}
-
-static void
-in_dataset_has(const char *name, const char *file, const char *text)
-{
-	char full[1200];
-
-	snprintf(full, sizeof(full), "%s/%s", mounted(name), file);
-	if (text == NULL)
-		assert_false(is_there(full));
-	else
-		has(full, text);
-	unmount();
-}
 
 static const char *real_pool; /* of a real zfs, or NULL */
 

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "outcome.h"
 #include "own_net.h"
 
 #include <arpa/inet.h>
@@ -29,15 +30,8 @@
 static const struct filter_ops *const fi = &filter_linux;
 static const struct netif_ops *const net = &netif_linux;
 static struct host host = { .roots = { .table = "potter-test", .bridge = "br0" } };
-static struct err err;
 static struct other_net pot_a, pot_b, outside;
 static int listening[2]; /* a byte from each server that is ready */
-
-#define OK(call)                                                                                   \
-	do {                                                                                       \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, err.text);                                       \
-	} while (0)
 
 static struct ipnet
 ipnet(const char *text)

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "outcome.h"
 #include "own_net.h"
 
 #include <errno.h>
@@ -23,13 +24,6 @@
 
 static const struct limits_ops *const li = &limits_linux;
 static struct host host;
-static struct err err;
-
-#define OK(call)                                                                                   \
-	do {                                                                                       \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, err.text);                                       \
-	} while (0)
 
 static void
 all_layouts_of_control_groups_are_understood(void **state)

@@ -30,13 +30,13 @@ loop_run(const char *const *argv)
 
 /* device: where to write its path. It goes with its last use, and loop_close(). */
 static inline int
-loop_btrfs(const char *dir, char device[64])
+loop_btrfs(const char *where, char device[64])
 {
 	char image[128];
 	const char *const make[] = { "mkfs.btrfs", "-q", "-f", image, NULL };
 	int file, control, n;
 
-	snprintf(image, sizeof(image), "%s/btrfs.img", dir);
+	snprintf(image, sizeof(image), "%s/btrfs.img", where);
 	file = open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (file < 0 || ftruncate(file, 512 << 20) < 0 || loop_run(make) < 0)
 		return -1;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "outcome.h"
 #include "own_net.h"
 
 #include <arpa/inet.h>
@@ -20,13 +21,6 @@
 
 static const struct netif_ops *const net = &netif_linux;
 static struct host host;
-static struct err err;
-
-#define OK(call)                                                                                   \
-	do {                                                                                       \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, err.text);                                       \
-	} while (0)
 
 static struct ipnet
 ipnet(const char *text)

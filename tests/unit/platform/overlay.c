@@ -13,123 +13,12 @@
 
 #include <cmocka.h>
 
+#include "dataset_trial.h"
 #include "own_net.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
-
-static const struct dataset_ops *const ds = &dataset_overlay;
-static struct host host = { .dataset = &dataset_overlay };
-static struct err err;
-static char dir[] = "/tmp/potter-overlay-XXXXXX";
-
-#define OK(call)                                                                                   \
-	do {                                                                                       \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, err.text);                                       \
-	} while (0)
-#define FAILS(call, why)                                                                           \
-	do {                                                                                       \
-		assert_int_equal(call, -1);                                                        \
-		if (err.kind != (why))                                                             \
-			fail_msg("%s: %s: %s", #call, err_kind_name(err.kind), err.text);          \
-	} while (0)
-
-static char *
-path(const char *fmt, ...)
-{
-	static char out[4][1024];
-	static int turn;
-	char *p = out[turn++ % 4];
-	int n = snprintf(p, 1024, "%s/", dir);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(p + n, 1024 - (size_t)n, fmt, ap);
-	va_end(ap);
-	return p;
-}
-
-static void
-put(const char *file, const char *text)
-{
-	autofd int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-	if (fd < 0 || fd_write_all(fd, text, strlen(text), &err) < 0)
-		fail_msg("%s: %s", file, strerror(errno));
-}
-
-static void
-has(const char *file, const char *text)
-{
-	autobuf struct buf b = BUF_INIT;
-
-	OK(buf_read_file(&b, file, 4096, &err));
-	assert_string_equal(buf_str(&b), text);
-}
-
-static bool
-is_there(const char *file)
-{
-	return access(file, F_OK) == 0;
-}
-
-/* The dataset's content, mounted as a pot would, at a directory of the test's own. */
-static const char *
-mounted(const char *name)
-{
-	static char where[1100];
-	autodataset_root struct dataset_root r = DATASET_ROOT_INIT;
-	autobuf struct buf lower = BUF_INIT;
-	autofree char *options = NULL;
-
-	OK(ds->root(&host, name, &r, &err));
-	snprintf(where, sizeof(where), "%s/mnt", dir);
-	if (mkdir(where, 0755) < 0)
-		assert_int_equal(errno, EEXIST);
-	if (r.plain != NULL) {
-		assert_int_equal(mount(r.plain, where, NULL, MS_BIND, NULL), 0);
-		return where;
-	}
-	for (size_t i = 0; i < r.lower.n; i++)
-		buf_addf(&lower, "%s%s", i ? ":" : "", r.lower.at[i]);
-	options = r.upper != NULL ? xasprintf("lowerdir=%s,upperdir=%s,workdir=%s", buf_str(&lower),
-					r.upper, r.work)
-				  : xasprintf("lowerdir=%s", buf_str(&lower));
-	if (mount("overlay", where, "overlay", 0, options) < 0)
-		fail_msg("mount %s: %s", options, strerror(errno));
-	return where;
-}
-
-static void
-unmount(void)
-{
-	assert_int_equal(umount2(path("mnt"), 0), 0);
-}
-
-static void
-in_dataset_put(const char *name, const char *file, const char *text)
-{
-	char full[1200];
-
-	snprintf(full, sizeof(full), "%s/%s", mounted(name), file);
-	put(full, text);
-	unmount();
-}
-
-static void
-in_dataset_has(const char *name, const char *file, const char *text)
-{
-	char full[1200];
-
-	snprintf(full, sizeof(full), "%s/%s", mounted(name), file);
-	if (text == NULL)
-		assert_false(is_there(full));
-	else
-		has(full, text);
-	unmount();
-}
 
 static size_t
 entries(const char *where)
@@ -159,10 +48,10 @@ clean(void **state)
 	OK(ds->list(&host, "", &all, &err));
 	for (size_t i = all.n; i-- > 0;)
 		OK(ds->destroy(&host, all.at[i], true, &err));
-	assert_int_equal(entries(path("pots/.overlay/l")), 0);
-	assert_int_equal(entries(path("pots/.overlay/data")), 0);
-	assert_int_equal(entries(path("pots/.overlay/sets")), 0);
-	assert_int_equal(entries(path("pots/.overlay/trash")), 0);
+	assert_int_equal(entries(path(".overlay/l")), 0);
+	assert_int_equal(entries(path(".overlay/data")), 0);
+	assert_int_equal(entries(path(".overlay/sets")), 0);
+	assert_int_equal(entries(path(".overlay/trash")), 0);
 	assert_int_equal(ds->sweep(&host, &err), 0);
 	return 0;
 }
@@ -173,14 +62,14 @@ an_interrupted_rename_is_finished_by_the_next_call(void **state)
 	(void)state;
 	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
 	OK(ds->create(&host, "jails/web/m", DATASET_LAYERED, &err));
-	put(path("pots/jails/web/f"), "mine");
+	put(path("jails/web/f"), "mine");
 	/* stopped after the directory moved */
-	put(path("pots/.overlay/rename"), "jails/web\njails/shop\n");
-	assert_int_equal(rename(path("pots/jails/web"), path("pots/jails/shop")), 0);
+	put(path(".overlay/rename"), "jails/web\njails/shop\n");
+	assert_int_equal(rename(path("jails/web"), path("jails/shop")), 0);
 	assert_int_equal(ds->exists(&host, "jails/shop/m", &err), 1);
-	has(path("pots/jails/shop/f"), "mine");
+	has(path("jails/shop/f"), "mine");
 	assert_int_equal(ds->exists(&host, "jails/web", &err), 0);
-	assert_false(is_there(path("pots/.overlay/rename")));
+	assert_false(is_there(path(".overlay/rename")));
 }
 
 static void
@@ -191,15 +80,15 @@ an_interrupted_rollback_is_finished_by_the_next_call(void **state)
 
 	(void)state;
 	OK(ds->create(&host, "jails/web", DATASET_PLAIN, &err));
-	put(path("pots/jails/web/f"), "old");
+	put(path("jails/web/f"), "old");
 	OK(ds->snapshot(&host, "jails/web", "1000", false, &err));
-	put(path("pots/jails/web/f"), "new");
+	put(path("jails/web/f"), "new");
 	OK(set_open(&host, &set, "jails/web", STORE_CHANGE, &err));
 	set.m.fill = xstrdup(set.m.snapshots[0].chain.at[0]);
 	OK(set_save(&set, true, &err));
 	set_close(&set);
 	OK(ds->root(&host, "jails/web", &r, &err));
-	has(path("pots/jails/web/f"), "old");
+	has(path("jails/web/f"), "old");
 }
 
 static void
@@ -216,15 +105,15 @@ a_sweep_removes_what_nothing_leads_to(void **state)
 	OK(data_create(&s, id, &err));
 	OK(layer_create(&s, id, layer, &err));
 	/* … a destroy that stopped after the name was gone, and one amid deletion */
-	assert_int_equal(mkdir(path("pots/.overlay/trash/x"), 0700), 0);
-	put(path("pots/.overlay/trash/x/f"), "x");
+	assert_int_equal(mkdir(path(".overlay/trash/x"), 0700), 0);
+	put(path(".overlay/trash/x/f"), "x");
 	/* while somebody is at work it stays away */
 	assert_int_equal(ds->sweep(&host, &err), 0);
-	assert_int_equal(entries(path("pots/.overlay/l")), 2);
+	assert_int_equal(entries(path(".overlay/l")), 2);
 	store_close(&s);
 	assert_int_equal(ds->sweep(&host, &err), 2);
-	assert_int_equal(entries(path("pots/.overlay/l")), 1);
-	assert_int_equal(entries(path("pots/.overlay/trash")), 0);
+	assert_int_equal(entries(path(".overlay/l")), 1);
+	assert_int_equal(entries(path(".overlay/trash")), 0);
 	in_dataset_has("jails/web/m", "f", "kept");
 }
 
@@ -240,8 +129,8 @@ a_damaged_description_is_told_and_can_be_destroyed(void **state)
 	OK(store_open(&s, host.roots.fs_root, STORE_READ, &err));
 	OK(set_find(&s, "jails/web/m", id, &err));
 	store_close(&s);
-	(void)removexattr(path("pots/.overlay/data/%s", id), "user.potter.meta");
-	put(path("pots/.overlay/data/%s/meta", id),
+	(void)removexattr(path(".overlay/data/%s", id), "user.potter.meta");
+	put(path(".overlay/data/%s/meta", id),
 	    "overlay-dataset 1\nkind layered\nupper ../../x\nend\n");
 	FAILS(ds->snapshots(&host, "jails/web/m", &snaps, &err), ERR_CORRUPT);
 	assert_non_null(strstr(err.text, "jails/web/m"));
@@ -295,7 +184,6 @@ main(void)
 		T(a_damaged_description_is_told_and_can_be_destroyed),
 		T(a_long_history_still_fits_into_one_mount),
 	};
-	char root[64];
 	int failed;
 
 	own_net_enter();
@@ -305,6 +193,7 @@ main(void)
 	if (mount("tmpfs", dir, "tmpfs", 0, "mode=755") < 0)
 		return 1;
 	snprintf(root, sizeof(root), "%s/pots", dir);
+	ds = host.dataset = &dataset_overlay;
 	host.roots.fs_root = root;
 	host.mount = &mount_native;
 	failed = cmocka_run_group_tests_name("overlay", tests, NULL, NULL);

@@ -24,6 +24,7 @@
 
 #include <cmocka.h>
 
+#include "outcome.h"
 #include "own_net.h"
 
 #include <dirent.h>
@@ -38,22 +39,10 @@
 
 static const struct dataset_ops *const ds = &dataset_zfs;
 static struct host host;
-static struct err err;
 static char dir[64] = "/tmp/potter-zfs-XXXXXX", root[128], zfs_root[128], program[160];
 static const char *recording, *real, *pool;
 static const char *transcripts; /* a directory */
 
-#define OK(call)                                                                                   \
-	do {                                                                                       \
-		if ((call) < 0)                                                                    \
-			fail_msg("%s: %s", #call, err.text);                                       \
-	} while (0)
-#define FAILS(call, why)                                                                           \
-	do {                                                                                       \
-		assert_int_equal(call, -1);                                                        \
-		if (err.kind != (why))                                                             \
-			fail_msg("%s: %s: %s", #call, err_kind_name(err.kind), err.text);          \
-	} while (0)
 #define SAYS(words)                                                                                \
 	do {                                                                                       \
 		if (strstr(err.text, words) == NULL)                                               \
