@@ -163,6 +163,11 @@ class Agents:
     def logs(self, alloc, stderr=False):
         return self.cli("alloc", "logs", *(["-stderr"] if stderr else []), alloc["ID"]).stdout
 
+    def reached(self, alloc):
+        """The server has a way to the client, which it finds some time after the client has started."""
+        wait_until(lambda: self.cli("alloc", "exec", "-i=false", "-t=false", alloc["ID"], "true", check=False).returncode == 0,
+                   timeout=30, every=0.5, what="a way from the server to the client")
+
     def stop_job(self, job):
         self.cli("job", "stop", "-purge", "-detach", job)
 
@@ -352,6 +357,7 @@ def test_client_restarts(nomad):
     nomad.start("client").ready()
     nomad.wait_for("one")
     assert nomad.machine.pot_json("ps")[0]["pid"] == before and nomad.state("one")["Restarts"] == 0
+    nomad.reached(alloc)
     last = len(nomad.logs(alloc))
     wait_until(lambda: len(nomad.logs(alloc)) > last, every=0.3, what="more of the log")
     # killed: the plugin stays, and the next agent finds it again
@@ -361,8 +367,7 @@ def test_client_restarts(nomad):
     nomad.start("client").ready()
     nomad.wait_for("one")
     assert nomad.plugin_pids() == plugin and nomad.machine.pot_json("ps")[0]["pid"] == before
-    wait_until(lambda: nomad.cli("alloc", "exec", "-i=false", "-t=false", alloc["ID"], "true", check=False).returncode == 0,
-               timeout=30, every=0.5, what="a way from the server to the client")
+    nomad.reached(alloc)
     assert nomad.state("one")["Restarts"] == 0
     nomad.stop_job("one")
     wait_until(lambda: not nomad.machine.running(), what="the end")
@@ -545,9 +550,10 @@ def test_a_client_that_is_not_root(networked):
     publish(networked)
     agents = Agents(networked, config=f'runner_socket = "{networked.conf["POT_RUN_DIR"]}/runner.sock"',
                     become=["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"])
-    home = agents.dir / "client"
-    home.mkdir()
-    shutil.chown(home, NOBODY, NOBODY)
+    home, mounts = agents.dir / "client", agents.dir / "alloc_mounts"  # the second since Nomad 1.8, beside the first
+    for place in (home, mounts):
+        place.mkdir()
+        shutil.chown(place, NOBODY, NOBODY)
     runner = [BIN / "pot-runner", "--serve", "--group", NOBODY, "--root", home]
     agents.start("server").start("client")
     driver = wait_until(lambda: (agents.node() or {}).get("Drivers", {}).get("pot"), timeout=40, every=0.3, what="the driver")

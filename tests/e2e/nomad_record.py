@@ -48,7 +48,8 @@ def main():
         nomad = Agents(machine)
         put_place(machine, machine.dir / "nomad/place")
         config = nomad.dir / "client.hcl"
-        config.write_text(config.read_text().replace(f"{nomad.dir}/client", PLACE))
+        more = f'client {{\n alloc_mounts_dir = "{PLACE}/alloc_mounts"\n' if nomad.version() >= (1, 8) else "client {\n"
+        config.write_text(config.read_text().replace(f"{nomad.dir}/client", PLACE).replace("client {\n", more))
         (nomad.plugins / "nomad-pot-driver").unlink()
         shutil.copy(pathlib.Path(__file__).parent / "nomad_proxy.py", nomad.plugins / "nomad-pot-driver")
         (nomad.plugins / "settings.json").write_text(json.dumps(
