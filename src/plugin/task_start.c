@@ -345,6 +345,19 @@ on_prepared(void *ctx, const struct runner_reply *r, const struct err *e)
 	}
 }
 
+/* Cores that Nomad has reserved for the task, "0,1", unless the job says itself which ones. */
+static const char *
+pinned_to(const struct start *s)
+{
+	const Np__Resources *r = s->asked->resources;
+
+	if (s->config.pin != NULL || s->config.cpus != NULL)
+		return s->config.pin;
+	return r != NULL && r->linux_resources != NULL && *r->linux_resources->cpuset_cpus != '\0'
+		   ? r->linux_resources->cpuset_cpus
+		   : NULL;
+}
+
 static void
 do_prepare(struct start *s)
 {
@@ -358,7 +371,7 @@ do_prepare(struct start *s)
 		.ports = list(&s->ports, &s->mem),
 		.attributes = list(&c->attributes, &s->mem),
 		.limit_cpus = c->cpus,
-		.limit_pin = c->pin,
+		.limit_pin = pinned_to(s),
 		.limit_processes = c->processes,
 		.limit_files = c->files,
 		.limit_io_weight = c->io_weight };

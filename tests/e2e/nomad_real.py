@@ -88,6 +88,9 @@ class Agents:
         assert not check or result.returncode == 0, f"{argv}: {result.returncode}\n{result.stdout}\n{result.stderr}"
         return result
 
+    def exec(self, alloc, *argv, task="www1"):
+        return self.cli("alloc", "exec", "-i=false", "-t=false", "-task", task, alloc["ID"], *argv).stdout
+
     def api(self, path):
         program = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:4646{path}').read().decode())"
         result = self.machine.try_run(sys.executable, "-c", program)
@@ -107,7 +110,7 @@ class Agents:
 
     def run(self, job="one", command=HOLD, driver_config="", task="", group="", kind="service", name="www1", pot="web",
             image="http://127.0.0.1:8000/", wait="running", network="host", count=1, resources="",
-            source=None):
+            source=None, cpu="cpu = 50", driver="pot"):
         words = command.replace("\\", "\\\\").replace('"', '\\"').replace("${", "$${")
         text = textwrap.dedent(f"""\
             job "{job}" {{
@@ -117,7 +120,7 @@ class Agents:
                 count = {count}
                 {group}
                 task "{name}" {{
-                  driver = "pot"
+                  driver = "{driver}"
                   {task}
                   config {{
                     {source or f'image = "{image}"'}
@@ -128,7 +131,7 @@ class Agents:
                     {driver_config}
                   }}
                   resources {{
-                    cpu = 50
+                    {cpu}
                     memory = 32
                     {resources}
                   }}

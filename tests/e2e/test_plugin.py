@@ -404,6 +404,17 @@ def test_everything_a_job_may_ask_for(host):
     task.destroy()
 
 
+def test_reserved_cores(host):
+    """Those of resources.cores, unless the job's own limits say which."""
+    last = max(os.sched_getaffinity(0))
+    for options, allowed in (({}, str(last)), ({"limits": [{"pin": "0"}]}, "0")):
+        task = make(host, "grep Cpus_allowed_list /proc/self/status", options=options)
+        task.message[6][2] = {6: str(last)}
+        task.start()
+        assert task.result()[0] == 0 and task.logs()[0].split()[1].decode() == allowed
+        task.destroy()
+
+
 @pytest.fixture(params=["overlay", "btrfs", "zfs", "copies"])
 def upon(request, bare):
     """A plugin, on each dataset backend in turn; "copies": where its file system holds no layers."""
