@@ -57,6 +57,29 @@ def info(m, pot):
     return m.pot_json("info", "-p", pot)
 
 
+# ---- the end ----
+
+def test_who_reads_nothing_keeps_no_network(networked):
+    """What a pot has said is still delivered when it has ended, but nobody holds its interfaces by not listening."""
+    m = networked
+    m.make_pot("deaf", "-N", "public-bridge", cmd="nc -l -p 80 -e cat /dev/zero")
+    m.start("deaf")
+    client = """import socket, sys
+refused = True
+while refused:
+    c = socket.socket()
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    refused = c.connect_ex((sys.argv[1], 80))
+print("connected", flush=True)
+sys.stdin.read()"""
+    address = info(m, "deaf")["ip"]
+    reader = m.popen(sys.executable, "-c", client, address, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert reader.stdout.readline() == b"connected\n"
+    m.pot("stop", "deaf")
+    wait_until(lambda: m.pairs() == [], timeout=30, what="the end of its pair of interfaces")
+    reader.kill()
+
+
 # ---- private bridges ----
 
 def test_a_private_bridge_comes_and_goes(bare):

@@ -4,6 +4,7 @@
 #include "platform/enter.h"
 #include "platform/linux/init.h"
 #include "platform/linux/join.h"
+#include "platform/linux/orphans.h"
 #include "platform/proc.h"
 
 #include <errno.h>
@@ -128,6 +129,10 @@ isolate_create(
 		return err_sys(e, "make the pot's init");
 	}
 	*out = (struct isolate){ .pid = (pid_t)pid, .handle = handle, .channel = pair[0] };
+	if (spec->what & ISOLATE_NET) {
+		int *netns = out->own = xmalloc(sizeof(*netns));
+		*netns = orphans_watch(out->pid);
+	}
 	return 0;
 }
 
@@ -230,6 +235,14 @@ isolate_kill(struct isolate *i, const char *const *cgroups, struct err *e)
 static void
 isolate_close(struct isolate *i)
 {
+	int *netns = i->own;
+
+	if (netns != NULL) {
+		orphans_end(*netns);
+		own_close(netns);
+		free(netns);
+		i->own = NULL;
+	}
 	own_close(&i->handle);
 	own_close(&i->channel);
 	i->handle = i->channel = -1;
