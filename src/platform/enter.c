@@ -31,7 +31,7 @@
  * the caller, and becomes the command. What they have to say goes through the socket, which ends
  * when the command runs: "P <pid>", with the terminal's descriptor; "E <kind> <errno> <text>".
  */
-enum { MESSAGE_FD = 3, MESSAGE_MAX = 1400, FIXED_ARGS = 12, NO_COMMAND = ENTER_NO_COMMAND };
+enum { MESSAGE_FD = 3, MESSAGE_MAX = 1400, FIXED_ARGS = 14, NO_COMMAND = ENTER_NO_COMMAND };
 
 void
 enter_say_failure(const struct err *e)
@@ -128,7 +128,9 @@ isolate_enter_main(int argc, char **argv)
 		    .caps = number(fixed[8]),
 		    .max_files = number(fixed[9]),
 		    .user = fixed[10][0] != '\0' ? fixed[10] : NULL,
-		    .cwd = fixed[11][0] != '\0' ? fixed[11] : NULL } };
+		    .cwd = fixed[11][0] != '\0' ? fixed[11] : NULL },
+		.name = fixed[12],
+		.place = fixed[13] };
 	how.cgroups = take_list(&at, end);
 	how.process.argv = take_list(&at, end);
 	how.process.env = take_env();
@@ -182,6 +184,8 @@ arguments(const struct isolate_enter *how, struct arena *mem)
 		add_number(mem, argv, &n, numbers[i]);
 	argv[n++] = arena_strdup(mem, p->user != NULL ? p->user : "");
 	argv[n++] = arena_strdup(mem, p->cwd != NULL ? p->cwd : "");
+	argv[n++] = arena_strdup(mem, how->name != NULL ? how->name : "");
+	argv[n++] = arena_strdup(mem, how->place != NULL ? how->place : "");
 	add_list(mem, argv, &n, how->cgroups);
 	add_list(mem, argv, &n, p->argv);
 	return argv;

@@ -119,8 +119,9 @@ struct isolate_event {
 };
 
 struct isolate_enter {
-	pid_t pid;	/* init of the pot … */
-	uint64_t start; /* … and when it started (proc.h) */
+	pid_t pid;		  /* init of the pot; 0: it has none of ours (stray) … */
+	uint64_t start;		  /* … and when it started (proc.h) */
+	const char *name, *place; /* what a stray is found by; else unused */
 	const char *const *cgroups;
 	struct isolate_process process;
 	int stdio[3]; /* -1: /dev/null; ignored with tty */
@@ -165,8 +166,9 @@ struct isolate_ops {
 	 * the rest. */
 	int (*stray_stop)(
 	    const char *name, const char *place, int sig, int64_t grace_ms, struct err *);
-	/* Ends what is still ending because somebody killed who did that; how many. NULL: none. */
-	int (*sweep)(struct err *);
+	/* Ends what is still ending because somebody killed who did that; how many. Without wait it
+	 * has only begun with it. NULL: there can be none. */
+	int (*sweep)(bool wait, struct err *);
 	/* The attributes of a pot that mean something here, besides those of pot itself; ended by
 	 * NULL. */
 	const char *const *attributes;

@@ -331,7 +331,7 @@ pot_doctor(struct pot_env *env, bool mend, struct arena *mem, struct pot_finding
 		visit_table(&v);
 		visit_run_dirs(&v, e);
 		visit_pots(&v);
-		rc = mend && h->isolate->sweep != NULL ? h->isolate->sweep(e) : 0;
+		rc = mend && h->isolate->sweep != NULL ? h->isolate->sweep(true, e) : 0;
 		if (rc > 0)
 			finding(&v, arena_printf(mem, "%d pots that were ending", rc),
 			    "who ended them was killed", 0, e);

@@ -15,6 +15,29 @@
  * takes the command with it.
  */
 
+enum where { OURS, STRAY };
+
+/* Where it runs; of a stray there is no record, and r is empty. */
+static int
+find_running(struct pot_env *env, const char *name, struct run *r, struct err *e)
+{
+	int live;
+
+	if (run_read(env, name, r, e) == 0) {
+		live = run_alive(env, r, e);
+		if (live > 0 && r->init != 0)
+			return OURS;
+	} else {
+		*r = (struct run){ .init = 0 };
+		live = e->kind == ERR_ABSENT ? stray_runs(env, name, e) : -1;
+		if (live > 0)
+			return STRAY;
+	}
+	return live < 0 ? -1
+			: err_new(e, ERR_ABSENT, "pot %s is not running; 'pot start %s' starts it",
+			      name, name);
+}
+
 int
 pot_enter(struct pot_env *env, const char *name, const struct pot_exec_options *o, pid_t *child,
     int *pty, struct err *e)
@@ -29,13 +52,9 @@ pot_enter(struct pot_env *env, const char *name, const struct pot_exec_options *
 	if (pot_name_check(name, e) < 0 || need_root("exec", e) < 0 ||
 	    pot_spec_load(env, name, &mem, &spec, e) < 0)
 		return -1;
-	int live = run_read(env, name, &r, e) < 0 ? (e->kind == ERR_ABSENT ? 0 : -1)
-						  : run_alive(env, &r, e);
-	if (live < 0)
+	int where = find_running(env, name, &r, e);
+	if (where < 0)
 		return -1;
-	if (live == 0 || r.init == 0)
-		return err_new(
-		    e, ERR_ABSENT, "pot %s is not running; 'pot start %s' starts it", name, name);
 	for (size_t i = 0; o->pot_env && i < spec->env.n; i++)
 		list_add(&b, spec->env.at[i]);
 	for (size_t i = 0; o->env != NULL && o->env[i] != NULL; i++)
@@ -43,7 +62,9 @@ pot_enter(struct pot_env *env, const char *name, const struct pot_exec_options *
 	in.program = arena_printf(&mem, "%s/pot-keeper", env->libexec);
 	in.pid = r.init;
 	in.start = r.init_start;
-	if (run_cgroups(env, &r, &mem, &in.cgroups, e) < 0)
+	in.name = name;
+	in.place = pot_place(env, name, &mem);
+	if (where == OURS && run_cgroups(env, &r, &mem, &in.cgroups, e) < 0)
 		return err_ctx(e, "exec in pot %s", name);
 	in.process = (struct isolate_process){ .argv = o->argv,
 		.env = (const char *const *)vars.at,

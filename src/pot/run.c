@@ -235,6 +235,15 @@ run_recover(struct pot_env *env, const char *name, struct err *e)
 	return run_down(env, &r, e);
 }
 
+void
+run_sweep(struct pot_env *env)
+{
+	struct err ignored = ERR_INIT;
+
+	if (env->host->isolate->sweep != NULL)
+		(void)env->host->isolate->sweep(false, &ignored);
+}
+
 int
 run_end(struct pot_env *env, const char *name, struct err *e)
 {

@@ -414,6 +414,7 @@ runner_main(const struct runner_config *config, struct err *e)
 	(void)sigprocmask(SIG_BLOCK, &term, &before);
 	(void)sigaction(SIGTERM, &act, NULL);
 	(void)sigaction(SIGINT, &act, NULL);
+	run_sweep(config->env);
 	bool told = false;
 	while ((!l.agent_gone && !asked_to_end) || l.jobs.n > 0) {
 		if ((l.agent_gone || asked_to_end) && !told) {

@@ -486,5 +486,6 @@ pot_start(struct pot_env *env, const char *name, const struct pot_start_options 
 
 	if (pot_name_check(name, e) < 0 || need_root("start", e) < 0 || pot_env_ready(env, e) < 0)
 		return -1;
+	run_sweep(env);
 	return start_chained(env, name, o != NULL ? o : &none, NULL, out, e);
 }

@@ -142,6 +142,7 @@ pot_stop(struct pot_env *env, const char *name, const struct pot_stop_options *o
 
 	if (pot_name_check(name, e) < 0 || need_root("stop", e) < 0)
 		return -1;
+	run_sweep(env);
 	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
 	if (lock < 0 || stop_locked(env, name, &lock, o != NULL ? o : &usual, e) < 0)
 		return err_ctx(e, "stop %s", name);

@@ -39,14 +39,26 @@ open_terminal(const struct isolate_enter *how, int *master_out, struct err *e)
 }
 
 static int
+which_jail(const struct isolate_enter *how, struct err *e)
+{
+	int found;
+
+	if (how->pid == 0)
+		found = jail_of_pot(how->name, how->place, e);
+	else
+		found = proc_native.alive(how->pid, how->start, e);
+	if (found <= 0)
+		return found < 0 ? -1 : err_new(e, ERR_ABSENT, "the pot has ended");
+	return how->pid == 0 ? found : jail_of(how->pid, e);
+}
+
+static int
 attach(const struct isolate_enter *how, struct err *e)
 {
-	int off = PROC_TRACE_CTL_DISABLE, jid;
-	int alive = proc_native.alive(how->pid, how->start, e);
+	int off = PROC_TRACE_CTL_DISABLE;
+	int jid = which_jail(how, e);
 
-	if (alive <= 0)
-		return alive < 0 ? -1 : err_new(e, ERR_ABSENT, "the pot has ended");
-	if ((jid = jail_of(how->pid, e)) < 0)
+	if (jid < 0)
 		return -1;
 	/* until it runs a program of the pot, nothing in there may look into this process */
 	(void)procctl(P_PID, 0, PROC_TRACE_CTL, &off);

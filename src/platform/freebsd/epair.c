@@ -115,8 +115,10 @@ pair_up(struct host *h, const struct netif_pair *p, const struct netif_inside *g
 		return there < 0 ? -1 : err_new(e, ERR_EXISTS, "interface %s exists", p->name);
 	if (stack_of_jail(p->pid, p->netns, &in, &jid, e) < 0 || make_inside(&in, p, inner, e) < 0)
 		return err_ctx(e, "make interface %s", p->name);
-	if (fetch(out.inet, p->name, jid, e) == 0 && inside_up(&in, inner, given, e) == 0 &&
-	    outside_up(&out, p, bridge, e) == 0)
+	/* On the bridge first: an address is announced when it is given, so that nobody there goes
+	 * on sending to the hardware address which another run had with it. */
+	if (fetch(out.inet, p->name, jid, e) == 0 && outside_up(&out, p, bridge, e) == 0 &&
+	    inside_up(&in, inner, given, e) == 0)
 		return 0;
 	/* our sockets keep the jail's stack meanwhile: nobody else takes it apart */
 	(void)link_destroy(in.inet, inner, &again);

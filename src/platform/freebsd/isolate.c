@@ -263,27 +263,6 @@ isolate_close(struct isolate *i)
 	i->own = NULL;
 }
 
-/* Our own alone: somebody's jail that happens to have the name is none of a pot's. */
-static int
-is_jail_of(int jid, const char *place, struct err *e)
-{
-	char at[PATH_MAX], real[PATH_MAX];
-
-	if (jail_root(jid, at, sizeof(at), e) < 0)
-		return e->kind == ERR_ABSENT ? 0 : -1;
-	return strcmp(at, realpath(place, real) != NULL ? real : place) == 0;
-}
-
-/* The jail of a pot, by its name; 0: none, or somebody else's. */
-static int
-jail_of_pot(const char *name, const char *place, struct err *e)
-{
-	int jid = jail_named(name, e);
-	int ours = jid > 0 ? is_jail_of(jid, place, e) : 0;
-
-	return jid < 0 || ours < 0 ? -1 : ours > 0 ? jid : 0;
-}
-
 static int
 isolate_number(pid_t init)
 {

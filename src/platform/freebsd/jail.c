@@ -15,6 +15,7 @@
 #include <sys/param.h>
 #include <sys/event.h>
 #include <sys/jail.h>
+#include <sys/socket.h>
 #include <sys/sysctl.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -124,6 +125,26 @@ jail_root(int jid, char *out, size_t size, struct err *e)
 		return 0;
 	return errno == ENOENT ? err_new(e, ERR_ABSENT, "jail %d has ended", jid)
 			       : err_sys(e, "look at jail %d", jid);
+}
+
+/* Our own alone: somebody's jail that happens to have the name is none of a pot's. */
+static int
+is_jail_of(int jid, const char *place, struct err *e)
+{
+	char at[PATH_MAX], real[PATH_MAX];
+
+	if (jail_root(jid, at, sizeof(at), e) < 0)
+		return e->kind == ERR_ABSENT ? 0 : -1;
+	return strcmp(at, realpath(place, real) != NULL ? real : place) == 0;
+}
+
+int
+jail_of_pot(const char *name, const char *place, struct err *e)
+{
+	int jid = jail_named(name, e);
+	int ours = jid > 0 ? is_jail_of(jid, place, e) : 0;
+
+	return jid < 0 || ours < 0 ? -1 : ours > 0 ? jid : 0;
 }
 
 /* A pot's init lives outside of its jail and says in its title which that is. */
@@ -286,7 +307,7 @@ is_being_ended(const char *name)
 }
 
 int
-jail_sweep(struct err *e)
+jail_sweep(bool wait, struct err *e)
 {
 	char name[MAXHOSTNAMELEN];
 	int last = 0, found = 0;
@@ -299,24 +320,26 @@ jail_sweep(struct err *e)
 		if (last < 0)
 			return errno == ENOENT ? found : err_sys(e, "list the jails");
 		if (str_starts(name, ENDING) && !is_being_ended(name) && jail_kill(last, e) == 0 &&
-		    remove_here(last, e) == 0)
+		    jail_end(last, !wait, e) == 0)
 			found++;
 	}
 }
 
-/* Twice forked: nobody has to wait for it. Its title comes first, the name is free when `told`
- * closes. */
+/* Twice forked: nobody has to wait for it. Whoever asks for it takes the name away once the title
+ * is there, and only then, or when that one is gone, is the jail removed. */
 static NORETURN void
-end_apart(int jid, int told)
+end_apart(int jid, int asker)
 {
 	struct err ignored = ERR_INIT;
 	pid_t pid = fork();
+	char none;
 
 	if (pid > 0)
 		_exit(0);
 	setproctitle("-" ENDING "%d", jid);
-	give_name_free(jid);
-	close(told);
+	(void)send(asker, "t", 1, MSG_NOSIGNAL);
+	while (read(asker, &none, 1) < 0 && errno == EINTR)
+		;
 	closefrom(0);
 	_exit(remove_here(jid, &ignored) < 0);
 }
@@ -324,19 +347,25 @@ end_apart(int jid, int told)
 int
 jail_end(int jid, bool apart, struct err *e)
 {
-	int told[2];
-	char none;
+	int pair[2];
+	char titled;
 
-	if (!apart || pipe2(told, O_CLOEXEC) < 0)
+	if (!apart || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return remove_here(jid, e);
 	pid_t pid = fork();
-	if (pid == 0)
-		end_apart(jid, told[1]);
-	close(told[1]);
+	if (pid == 0) {
+		close(pair[0]);
+		end_apart(jid, pair[1]);
+	}
+	close(pair[1]);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	while (pid > 0 && read(told[0], &none, 1) < 0 && errno == EINTR)
+	while (pid > 0 && read(pair[0], &titled, 1) < 0 && errno == EINTR)
 		;
-	close(told[0]);
+	/* whatever became of who is to remove it: it is no pot's any more, and jail_sweep() finds
+	 * it */
+	if (pid > 0)
+		give_name_free(jid);
+	close(pair[0]);
 	return pid > 0 ? 0 : remove_here(jid, e);
 }

@@ -40,12 +40,17 @@ int jail_root(int jid, char *out, size_t size, struct err *e);
  * what has no jail. ERR_ABSENT: none of these. */
 int jail_of(pid_t pid, struct err *e);
 
+/* The jail of a pot, by its name and where its root lies; 0: there is none, or it is somebody
+ * else's. */
+int jail_of_pot(const char *name, const char *place, struct err *e);
+
 /* SIGKILL to all that lives in it, also to what is being forked; waits until it is empty. */
 int jail_kill(int jid, struct err *e);
 /* The same by a signal of choice, and for a time only: 1 when nobody is left, 0 when it is over. */
 int jail_signal(int jid, int sig, int64_t timeout_ms, struct err *e);
-/* Removes what jail_end() began and did not come to an end with. How many. */
-int jail_sweep(struct err *e);
+/* Removes what jail_end() began and did not come to an end with, because somebody killed who was at
+ * it. How many. Without wait as jail_end() does it apart. */
+int jail_sweep(bool wait, struct err *e);
 /* Removes it: what still lives in it is killed. With apart, in a process of its own that nobody
  * waits for: the kernel takes its time with a network stack. Absent is fine. */
 int jail_end(int jid, bool apart, struct err *e);

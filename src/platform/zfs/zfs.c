@@ -706,6 +706,9 @@ zfs_root_destroy(struct host *h, struct err *e)
 	    (zfs_run(h, NULL, e, "destroy", "-f", "-r", h->roots.zfs_root, NULL) < 0 &&
 		e->kind != ERR_ABSENT))
 		return -1;
+	/* zfs made the directory that the cache was mounted on; what lies in it is somebody's */
+	if (h->roots.cache != NULL)
+		(void)rmdir(h->roots.cache);
 	if (unlink(mark) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_sys(e, "remove %s", mark);
 	if (rmdir(h->roots.fs_root) < 0 && errno != ENOENT && errno != ENOTEMPTY &&
