@@ -208,6 +208,8 @@ minipot_stop_agent(const struct minipot *m, struct err *e)
 {
 	int pid = minipot_pid(m);
 
+	if (pid == 0 && m->service.managed && m->service.stops_running_only)
+		return 0;
 	if (m->service.managed) {
 		(void)minipot_act(SERVICE_END_JOBS, m->service.name, e);
 		return minipot_act(SERVICE_STOP, m->service.name, e);
@@ -220,7 +222,7 @@ minipot_stop(struct minipot *m)
 {
 	struct err e = ERR_INIT;
 
-	if (!m->service.managed && minipot_pid(m) == 0) {
+	if ((!m->service.managed || m->service.stops_running_only) && minipot_pid(m) == 0) {
 		minipot_say("Not running");
 		return 0;
 	}

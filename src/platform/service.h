@@ -26,6 +26,7 @@ struct service_setting {
 /* What the agent needs on this machine to be a service. Strings live in the arena or longer. */
 struct service_plan {
 	bool managed;		 /* a service manager runs: it starts and stops the agent */
+	bool stops_running_only; /* it says that it failed to stop what does not run */
 	const char *name;	 /* what the manager calls it */
 	const char *path, *text; /* a file for the manager; NULL: one came with the programs */
 	struct service_setting set[8];

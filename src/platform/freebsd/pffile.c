@@ -47,6 +47,18 @@ pffile_write(const char *path, const char *text, size_t len, mode_t mode, struct
 	return -1;
 }
 
+/* It is needed no more when the file is what it was. */
+static void
+drop_copy(const char *backup, const struct buf *now)
+{
+	autobuf struct buf was = BUF_INIT;
+	struct err none = ERR_INIT;
+
+	if (buf_read_file(&was, backup, FILE_MAX, &none) == 0 && was.len == now->len &&
+	    memcmp(buf_str(&was), buf_str(now), was.len) == 0)
+		(void)unlink(backup);
+}
+
 int
 pffile_install(struct host *h, const char *file, bool undo, char *out, size_t size, struct err *e)
 {
@@ -71,5 +83,11 @@ pffile_install(struct host *h, const char *file, bool undo, char *out, size_t si
 	if (there && !undo &&
 	    pffile_write(backup, buf_str(&old), old.len, st.st_mode & 07777, e) < 0)
 		return err_ctx(e, "keep a copy of %s", out);
-	return pffile_write(out, buf_str(&new), new.len, st.st_mode & 07777, e) < 0 ? -1 : 1;
+	if (undo && new.len == 0 && access(backup, F_OK) < 0 && errno == ENOENT)
+		return unlink(out) < 0 ? err_sys(e, "remove %s", out) : 1;
+	if (pffile_write(out, buf_str(&new), new.len, st.st_mode & 07777, e) < 0)
+		return -1;
+	if (undo)
+		drop_copy(backup, &new);
+	return 1;
 }

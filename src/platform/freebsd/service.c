@@ -18,6 +18,7 @@ service_plan(const char *prefix, const char *config, const char *pid_file, struc
 {
 	(void)pid_file; /* the script's own default */
 	*out = (struct service_plan){ .name = "potter",
+		.stops_running_only = true,
 		.set = { { RC_CONF, "pf_enable", "YES", RC_DEFAULTS, NULL },
 		    { RC_CONF, "pot_enable", "YES", RC_DEFAULTS, NULL },
 		    { RC_CONF, "potter_enable", "YES", RC_DEFAULTS, NULL },

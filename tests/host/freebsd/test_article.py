@@ -50,7 +50,7 @@ def test_pot_alone(bare):
     assert "nat on" in m.sh("pfctl -q -a pot-nat -sn")
     m.pot("de-init")
     assert contents(m) == before
-    assert m.sh("ifconfig -g pot; zfs list -H -o name | grep pot; ls -d /opt/pot /var/cache/pot", ok=None) == ""
+    assert m.sh("ifconfig -g pot; zfs list -H -o name | grep pot; ls -d /opt/pot /var/cache/pot /etc/*.bkp-pot", ok=None) == ""
 
 
 @pytest.fixture
@@ -117,7 +117,9 @@ def test_the_cluster(cluster):
     for change in ("pf_enable: NO -> YES", "pot_enable: .*-> YES", "potter_enable: .*-> YES", "kern.racct.enable: .*-> 1"):
         assert re.search(change, said), said
     m.run("minipot-start", timeout=300)
-    assert "is running" in m.run("minipot", "status")
+    status = m.run("minipot", "status")
+    for line in ("agent .*running", "api .*4646", "catalog .*8500", "ingress .*8080", "dashboard .*9002"):
+        assert re.search(line, status), status
     publish(m)
     m.push([pathlib.Path(__file__).parents[3] / "examples" / "nginx.job"], TOP)
     m.run("nomad", "run", f"{TOP}/nginx.job", timeout=300)
