@@ -31,7 +31,7 @@ def prepare(m):
     """Programs, pool, a base to make pots from, a host outside, and `pot init`; again and again does no harm."""
     with open(bsd.BUILD / "potter-freebsd-x86_64.tar", "rb") as tar:
         subprocess.run(m.ssh("tar xf - -C /"), stdin=tar, check=True)
-    m.push([compile_c("world"), compile_c("primitives")], TOP)
+    m.push([compile_c(name) for name in ("world", "primitives", "killat")], TOP)
     if not m.sh("zpool list -H -o name zroot 2>/dev/null || true"):
         m.sh("zpool create -O compression=lz4 -O atime=off -m /zroot zroot vtbd1")
     m.sh("pw groupshow pot >/dev/null 2>&1 || pw groupadd pot; mkdir -p /usr/local/etc/pot")
@@ -63,12 +63,11 @@ def small(m):
         tar -cJf {TOP}/small.tmp --options xz:compression-level=0 -C {SMALL} . && mv {TOP}/small.tmp {TOP}/small.txz""", timeout=1200)
 
 
-def base_archive(m):
+def base_archive(m, archive="small.txz" if os.environ.get("FREEBSD_BASE") == "small" else "base.txz"):
     """base.txz as the release's makers publish it: the machine's own world, with a manifest that names its digest. With
     FREEBSD_BASE=small that of small(), for the whole matrix on a slow machine."""
     rel = release(m)
     file = f"{CACHE}/{rel}-RELEASE_base.txz"
-    archive = "small.txz" if os.environ.get("FREEBSD_BASE") == "small" else "base.txz"
     m.sh(f"""
         mkdir -p {CACHE} /usr/local/share/freebsd/MANIFESTS
         if [ ! -f {TOP}/{archive} ]; then
