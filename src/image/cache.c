@@ -177,7 +177,9 @@ start_download(struct filling *f, const struct buf *skein, struct source *out, s
 	if (fd < 0)
 		return err_sys(e, "open %s", f->part);
 	source_init(out, fd);
-	to = (struct transfer_to){ .url = f->cache->url, .fd = f->part_fd, .have_fd = f->have_fd };
+	to = (struct transfer_to){
+		.tool = f->tool, .url = f->cache->url, .fd = f->part_fd, .have_fd = f->have_fd
+	};
 	if (transfer_start(out, &to, &f->transfer, e) < 0) {
 		source_fini(out);
 		return -1;
@@ -186,12 +188,12 @@ start_download(struct filling *f, const struct buf *skein, struct source *out, s
 }
 
 int
-cache_open(
-    struct cache *c, const struct buf *skein, struct filling *f, struct source *out, struct err *e)
+cache_open(struct tool *t, struct cache *c, const struct buf *skein, struct filling *f,
+    struct source *out, struct err *e)
 {
 	autosmall struct small cached = SMALL_INIT;
 
-	*f = (struct filling){ .cache = c, .part_fd = -1, .have_fd = -1 };
+	*f = (struct filling){ .tool = t, .cache = c, .part_fd = -1, .have_fd = -1 };
 	if (c->local)
 		return source_open(out, c->url, e);
 	if (access(c->path, F_OK) == 0 && cache_small(c, &cached) == 0 &&

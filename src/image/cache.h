@@ -44,6 +44,7 @@ int cache_small(const struct cache *c, struct small *out);
 
 /* ---- a copy in the making ---- */
 struct filling {
+	struct tool *tool;
 	struct cache *cache;
 	char *part, *have;
 	int part_fd, have_fd;
@@ -51,8 +52,8 @@ struct filling {
 };
 /* Opens the image: the cached copy when its digest file says the same, the local file, or a
  * download that begins now (f->part is set then). */
-int cache_open(
-    struct cache *c, const struct buf *skein, struct filling *f, struct source *out, struct err *e);
+int cache_open(struct tool *t, struct cache *c, const struct buf *skein, struct filling *f,
+    struct source *out, struct err *e);
 /* After a download whose digest is right: the copy and its small files get their names. */
 int cache_keep(struct filling *f, const struct small *s, struct err *e);
 /* Ends a download. `useless`: what came is not to be continued from. */

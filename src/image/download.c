@@ -110,6 +110,11 @@ http_explain(CURLcode code, const char *url, const char *detail, struct err *e)
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_URL_MALFORMAT:
 		return err_new(e, ERR_INPUT, "get %s: not a usable URL (%s)", url, text);
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return err_new(e, ERR_REMOTE,
+		    "get %s: it is not who it says (%s); this machine's certificates tell who "
+		    "is to be believed",
+		    url, text);
 	case CURLE_OUT_OF_MEMORY:
 		return err_new(e, ERR_FULL, "get %s: %s", url, text);
 	default:

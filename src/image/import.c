@@ -106,7 +106,7 @@ import_all(struct importing *i, struct err *e)
 static int
 run(struct importing *i, struct err *e)
 {
-	if (cache_open(&i->cache, &i->small.skein, &i->filling, &i->source, e) < 0)
+	if (cache_open(i->tool, &i->cache, &i->small.skein, &i->filling, &i->source, e) < 0)
 		return -1;
 	int rc = digesting_start(&i->digesting, &i->source, e);
 	if (rc == 0)

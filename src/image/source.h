@@ -77,6 +77,7 @@ void threads_end(const sigset_t *before);
 
 /* ---- downloads that go on where they stopped (transfer.c) ---- */
 struct transfer_to {
+	struct tool *tool; /* whose wish to stop ends it */
 	const char *url;
 	int fd;	     /* the part file */
 	int have_fd; /* notes which pieces of it are there */

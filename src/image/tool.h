@@ -26,6 +26,10 @@ enum { TOOL_MAX_ENTRIES = 8 * 1000 * 1000 };
 void tool_catch_signals(void);
 /* -1 when the work should stop. */
 int tool_check(struct tool *t, struct err *e);
+/* The same for a thread beside the one that does the work: changes nothing. */
+int tool_unwanted(const struct tool *t, struct err *e);
+/* Readable once a signal asked to stop; -1: none. To be polled, not read. */
+int tool_wake_fd(void);
 
 /* ---- directories (tree.c) ---- */
 /* An empty directory to fill: made when absent (*made says so), ERR_EXISTS when something is in it.

@@ -23,9 +23,10 @@
  */
 enum {
 	PIECE = 1 << 20,
-	SEGMENT = 8, /* pieces asked for in one request */
-	LEGS = 4,    /* connections */
-	TRIES = 5,   /* failures in a row */
+	SEGMENT = 8,	  /* pieces asked for in one request */
+	LEGS = 4,	  /* connections */
+	TRIES = 5,	  /* failures in a row */
+	WORTH = 16 << 10, /* new bytes that make a failure one after which something came */
 	FIRST_PAUSE_MS = 100,
 	NOTE_HEAD = 17
 };
@@ -57,7 +58,9 @@ struct transfer {
 	size_t n, front;   /* all before `front` are whole */
 	uint64_t total;	   /* 0: not known */
 	uint64_t position; /* bytes from the beginning, while the total is not known */
-	bool plain;	   /* the server knows no ranges: one connection */
+	struct tool *tool;
+	uint64_t fresh; /* bytes since the last failure that were not there before it */
+	bool plain;	/* the server knows no ranges: one connection */
 	unsigned failures;
 	int64_t not_before_ns;
 	struct err why;
@@ -195,7 +198,7 @@ judge_whole(struct leg *l)
 			return fail(x, ERR_REMOTE, "it answers ranges only now and then");
 	curl_easy_getinfo(l->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	x->plain = true;
-	l->at = x->position = 0;
+	l->at = 0;
 	l->end = UINT64_MAX;
 	if (length > 0 && (uint64_t)length <= TOTAL_MAX) {
 		if (x->total != (uint64_t)length) {
@@ -232,6 +235,7 @@ count(struct leg *l, size_t len)
 		uint32_t now = size - inside < len ? size - inside : (uint32_t)len;
 
 		if (inside + now > x->pieces[i].got) {
+			x->fresh += inside + now - x->pieces[i].got;
 			x->pieces[i].got = inside + now;
 			if (x->pieces[i].got == size)
 				note_piece(x, i);
@@ -240,9 +244,12 @@ count(struct leg *l, size_t len)
 		len -= now;
 	}
 	l->at += len;
-	if (x->total == 0)
+	if (x->total == 0 && l->at > x->position) {
+		x->fresh += l->at - x->position;
 		x->position = l->at;
-	x->failures = 0;
+	}
+	if (x->fresh >= WORTH)
+		x->failures = 0;
 }
 
 static size_t
@@ -373,11 +380,11 @@ landed(struct transfer *x, struct leg *l, CURLcode code)
 
 	curl_multi_remove_handle(x->multi, l->easy);
 	l->busy = false;
+	if (!l->judged && code == CURLE_OK && x->why.kind == ERR_NONE)
+		(void)judge(l); /* a reply without a body */
 	for (size_t i = l->first; i < l->first + l->n && i < x->n; i++)
 		x->pieces[i].taken = false;
 	if (x->why.kind != ERR_NONE)
-		return;
-	if (!l->judged && code == CURLE_OK && judge(l) < 0) /* a reply without a body */
 		return;
 	if (code == CURLE_OK && l->status < 300) {
 		bool ended = l->end == UINT64_MAX;
@@ -386,10 +393,15 @@ landed(struct transfer *x, struct leg *l, CURLcode code)
 			fail(x, ERR_CORRUPT, "it is empty");
 		else if (ended)
 			x->total = l->at;
-		return;
+		if (ended || l->at == l->end)
+			return;
+		err_new(&e, ERR_REMOTE, "get %s: it sends less than was asked for", x->url);
+	} else if (l->status >= 300) {
+		http_explain_status(l->status, x->url, &e);
+	} else {
+		http_explain(code, x->url, l->detail, &e);
 	}
-	(void)(l->status >= 300 ? http_explain_status(l->status, x->url, &e)
-				: http_explain(code, x->url, l->detail, &e));
+	x->fresh = 0;
 	if (!worth_another_try(l, code) || ++x->failures >= TRIES) {
 		x->why = e;
 		return;
@@ -411,6 +423,19 @@ static bool
 finished(const struct transfer *x)
 {
 	return x->n == 0 ? x->total > 0 : all_there(x);
+}
+
+/* Waits for bytes, the next try, or the wish to stop: who reads waits for this thread alone. */
+static void
+await(struct transfer *x)
+{
+	struct curl_waitfd also[2] = { { .fd = tool_wake_fd(), .events = CURL_WAIT_POLLIN },
+		{ .fd = x->tool->report.fd } };
+
+	/* without a descriptor there is nobody to ask; poll() passes over it */
+	curl_multi_poll(x->multi, also, NELEM(also), pause_ms(x), NULL);
+	if (x->why.kind == ERR_NONE)
+		(void)tool_unwanted(x->tool, &x->why);
 }
 
 static void *
@@ -436,7 +461,7 @@ transfer_all(void *ctx)
 			ended = true;
 		}
 		if (!ended)
-			curl_multi_poll(x->multi, NULL, 0, pause_ms(x), NULL);
+			await(x);
 	}
 	if (x->why.kind != ERR_NONE) {
 		source_fail(x->source, &x->why);
@@ -455,6 +480,7 @@ transfer_start(struct source *s, const struct transfer_to *to, struct transfer *
 
 	x->source = s;
 	x->url = xstrdup(to->url);
+	x->tool = to->tool;
 	x->fd = to->fd;
 	x->have_fd = to->have_fd;
 	for (size_t i = 0; i < LEGS; i++)

@@ -2,13 +2,14 @@
 
 Run as a program inside the pretend machine: registry.py PORT DIRECTORY. Before each reply it reads <DIRECTORY>/.faults,
 a JSON object: "no_ranges", "cut" (bytes of an image's body, then the connection ends), "drip" (seconds before each
-kB), "status" (for everything). Each request for an image is a line of <DIRECTORY>/.asked: name, range, bytes sent.
+kB), "none" (of a range that it says it sends), "silent" (no answer about an image), "status" (for everything). Each request for an image is a line of <DIRECTORY>/.asked: name, range, bytes sent.
 """
 import http.server
 import json
 import pathlib
 import re
 import sys
+import threading
 import time
 
 from_here = pathlib.Path(__file__).resolve()
@@ -53,16 +54,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         data = path.read_bytes()
         image = path.suffix == ".xz"
+        if image and faults.get("silent"):
+            (self.top / ".asked").open("a").write(f"{path.name} - 0\n")
+            threading.Event().wait()
         first, last, status = 0, len(data) - 1, 200
         where = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
         if where and not faults.get("no_ranges"):
             first, last, status = int(where[1]), min(int(where[2]), last), 206
         self.send_response(status)
-        self.send_header("Content-Length", str(last - first + 1))
+        none = image and faults.get("none")
+        self.send_header("Content-Length", str(0 if none else last - first + 1))
         if status == 206:
             self.send_header("Content-Range", f"bytes {first}-{last}/{len(data)}")
         self.end_headers()
-        body = data[first:last + 1]
+        body = b"" if none else data[first:last + 1]
         cut = faults.get("cut") if image else None
         sent = self.send(body if cut is None else body[:cut], faults.get("drip") if image else None)
         if image:

@@ -164,6 +164,28 @@ def test_a_registry_that_fails(machine):
     assert not list(pathlib.Path(m.conf["POT_CACHE"]).rglob("*.xz"))
 
 
+@pytest.mark.parametrize("faults", [{"none": True}, {"no_ranges": True, "cut": 100000}], ids=["none", "cut"])
+def test_a_registry_that_never_gives_it_all_is_given_up(machine, faults):
+    m = machine
+    server = Registry(m, make_image(m, m.dir / "registry", entries=[entry("m/noise", data=noise(2))]))
+    server.faults(**faults)
+    m.pot_fails("import", "-p", "web", "-t", "1.0", "-U", server.url, says="get http")
+    assert len(server.asked()) < 20
+    nothing_imported(m)
+
+
+def test_a_silent_registry_can_be_left(machine):
+    """By Ctrl-C and the like, at once: long before the silence itself counts as an end."""
+    m = machine
+    server = Registry(m, make_image(m, m.dir / "registry"))
+    server.faults(silent=True)
+    child = m.popen(BIN / "pot", "import", "-p", "web", "-t", "1.0", "-U", server.url, stdout=-1, stderr=-3, text=True)
+    wait_until(server.asked, what="the request")
+    child.terminate()
+    assert child.wait(timeout=10) == 1 and "interrupted" in child.stdout.read()
+    nothing_imported(m)
+
+
 def test_an_image_published_anew_is_noticed(machine):
     m = machine
     server = Registry(m, make_image(m, m.dir / "registry", entries=[entry("m/told", data=b"old")]))
