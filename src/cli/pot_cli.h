@@ -101,6 +101,7 @@ struct pot_call {
 	char **argv;
 	int verbosity; /* 1; -v adds; 0: errors only */
 	bool json;
+	bool beside; /* messages go to standard error */
 	bool colour; /* standard output is a terminal that has it, and NO_COLOR is not set */
 	struct arena mem;
 	struct buf out; /* JSON on its way */

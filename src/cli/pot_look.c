@@ -178,7 +178,11 @@ run_ps(struct pot_call *c)
 	int wide = given_wide(c);
 	if (wide < 0)
 		return 1;
-	say_info(c, "the public virtual network is %s", pot_vnet_up(c->env) ? "up" : "down");
+	int up = pot_vnet_up(c->env);
+	if (up < 0)
+		say_info(c, "only root can tell whether the public virtual network is up");
+	else
+		say_info(c, "the public virtual network is %s", up > 0 ? "up" : "down");
 	if (wide)
 		pot_wide_table(c, rows, n);
 	else
@@ -595,6 +599,8 @@ info_bridge(struct pot_call *c, const char *name)
 
 	if (given_pot(c) != NULL)
 		return fail_usage(c, "-p and -B exclude each other");
+	if (given(c, 'E') || given(c, 's') || given(c, 'r'))
+		return fail_usage(c, "-E, -s and -r are about a pot (-p), not a bridge");
 	if (pot_bridge_info(c->env, name, &c->mem, &b, &e) < 0)
 		return given(c, 'q') ? 1 : fail(c, &e);
 	if (given(c, 'q'))

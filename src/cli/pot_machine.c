@@ -53,7 +53,8 @@ show_usage(struct pot_call *c, const struct pot_row *row, const struct pot_usage
 {
 	char text[SIZE_TEXT];
 
-	printf("pot %s\n\tdisk usage      : %s\n", row->name, size_text(u->disk_bytes, text));
+	printf("pot %s\n\tdisk usage      : %s\n", row->name,
+	    u->disk_hidden ? "only root can tell" : size_text(u->disk_bytes, text));
 	if (c->verbosity > 1)
 		show_attached(c, row);
 	if (u->running) {
@@ -80,7 +81,8 @@ show_json(struct jsonw *w, const struct pot_row *row, const struct pot_usage *u)
 	jsonw_object(w);
 	jsonw_kstr(w, "name", row->name);
 	jsonw_kbool(w, "active", u->running);
-	jsonw_kuint(w, "disk_bytes", u->disk_bytes);
+	if (!u->disk_hidden)
+		jsonw_kuint(w, "disk_bytes", u->disk_bytes);
 	if (u->running) {
 		jsonw_kuint(w, "virtual_bytes", u->virtual_bytes);
 		jsonw_kuint(w, "rss_bytes", u->rss_bytes);
@@ -91,6 +93,20 @@ show_json(struct jsonw *w, const struct pot_row *row, const struct pot_usage *u)
 		jsonw_kuint(w, "pids", u->pids);
 		jsonw_kstr(w, "cpus", u->cpus);
 	}
+	jsonw_end_object(w);
+}
+
+/* One that cannot be read does not hide the others. */
+static void
+show_corrupted(struct pot_call *c, const struct pot_row *row, struct jsonw *w)
+{
+	if (!c->json) {
+		printf("pot %s\n\tcorrupted : %s\n\n", row->name, row->why);
+		return;
+	}
+	jsonw_object(w);
+	jsonw_kstr(w, "name", row->name);
+	jsonw_kstr(w, "corrupted", row->why);
 	jsonw_end_object(w);
 }
 
@@ -112,7 +128,13 @@ show_rows(
 			puts(rows[i].name);
 			continue;
 		}
+		if (rows[i].spec == NULL && only == NULL) {
+			show_corrupted(c, &rows[i], w);
+			continue;
+		}
 		if (pot_usage(c->env, rows[i].name, true, &c->mem, &u, &e) < 0) {
+			if (e.kind == ERR_ABSENT && only == NULL) /* it went meanwhile */
+				continue;
 			fail(c, &e);
 			return -1;
 		}

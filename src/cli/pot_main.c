@@ -90,7 +90,7 @@ say(struct pot_call *c, int needed, const char *prefix, const char *fmt, va_list
 {
 	/* One write per line, so that messages of parallel commands do not mix. With --json the
 	 * output is a value, and what people may want to know goes beside it. */
-	FILE *to = c->json ? stderr : stdout;
+	FILE *to = c->json || c->beside ? stderr : stdout;
 
 	if (c->verbosity < needed)
 		return;
@@ -108,7 +108,7 @@ say_error(struct pot_call *c, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(c, 0, c->json ? "###>" : paint(c, PAINT_BAD, "###>"), fmt, ap);
+	say(c, 0, c->json || c->beside ? "###>" : paint(c, PAINT_BAD, "###>"), fmt, ap);
 	va_end(ap);
 }
 
@@ -194,9 +194,23 @@ near_name(struct pot_call *c, enum pot_complete kind, const char *name)
 	return str_nearest(name, (const char *const *)names.at, names.n);
 }
 
+/* Is it this name that the error is about? It stands in quotes then, or ends a path. */
+static bool
+about(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len == 0)
+		return false;
+	for (const char *at = strstr(text, name); at != NULL; at = strstr(at + 1, name))
+		if (at > text && strchr("'\"/", at[-1]) != NULL && strchr("'\" :/", at[len]) != NULL)
+			return true;
+	return false;
+}
+
 /* Something of nearly that name, for the first of the names given that does not exist. */
 static const char *
-similar(struct pot_call *c)
+similar(struct pot_call *c, const char *text)
 {
 	const char *found = NULL;
 
@@ -206,7 +220,7 @@ similar(struct pot_call *c)
 		const char *name = given_one(c, o->letter);
 		if (name == NULL && o->letter == 'p' && (c->command->flags & COMMAND_NAME) != 0)
 			name = given_pot(c);
-		if (found == NULL && o->argument != NULL && name != NULL)
+		if (found == NULL && o->argument != NULL && name != NULL && about(text, name))
 			found = near_name(c, o->complete, name);
 	}
 	return found;
@@ -215,7 +229,13 @@ similar(struct pot_call *c)
 int
 fail(struct pot_call *c, const struct err *e)
 {
-	const char *near = e->kind == ERR_ABSENT || e->kind == ERR_INPUT ? similar(c) : NULL;
+	const char *near =
+	    e->kind == ERR_ABSENT || e->kind == ERR_INPUT ? similar(c, e->text) : NULL;
+	size_t len = strlen(c->command->name);
+	bool named = strncmp(e->text, c->command->name, len) == 0 &&
+		     (e->text[len] == ' ' || e->text[len] == ':');
+	const char *text =
+	    named ? e->text : arena_printf(&c->mem, "%s: %s", c->command->name, e->text);
 
 	if (c->json) {
 		struct jsonw w = json_begin(c);
@@ -230,9 +250,9 @@ fail(struct pot_call *c, const struct err *e)
 		jsonw_end_object(&w);
 		json_done(c);
 	} else if (near != NULL) {
-		say_error(c, "%s: %s (did you mean \"%s\"?)", c->command->name, e->text, near);
+		say_error(c, "%s (did you mean \"%s\"?)", text, near);
 	} else {
-		say_error(c, "%s: %s", c->command->name, e->text);
+		say_error(c, "%s", text);
 	}
 	return 1;
 }
@@ -517,8 +537,10 @@ open_env(struct pot_call *c)
 	c->env->say = say_for_library;
 	c->env->say_ctx = c;
 	c->env->dry_run = given(c, OPTION_DRY_RUN);
-	if ((c->command->flags & COMMAND_ANYTIME) == 0 && pot_env_ready(c->env, &e) < 0)
+	if ((c->command->flags & COMMAND_ANYTIME) == 0 && pot_env_ready(c->env, &e) < 0) {
+		c->beside = true; /* scripts take the words of `pot ls -q` for names of pots */
 		return fail(c, &e);
+	}
 	if ((c->command->flags & COMMAND_ROOT) != 0 && geteuid() != 0) {
 		err_new(&e, ERR_RIGHTS, "this needs root: try it with sudo or as root");
 		return fail(c, &e);

@@ -183,8 +183,10 @@ run_exec(struct pot_call *c)
 		opt.user = arena_printf(&c->mem, "%ld", (long)pw->pw_uid);
 	}
 	opt.argv = argv;
-	if (given(c, 't') && !opt.detach)
+	if (given(c, 't') && !opt.detach) {
 		ask_for_terminal(&opt);
+		opt.tty = true; /* also where this side has none: the command is to find one */
+	}
 	return execute(c, pot, &opt);
 }
 

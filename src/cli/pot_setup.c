@@ -137,7 +137,7 @@ static const struct {
 	{ "syslogd", "syslogd flags", NULL },
 	{ "pot_prefix", "pot prefix", NULL },
 	{ "fscomp_prefix", "fscomp prefix", NULL },
-	{ "network_stack", "network stack", "POT_NETWORK_STACK" },
+	{ "network_stack", "network stack", NULL },
 	{ "network", "network", "POT_NETWORK" },
 	{ "gateway6", "gateway6", "POT_GATEWAY6" },
 	{ "network6", "network6", "POT_NETWORK6" },
@@ -157,6 +157,9 @@ config_value(struct pot_call *c, size_t i)
 	if (str_eq(config_names[i].name, "syslogd"))
 		return arena_printf(
 		    &c->mem, "-b 127.0.0.1 -b %s -a %s", conf->gateway, conf->network);
+	if (str_eq(config_names[i].name, "network_stack"))
+		return pot_stack_text(
+		    pot_spec_stack(c->env, &(struct pot_spec){ .stack = POT_STACK_UNSET }));
 	return arena_printf(&c->mem, "%s/%s", conf->fs_root,
 	    str_eq(config_names[i].name, "pot_prefix") ? "jails" : "fscomp");
 }

@@ -158,8 +158,17 @@ dns_store(struct making *m, struct conf *conf, const char *dns, struct err *e)
 	if (dns_check(dns, &kind, &file, e) < 0)
 		return -1;
 	conf_set(conf, "pot.dns", pot_dns_text(kind));
-	if (kind == POT_DNS_POT)
-		conf_add(conf, "pot.depend", m->env->conf.dns_name);
+	if (kind == POT_DNS_POT) {
+		const char *server = m->env->conf.dns_name;
+		int there = pot_exists(m->env, server, e);
+		if (there <= 0)
+			return there < 0 ? -1
+					 : err_new(e, ERR_ABSENT,
+					       "dns 'pot': no pot is named '%s' (POT_DNS_NAME), "
+					       "which is to answer",
+					       server);
+		conf_add(conf, "pot.depend", server);
+	}
 	if (file == NULL)
 		return 0;
 	if (buf_read_file(&text, file, 65536, e) < 0)

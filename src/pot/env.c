@@ -349,7 +349,8 @@ pot_env_ready(struct pot_env *env, struct err *e)
 	if (access(path, R_OK | X_OK) == 0)
 		return 0;
 	if (errno == EACCES)
-		return err_sys(e, "read %s", path);
+		return err_new(e, ERR_RIGHTS, "%s is for root and the group %s (POT_GROUP) alone",
+		    env->conf.fs_root, env->conf.group);
 	return err_new(
 	    e, ERR_ABSENT, "%s is not set up yet: run 'pot init' first", env->conf.fs_root);
 }

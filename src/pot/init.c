@@ -22,6 +22,10 @@ set_group(struct pot_env *env, struct err *e)
 	gid_t gid = g != NULL ? g->gr_gid : 0;
 	char intents[PATH_SIZE];
 
+	if (g == NULL && strcmp(env->conf.group, "pot") != 0)
+		return err_new(e, ERR_INPUT,
+		    "POT_GROUP=%s: there is no such group; add it, or name another",
+		    env->conf.group);
 	if (g == NULL)
 		pot_say(env, POT_SAY_DEBUG,
 		    "there is no group '%s' (POT_GROUP): %s is for root alone", env->conf.group,
@@ -103,7 +107,8 @@ pot_init(struct pot_env *env, const struct pot_init_options *o, struct err *e)
 	    filter_file(env, o != NULL ? o->filter_file : NULL, false, e) < 0)
 		return -1;
 	pot_say(env, POT_SAY_INFO, "datasets lie in %s, kept by %s", env->conf.fs_root, ds->name);
-	return 0;
+	/* what is made stays: with the right names init is run again */
+	return vnet_check_outside(env, e);
 }
 
 /* ---- taking it all away ---- */

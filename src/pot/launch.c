@@ -188,7 +188,7 @@ environment_script(struct start *s)
 	for (size_t i = 0; i < s->environ.n; i++) {
 		const char *assignment = s->environ.at[i], *eq = strchr(assignment, '=');
 		/* names that no shell knows stay out; the process has them all the same */
-		if (eq == NULL ||
+		if (eq == NULL || (*assignment >= '0' && *assignment <= '9') ||
 		    strspn(assignment, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				       "0123456789_") != (size_t)(eq - assignment))
 			continue;

@@ -307,8 +307,11 @@ pot_usage(struct pot_env *env, const char *name, bool disk, struct arena *mem,
 	if (pot_spec_load(env, name, mem, &spec, e) < 0)
 		return -1;
 	*out = (struct pot_usage){ .cpus = arena_strdup(mem, "") };
-	if (disk && pot_dataset_usage(env, ds_pot(dataset, name), &out->disk_bytes, e) < 0)
-		return -1;
+	if (disk && pot_dataset_usage(env, ds_pot(dataset, name), &out->disk_bytes, e) < 0) {
+		if (e->kind != ERR_RIGHTS)
+			return -1;
+		out->disk_hidden = true;
+	}
 	if (run_read(env, name, &r, e) < 0)
 		return e->kind == ERR_ABSENT ? 0 : -1;
 	int alive = run_alive(env, &r, e);

@@ -14,6 +14,8 @@ struct nets {
 	struct ip gateway4, gateway6, dns;
 };
 int nets_read(struct pot_env *, struct nets *, struct err *);
+/* POT_EXTIF and what belongs to it are of this machine; -1 names what is not (vnet.c). */
+int vnet_check_outside(struct pot_env *, struct err *);
 
 /* ---- private bridges: bridges/<name> (bridge.c) ---- */
 

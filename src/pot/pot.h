@@ -292,7 +292,8 @@ int pot_vnet_start(
 int pot_vnet_start_private(struct pot_env *, const char *bridge, struct err *);
 /* All bridges and the rules; refused while a bridge pot runs. */
 int pot_vnet_stop(struct pot_env *, struct err *);
-bool pot_vnet_up(struct pot_env *);
+/* 1 up, 0 down, -1: this user cannot tell. */
+int pot_vnet_up(struct pot_env *);
 
 /* ---- private bridges ---- */
 
@@ -687,6 +688,7 @@ int pot_self_env(struct pot_env *, const struct pot_spec *, const struct pot_sta
     struct arena *, struct pot_strs *, struct err *);
 
 struct pot_usage {
+	bool disk_hidden; /* this user may not look at all of its files */
 	uint64_t disk_bytes;
 	bool running; /* the rest is only known then */
 	uint64_t rss_bytes, cache_bytes, swap_bytes, memory_limit_bytes /* 0: none */;

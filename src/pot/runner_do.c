@@ -422,7 +422,7 @@ do_facts(struct runner_child *c, struct runner_reply *p, struct err *e)
 	    "%s}",
 	    env->host->isolate->name, env->host->dataset->name, env->host->limits->name,
 	    pot_env_ready(c->config->env, &not_ready) == 0 ? "true" : "false",
-	    pot_vnet_up(c->config->env) ? "true" : "false");
+	    pot_vnet_up(c->config->env) > 0 ? "true" : "false");
 	return 0;
 }
 

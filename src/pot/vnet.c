@@ -136,6 +136,32 @@ read_outside(struct pot_env *env, struct rules *r, struct err *e)
 	return 0;
 }
 
+int
+vnet_check_outside(struct pot_env *env, struct err *e)
+{
+	autofree struct ipnet *addrs = NULL;
+	struct rules r = { .mem = ARENA_INIT };
+	struct ip ip;
+	size_t n = 0;
+
+	int rc = read_outside(env, &r, e);
+	arena_fini(&r.mem);
+	if (rc < 0 || *env->conf.extif_addr == '\0')
+		return rc;
+	if (!ip_parse(env->conf.extif_addr, &ip) || ip.family != AF_INET)
+		return err_new(
+		    e, ERR_INPUT, "POT_EXTIF_ADDR='%s' is no IPv4 address", env->conf.extif_addr);
+	if (*env->conf.extif == '\0')
+		return 0;
+	if (env->host->netif->addresses(env->host, env->conf.extif, &addrs, &n, e) < 0)
+		return err_ctx(e, "POT_EXTIF_ADDR");
+	for (size_t i = 0; i < n; i++)
+		if (ip_eq(&addrs[i].addr, &ip))
+			return 0;
+	return err_new(e, ERR_INPUT, "POT_EXTIF_ADDR=%s is no address of %s", env->conf.extif_addr,
+	    env->conf.extif);
+}
+
 static int
 rules_read(struct pot_env *env, const struct nets *n, struct rules *r, struct err *e)
 {
@@ -240,14 +266,15 @@ pot_vnet_start_private(struct pot_env *env, const char *bridge, struct err *e)
 	return vnet_start(env, bridge, e);
 }
 
-bool
+int
 pot_vnet_up(struct pot_env *env)
 {
 	autonetif_bridge struct netif_bridge b = NETIF_BRIDGE_INIT;
 	struct err e = ERR_INIT;
 
-	return env->host->netif->bridge_info(env->host, env->conf.bridge, &b, &e) == 0 && b.up &&
-	       env->host->filter->ready(env->host, false, &e) > 0;
+	if (env->host->netif->bridge_info(env->host, env->conf.bridge, &b, &e) < 0)
+		return e.kind == ERR_RIGHTS ? -1 : 0;
+	return b.up ? env->host->filter->ready(env->host, false, &e) : 0;
 }
 
 /* The first pot that uses a bridge, or may. */

@@ -346,15 +346,24 @@ def test_configuration_by_environment_is_for_the_same_user_only(machine):
     assert m.pot("ls", "-q", env={"POT_FS_ROOT": str(other), "POT_ZFS_ROOT": "x/y"}) == "web\n"
 
 
-def test_a_users_pot_command_reaches_nothing(machine):
+def test_a_users_pot_command_reaches_nothing(networked):
     """Without the rights of root only looking works."""
-    m = machine
+    m = networked
     m.make_pot("web")
     for argv in (["start", "web"], ["stop", "web"], ["destroy", "-p", "web"], ["exec", "-p", "web", "id"],
                  ["set-env", "-p", "web", "-E", "A=b"], ["de-init", "-f"], ["snapshot", "-p", "web"]):
         result = m.try_run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", BIN / "pot", *argv)
         assert result.returncode != 0, argv
     assert m.pot("ls", "-q") == "web\n"
+    # what those of the group may look at is what is so, or said to be unknown
+    m.start("web")
+    member = lambda *argv: m.try_run("setpriv", "--reuid", "65534", "--regid", "0", "--clear-groups", BIN / "pot", *argv)
+    assert member("ps", "-q").stdout == "web\n" and "only root can tell" in member("ps").stdout
+    shown = member("show")
+    assert shown.returncode == 0 and "disk usage      : only root can tell" in shown.stdout and "processes" in shown.stdout
+    # others get no words that a script would take for names
+    stranger = m.try_run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", BIN / "pot", "ls", "-q")
+    assert stranger.returncode == 1 and stranger.stdout == "" and "POT_GROUP" in stranger.stderr
 
 
 def test_devices_are_those_of_dev_alone(machine):

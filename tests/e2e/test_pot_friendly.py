@@ -129,6 +129,16 @@ def test_misspelt_names_get_a_suggestion(machine, argv, wanted):
     assert f'did you mean "{wanted}"?' in m.pot_fails(*argv).stdout
 
 
+def test_a_suggestion_is_about_what_is_wrong(machine):
+    m = machine
+    m.make_pot("web", cmd=None)
+    for argv in (["clone", "-p", "c", "-P", "webb", "-s", "1", "-F"], ["copy-in", "-p", "webb", "-s", "/none", "-d", "/"],
+                 ["clone", "-p", "a.b", "-P", "webb"], ["destroy", "-p", "webb", "-b", "bb"]):
+        assert "did you mean" not in m.pot_fails(*argv).stdout
+    # and who speaks is said once
+    assert m.pot_fails("set-cmd", "-p", "none", "-c", "true").stdout.startswith("###>  set-cmd: no pot is named 'none'")
+
+
 # ---- tables, colour ----
 
 def on_terminal(m, *argv, **env):

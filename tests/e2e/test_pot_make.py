@@ -83,6 +83,10 @@ def test_create_with_every_flag(bare, kind):
     assert {"pot.dns=inherit", "network_type=inherit", "vnet=false", "pot.base=bb", f"pot.type={kind}",
             f"pot.level={int(kind == 'multi')}", "pot.cmd=sh /etc/rc"} <= set(conf_of(m, "names"))
     lines = create("a", "-N", "public-bridge", "-i", "auto", "-d", "pot")
+    m.conf["POT_DNS_NAME"] = "absent"
+    m.pot_fails("create", "-p", "x", "-t", kind, "-b", "bb", "-d", "pot", says="'absent' (POT_DNS_NAME)")
+    m.pot_fails("clone", "-p", "x", "-P", "a", "-F", "-d", "pot", says="'absent' (POT_DNS_NAME)")
+    m.conf["POT_DNS_NAME"] = "names"
     assert {"pot.dns=pot", "pot.depend=names", "vnet=true", "network_type=public-bridge"} <= set(lines)
     lines = create("b", "-N", "private-bridge", "-B", "br", "-d", "off", "-S", "ipv4")
     assert {"pot.dns=off", "bridge=br", "network_type=private-bridge", "pot.stack=ipv4"} <= set(lines)

@@ -36,6 +36,21 @@ def test_nothing_works_before_init(bare):
     assert bare.pot_json("config")["POT_NETWORK"] == "10.192.0.0/10"
 
 
+def test_init_names_what_this_machine_does_not_have(bare):
+    m = bare
+    for key, value in (("POT_EXTIF", "nix0"), ("POT_EXTRA_EXTIF", "nix1"), ("POT_EXTIF_ADDR", "192.0.2.9"),
+                       ("POT_EXTIF_ADDR", "2001:db8::1"), ("POT_GROUP", "no-such-group"), ("POT_NETMASK", "255.0.0.0")):
+        kept = m.conf.get(key)
+        m.conf[key] = value
+        m.pot_fails("init", says=value)
+        m.conf.pop(key) if kept is None else m.conf.update({key: kept})
+    m.conf["POT_NETWORK_STACK"] = "both"
+    m.pot("init")
+    assert m.pot("config", "-qg", "network_stack") == "ipv4\n"  # anything else acts as ipv4
+    m.pot("create-private-bridge", "-B", "br", "-S", "5")
+    m.pot_fails("info", "-B", "br", "-E", says="about a pot")
+
+
 def test_wrong_names_and_values(machine):
     m = machine
     m.make_pot("web")
@@ -112,6 +127,8 @@ def test_exec_passes_everything(machine):
     m.pot_fails("exec", "-p", "web", "sh", "-c", "exit 7", code=7)
     m.pot_fails("exec", "-p", "web", "sh", "-c", "kill -9 $$", code=137)
     m.pot_fails("exec", "-p", "web", "nosuch", code=127)
+    # -t is a terminal for the command, whatever there is on this side
+    assert m.pot("exec", "-tp", "web", "tty", input="").startswith("/dev/pts/")
     began = time.monotonic()
     m.pot("exec", "-dp", "web", "sleep", "3")
     assert time.monotonic() - began < 2.5
