@@ -20,8 +20,8 @@ floor_bridge
 "$POT" snapshot -p source >/dev/null
 "$POT" clone -p stay -P source -N public-bridge -i auto >/dev/null
 head_line
-# Both starts come back when the command runs, both stops when all is gone. The pauses keep the kernel's clearing up of a network namespace, which holds the lock of all networking, out of the
-# next command.
+# Both starts come back when the command runs, both stops when all is gone. The pauses keep the kernel's clearing up of a
+# network namespace, which holds the lock of all networking, out of the next command.
 set -- floor-start "$W/floor" ns -d -i 1 -P "$W/floor.pid" -p -t -c potfloor -r "$root" -w "$W/ov" -N brfloor \
 	-a 10.231.1.1 -g 10.231.0.1 -- /bin/sleep 100000 :: pause sleep 0.05 :: \
 	floor-stop "$W/floor" stop -i 1 -P "$W/floor.pid" -c potfloor -w "$W/ov" :: pause sleep 0.1 :: \
