@@ -47,10 +47,6 @@ int minipot_run(const char *const *argv, bool quiet, struct err *e);
 int minipot_act(enum service_act act, const char *name, struct err *e);
 /* The pid of the running monitor by the pid file, checked to be alive; 0: none. */
 int minipot_pid(const struct minipot *m);
-/* Puts a value into a file of settings, or with NULL takes it out; *old: what the file said before
- * (NULL: nothing). ERR_INPUT: no value that can be written there. */
-int minipot_set(const char *file, const char *name, const char *value, char **old, struct arena *a,
-    struct err *e);
 /* What the configuration says in bind_addr; the loopback where it says nothing. */
 const char *minipot_address(struct minipot *m);
 /* Stops the agent and waits for its end; fine when it does not run. */

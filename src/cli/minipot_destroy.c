@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "platform/settings.h"
+#include "pot/pot.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -122,7 +123,7 @@ undo_set(const struct minipot *m, const char *line, struct err *e)
 		now = settings_get(buf_str(&text), name, &a);
 	if (now == NULL || (ours != NULL && strcmp(now, ours) != 0))
 		return 0;
-	if (minipot_set(file, name, old, &now, &a, e) < 0)
+	if (pot_setting(file, name, old, &now, &a, e) < 0)
 		return -1;
 	minipot_say("%s: %s -> %s", name, now, old != NULL ? old : "");
 	return 0;

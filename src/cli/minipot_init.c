@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "platform/settings.h"
+#include "pot/pot.h"
 #include "store/file.h"
 
 #include <errno.h>
@@ -176,29 +177,18 @@ keep_copy(struct minipot *m, const char *path, struct err *e)
 	    dir, strrchr(backup, '/') + 1, text.data, text.len, st.st_mode & 07777, e);
 }
 
-/* What the system itself says where the file does not. */
-static const char *
-default_of(const struct service_setting *set, struct arena *a)
-{
-	autobuf struct buf text = BUF_INIT;
-	struct err none = ERR_INIT;
-	const char *value = NULL;
-
-	if (set->defaults != NULL && buf_read_file(&text, set->defaults, FILE_MAX, &none) == 0)
-		value = settings_get(buf_str(&text), set->name, a);
-	return value != NULL ? value : "";
-}
-
 static int
 write_setting(struct minipot *m, const struct service_setting *set, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
 	struct err none = ERR_INIT;
+	const char *before;
 	char *old = NULL;
 
 	if (buf_read_file(&text, set->file, FILE_MAX, &none) == 0)
 		old = settings_get(buf_str(&text), set->name, &m->mem);
-	if (strcmp(old != NULL ? old : default_of(set, &m->mem), set->value) == 0)
+	before = old != NULL ? old : settings_default(set->defaults, set->name, &m->mem);
+	if (strcmp(before, set->value) == 0)
 		return 0;
 	if (keep_copy(m, set->file, e) < 0 ||
 	    ledger_add(&m->ledger, LEDGER_SET,
@@ -206,10 +196,9 @@ write_setting(struct minipot *m, const struct service_setting *set, struct err *
 		    old != NULL ? old : ""),
 		e) < 0)
 		return -1;
-	if (minipot_set(set->file, set->name, set->value, &old, &m->mem, e) < 0)
+	if (pot_setting(set->file, set->name, set->value, &old, &m->mem, e) < 0)
 		return -1;
-	minipot_say(
-	    "%s: %s -> %s", set->name, old != NULL ? old : default_of(set, &m->mem), set->value);
+	minipot_say("%s: %s -> %s", set->name, before, set->value);
 	if (set->note != NULL)
 		minipot_say("%s", set->note);
 	return 0;
@@ -247,7 +236,7 @@ init_pot(struct minipot *m, struct err *e)
 	minipot_say("Initialising pot");
 	if (ledger_add(&m->ledger, LEDGER_POT, "init", e) < 0)
 		return -1;
-	return minipot_run(init, !m->verbose, e);
+	return minipot_run(init, false, e);
 }
 
 static int

@@ -5,8 +5,6 @@
 #include "base/ip.h"
 #include "base/str.h"
 #include "codec/json.h"
-#include "platform/settings.h"
-#include "store/file.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -86,28 +84,6 @@ minipot_act(enum service_act act, const char *name, struct err *e)
 	const char *const *argv = service_command(act, name, &a);
 
 	return argv != NULL ? minipot_run(argv, true, e) : 0;
-}
-
-int
-minipot_set(const char *file, const char *name, const char *value, char **old, struct arena *a,
-    struct err *e)
-{
-	autobuf struct buf text = BUF_INIT, new = BUF_INIT;
-	const char *slash = strrchr(file, '/');
-	autofree char *dir_path = xstrndup(file, (size_t)(slash - file));
-	autofd int dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat st = { .st_mode = 0644 };
-
-	if (value != NULL && !settings_valid(value))
-		return err_new(e, ERR_INPUT, "%s: \"%s\" cannot be written there", name, value);
-	if (dir < 0)
-		return err_sys(e, "open %s", dir_path);
-	if (fstatat(dir, slash + 1, &st, 0) == 0 && buf_read_file(&text, file, CONFIG_MAX, e) < 0)
-		return -1;
-	*old = settings_get(buf_str(&text), name, a);
-	if (!settings_set(buf_str(&text), name, value, &new))
-		return 0;
-	return file_replace(dir, slash + 1, new.data, new.len, st.st_mode & 07777, e);
 }
 
 int

@@ -10,17 +10,18 @@
 		0                                                                                  \
 	}
 
-/* NULL: the machine's own. */
-static const char *
-filter_file(struct pot_call *c)
+/* Which of the machine's own files init and de-init may change. */
+static struct pot_init_options
+machine_files(struct pot_call *c)
 {
-	return given(c, 'm') ? "" : given_one(c, 'p') != NULL ? given_one(c, 'p') : NULL;
+	return (struct pot_init_options){ .no_syslogd = given(c, 'm') || given(c, 's'),
+		.filter_file = given(c, 'm') ? "" : given_one(c, 'p') };
 }
 
 static int
 run_init(struct pot_call *c)
 {
-	struct pot_init_options opt = { .quiet = c->verbosity < 1, .filter_file = filter_file(c) };
+	struct pot_init_options opt = machine_files(c);
 	struct err e;
 
 	if (opt.filter_file == NULL && given(c, 'f'))
@@ -30,7 +31,8 @@ run_init(struct pot_call *c)
 
 static const struct pot_option init_options[] = {
 	{ 'm', NULL, 0, 0, "minimal: leave every file outside of pot's own directories alone" },
-	{ 's', NULL, 0, 0, "leave syslogd alone: accepted, see -m" },
+	{ 's', NULL, 0, 0,
+	    "leave the machine's log alone: where it is syslogd, pots may write to it otherwise" },
 	{ 'p', "file", COMPLETE_FILE, 0,
 	    "where pf is, the file of its rules, which is to call those of pots" },
 	{ 'f', "file", COMPLETE_FILE, 0, "as -p" },
@@ -42,9 +44,10 @@ const struct pot_command pot_cmd_init = { "init", NULL, "prepare this machine fo
 static int
 run_deinit(struct pot_call *c)
 {
+	struct pot_init_options opt = machine_files(c);
 	struct err e;
 
-	return pot_deinit(c->env, given(c, 'f'), filter_file(c), &e) < 0 ? fail(c, &e) : 0;
+	return pot_deinit(c->env, given(c, 'f'), &opt, &e) < 0 ? fail(c, &e) : 0;
 }
 
 static const struct pot_option deinit_options[] = {

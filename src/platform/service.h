@@ -38,6 +38,16 @@ struct service_plan {
 void service_plan(const char *prefix, const char *config, const char *pid_file,
     struct service_plan *out, struct arena *a);
 
+/* What lets this machine's log take lines from pots, which send them to their gateway: a value of
+ * its configuration, and directories for rules and files of their own (NULL at the end). */
+struct service_log {
+	struct service_setting set; /* name NULL: nothing is needed */
+	const char *dirs[4];
+};
+/* gateway and network as text; strings live in the arena or longer. */
+void service_log(
+    const char *gateway, const char *network, struct service_log *out, struct arena *a);
+
 enum service_act {
 	SERVICE_RELOAD, /* the manager shall read its files again */
 	SERVICE_ENABLE, /* with the machine, from the next boot on */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { DEFAULTS_MAX = 1 << 20 };
+
 /* One statement of the file: a line, or several where quotes span them. */
 struct statement {
 	const char *begin, *end;       /* end is past the newline */
@@ -135,4 +137,16 @@ settings_set(const char *text, const char *name, const char *value, struct buf *
 		buf_addf(out, "%s%s=\"%s\"\n",
 		    out->len > 0 && out->data[out->len - 1] != '\n' ? "\n" : "", name, value);
 	return true;
+}
+
+const char *
+settings_default(const char *defaults, const char *name, struct arena *a)
+{
+	autobuf struct buf text = BUF_INIT;
+	struct err none = ERR_INIT;
+	const char *value = NULL;
+
+	if (defaults != NULL && buf_read_file(&text, defaults, DEFAULTS_MAX, &none) == 0)
+		value = settings_get(buf_str(&text), name, a);
+	return value != NULL ? value : "";
 }

@@ -17,6 +17,9 @@
 
 /* The value that counts, without its quotes; NULL: the text does not set it. */
 char *settings_get(const char *text, const char *name, struct arena *a);
+/* What the system does where its own file says nothing: the value in the file of defaults, which
+ * may be NULL; "" when there is none. */
+const char *settings_default(const char *defaults, const char *name, struct arena *a);
 /* The text with name="value" appended to *out: in the place of the assignment that counts, else as
  * a new last line. value NULL: without any assignment to it. false: nothing differs. value holds no
  * double quote, backslash, backquote, dollar or newline. */

@@ -14,6 +14,8 @@
 static const char *const top_datasets[] = { "bases", "jails", "fscomp" };
 #define CACHE_MARK ".made-by-pot-init"
 
+static const struct pot_init_options everything;
+
 static int
 set_group(struct pot_env *env, struct err *e)
 {
@@ -86,6 +88,7 @@ pot_init(struct pot_env *env, const struct pot_init_options *o, struct err *e)
 	char path[PATH_SIZE];
 	struct nets nets;
 
+	o = o != NULL ? o : &everything;
 	if (need_root("init", e) < 0 || nets_read(env, &nets, e) < 0)
 		return -1;
 	if (ds->probe != NULL && ds->probe(env->host, e) < 0)
@@ -104,7 +107,8 @@ pot_init(struct pot_env *env, const struct pot_init_options *o, struct err *e)
 	}
 	if (make_dirs(path_at(path, "%s/bridges", env->conf.fs_root), 0755, e) < 0 ||
 	    make_cache(env, e) < 0 || make_dirs(env->conf.run_dir, 0711, e) < 0 ||
-	    filter_file(env, o != NULL ? o->filter_file : NULL, false, e) < 0)
+	    (!o->no_syslogd && syslogd_setup(env, e) < 0) ||
+	    filter_file(env, o->filter_file, false, e) < 0)
 		return -1;
 	pot_say(env, POT_SAY_INFO, "datasets lie in %s, kept by %s", env->conf.fs_root, ds->name);
 	/* what is made stays: with the right names init is run again */
@@ -169,17 +173,19 @@ tell_all(struct pot_env *env, struct arena *mem, struct err *e)
 }
 
 int
-pot_deinit(struct pot_env *env, bool force, const char *filter, struct err *e)
+pot_deinit(struct pot_env *env, bool force, const struct pot_init_options *o, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	char path[PATH_SIZE];
 
+	o = o != NULL ? o : &everything;
 	if (need_root("de-init", e) < 0 || stop_all(env, force, &mem, e) < 0)
 		return -1;
 	if (env->dry_run)
 		return tell_all(env, &mem, e);
 	if (pot_vnet_stop(env, e) < 0 || env->host->limits->teardown(env->host, e) < 0 ||
-	    filter_file(env, filter, true, e) < 0)
+	    filter_file(env, o->filter_file, true, e) < 0 ||
+	    (!o->no_syslogd && syslogd_undo(env, e) < 0))
 		return -1;
 	for (size_t i = 0; i < NELEM(top_datasets); i++) {
 		if (env->host->dataset->destroy(env->host, top_datasets[i], true, e) < 0)

@@ -278,14 +278,20 @@ int pot_status_ask(struct pot_env *, const char *name, const char *status, enum 
 /* ---- the machine ---- */
 
 struct pot_init_options {
-	bool quiet;
+	bool no_syslogd;	 /* the machine's log is left alone */
 	const char *filter_file; /* of the packet filter's rules; NULL: the machine's; "": none */
 };
-/* Datasets, directories, bridge-independent checks. Twice is harmless. */
+/* Datasets, directories, bridge-independent checks; options may be NULL. Twice is harmless. */
 int pot_init(struct pot_env *, const struct pot_init_options *, struct err *);
 /* Refused while pots run, unless force stops them. Removes datasets, bridge, rules, run files, what
  * init wrote into the packet filter's file, and nothing else. */
-int pot_deinit(struct pot_env *, bool force, const char *filter_file, struct err *);
+int pot_deinit(struct pot_env *, bool force, const struct pot_init_options *, struct err *);
+/* Puts a value into a file of settings (platform/settings.h), or with NULL takes it out; *old: what
+ * the file said before (NULL: nothing), arena memory. ERR_INPUT: no value that can be written
+ * there.
+ */
+int pot_setting(const char *file, const char *name, const char *value, char **old, struct arena *,
+    struct err *);
 int pot_vnet_start(
     struct pot_env *, struct err *); /* bridge, addresses, forwarding, NAT; twice is harmless */
 /* The same for one private bridge. */

@@ -19,6 +19,12 @@
 
 enum { CONF_MAX = 1 << 20, PATH_SIZE = 1024, DATASET_SIZE = 300 };
 
+/* ---- the machine's log (syslogd.c) ---- */
+/* What it needs to take lines from pots, with a backup and a word of what changes; twice is
+ * harmless. undo: takes back what is still as setup left it. */
+int syslogd_setup(struct pot_env *, struct err *);
+int syslogd_undo(struct pot_env *, struct err *);
+
 /* ---- small things (env.c) ---- */
 void pot_say(const struct pot_env *, enum pot_say_level, const char *fmt, ...) PRINTFLIKE(3, 4);
 /* In a dry run: says and notes that this would be destroyed. */

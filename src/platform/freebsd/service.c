@@ -26,9 +26,19 @@ service_plan(const char *prefix, const char *config, const char *pid_file, struc
 		    { "/boot/loader.conf", "kern.racct.enable", "1", "/boot/defaults/loader.conf",
 			"limits of pots (rctl) work from the next boot on" } },
 		.n_set = 5,
-		.keep = { "/etc/pf.conf" },
-		.n_keep = 1 };
+		.keep = { RC_CONF, "/etc/pf.conf" },
+		.n_keep = 2 };
 	out->managed = access(arena_printf(a, "%s/etc/rc.d/potter", prefix), X_OK) == 0;
+}
+
+void
+service_log(const char *gateway, const char *network, struct service_log *out, struct arena *a)
+{
+	const char *flags = arena_printf(a, "-b 127.0.0.1 -b %s -a %s", gateway, network);
+
+	*out = (struct service_log){ .set = { RC_CONF, "syslogd_flags", flags, RC_DEFAULTS, NULL },
+		.dirs = { "/usr/local/etc/syslog.d", "/usr/local/etc/newsyslog.conf.d",
+		    "/var/log/pot" } };
 }
 
 const char *const *

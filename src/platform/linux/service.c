@@ -47,6 +47,15 @@ service_plan(const char *prefix, const char *config, const char *pid_file, struc
 	out->text = unit_text(prefix, config, pid_file, a);
 }
 
+void
+service_log(const char *gateway, const char *network, struct service_log *out, struct arena *a)
+{
+	(void)gateway;
+	(void)network;
+	(void)a;
+	*out = (struct service_log){ .dirs = { NULL } };
+}
+
 const char *const *
 service_command(enum service_act act, const char *name, struct arena *a)
 {
