@@ -303,10 +303,37 @@ def check_plist(into):
     root = into / "usr/local"
     installed = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_symlink() or p.is_file()}
     plist = TOP / "packaging/freebsd/port/pkg-plist"
-    listed = {line.removesuffix(".gz") for line in plist.read_text().splitlines()
+    listed = {line.removesuffix(".gz").removeprefix("@sample ").removesuffix(".sample") for line in plist.read_text().splitlines()
               if "completion" not in line and "site-functions" not in line}
     if installed != listed:
         raise Failed(f"{plist.relative_to(TOP)} lacks {sorted(installed - listed)} and names {sorted(listed - installed)} in vain")
+
+
+# The order that portlint(1) wants of a port's variables.
+PORT_ORDER = ["PORTNAME", "DISTVERSION", "CATEGORIES", "MASTER_SITES", "MAINTAINER", "COMMENT", "WWW", "LICENSE", "LICENSE_FILE",
+              "ONLY_FOR_ARCHS", "BUILD_DEPENDS", "LIB_DEPENDS", "RUN_DEPENDS", "USES", "CONFLICTS_INSTALL", "MESON_ARGS", "SUB_FILES",
+              "USERS", "GROUPS"]
+
+
+def check_port():
+    """What portlint(1) would say first: variables and their order, tabs, the lengths of its texts, the version."""
+    port = TOP / "packaging/freebsd/port"
+    text = (port / "Makefile").read_text()
+    found = re.findall(r"^([A-Z_]+)=(\s*)(.*)$", text, re.M)
+    comment = next((value for name, _, value in found if name == "COMMENT"), "")
+    version = re.search(r"^\s*version:\s*'([^']+)'", (TOP / "meson.build").read_text(), re.M)
+    wrong = [name for name, blank, _ in found if set(blank) != {"\t"} or name not in PORT_ORDER]
+    checks = [
+        (not wrong, f"not a tab after, or unknown: {wrong}"),
+        ([name for name, _, _ in found] == PORT_ORDER, f"the order is not {' '.join(PORT_ORDER)}"),
+        (0 < len(comment) <= 70 and not comment.endswith(".") and not re.match(r"(A|An|The) ", comment), f"COMMENT: {comment}"),
+        (version is None or f"DISTVERSION=\t{version[1]}\n" in text, "DISTVERSION is not the project's version"),
+        (all(len(line) <= 80 for line in (port / "pkg-descr").read_text().splitlines()), "pkg-descr: lines of more than 80 characters"),
+        (text.endswith(".include <bsd.port.mk>\n"), "it does not end with .include <bsd.port.mk>"),
+    ]
+    words = [word for good, word in checks if not good]
+    if words:
+        raise Failed(f"{port.relative_to(TOP)}: {'; '.join(words)}")
 
 
 def stage(build, arch, tree, into):
@@ -342,9 +369,10 @@ def main():
         tools = Tools(build, args.arch)
         prefix = build_libraries(args.arch, tools, build, args.jobs)
         tree = build_project(build, args.arch, tools, prefix, args.jobs)
-        into = pathlib.Path(args.stage).resolve() if args.stage else build / "stage"
+        into = pathlib.Path(args.stage).resolve() if args.stage else build / ("stage" if args.arch == "x86_64" else f"stage-{args.arch}")
         archive = stage(build, args.arch, tree, into)
         check_plist(into)
+        check_port()
     except CannotRun as why:
         print(f"SKIP: {why}")
         return SKIPPED

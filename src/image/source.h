@@ -11,7 +11,9 @@
 #include "codec/skein.h"
 #include "image/tool.h"
 
+#include <lzma.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -70,6 +72,18 @@ typedef int xz_waiting_fn(void *ctx, struct err *e);
 ssize_t xz_read(struct xz *x, const void **data, xz_waiting_fn *waiting, void *ctx, struct err *e);
 uint64_t xz_taken(struct xz *x); /* compressed bytes used so far */
 void xz_close(struct xz *x);	 /* may be NULL */
+
+/* The same work in a process of its own that has given up all but its descriptors, which xz_open()
+ * chooses wherever the system can do that (expander.c). */
+struct expander;
+int expander_open(struct source *s, struct expander **out, struct err *e);
+ssize_t expander_read(
+    struct expander *x, const void **data, xz_waiting_fn *waiting, void *ctx, struct err *e);
+uint64_t expander_taken(struct expander *x);
+void expander_close(struct expander *x);
+/* What both decode with. */
+lzma_ret xz_decoder(lzma_stream *z);
+int xz_explain(lzma_ret rc, struct err *e);
 
 /* Blocks all signals in the calling thread while it starts threads; give the result back. */
 void threads_begin(sigset_t *before);

@@ -88,6 +88,8 @@ struct source;
 int unpack_source(
     struct tool *t, struct source *s, const char *name, const struct import *what, struct err *e);
 int unpack_stream(struct tool *t, struct source *s, const char *name, int fd, struct err *e);
+/* What is xz on descriptor 0, expanded on descriptor 1, by a process that can do nothing else. */
+int expand(struct err *e);
 int suite_make(
     struct tool *t, const char *suite, const char *mirror, const char *root_dir, struct err *e);
 

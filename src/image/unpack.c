@@ -31,22 +31,14 @@ free_place(struct place **p)
 }
 #define autoplace CLEANUP(free_place)
 
-/* Compressed by any of these, or not at all; only tar inside. */
-static struct archive *
-new_reader(bool raw)
+/* Compressed by any of these, or not at all; xz is expanded before it comes here. */
+static void
+add_filters(struct archive *a)
 {
-	struct archive *a = archive_read_new();
-
-	archive_read_support_filter_xz(a);
 	archive_read_support_filter_gzip(a);
 	archive_read_support_filter_bzip2(a);
 	archive_read_support_filter_zstd(a);
 	archive_read_support_filter_lzma(a);
-	if (raw)
-		archive_read_support_format_raw(a);
-	else
-		archive_read_support_format_tar(a);
-	return a;
 }
 
 enum { ZFS_HEAD = 16 };
@@ -68,19 +60,9 @@ explain_zfs(const char *name, struct err *e)
 	    name);
 }
 
-/* Why a file is no tar archive: the streams that pot writes on ZFS get a word of their own. */
 static int
-explain_format(const char *path, const char *name, struct err *e)
+not_tar(const char *name, struct err *e)
 {
-	autoreader struct archive *a = new_reader(true);
-	struct archive_entry *entry;
-	unsigned char head[ZFS_HEAD] = { 0 };
-
-	if (path != NULL && archive_read_open_filename(a, path, READ_BLOCK) == ARCHIVE_OK &&
-	    archive_read_next_header(a, &entry) == ARCHIVE_OK &&
-	    archive_read_data(a, head, sizeof(head)) == (la_ssize_t)sizeof(head) &&
-	    is_zfs(head, sizeof(head)))
-		return explain_zfs(name, e);
 	return err_new(e, ERR_CORRUPT, "%s: is not a tar archive", name);
 }
 
@@ -116,19 +98,79 @@ unpack_data(struct archive *a, struct place *p, const char *name, struct err *e)
 	}
 }
 
+/* What libarchive reads from: expanded beside it when it is xz, else as it is. */
+struct feed {
+	struct tool *tool;
+	struct source *source;
+	const char *name, *act; /* for messages and progress */
+	struct xz *xz;
+	uint8_t *block;
+	uint64_t at; /* bytes given */
+	struct err why;
+};
+
+static void
+feed_progress(struct feed *f)
+{
+	uint64_t ready, total, taken = f->xz != NULL ? xz_taken(f->xz) : f->at;
+
+	source_progress(f->source, &ready, &total);
+	report_progress(
+	    &f->tool->report, f->act, total == 0 || taken < total ? taken : total, total);
+}
+
+static int
+feed_waiting(void *ctx, struct err *e)
+{
+	struct feed *f = ctx;
+
+	if (tool_check(f->tool, e) < 0)
+		return err_ctx(e, "unpack %s", f->name);
+	feed_progress(f);
+	return 0;
+}
+
+static la_ssize_t
+feed_read(struct archive *a, void *ctx, const void **data)
+{
+	struct feed *f = ctx;
+	ssize_t n;
+
+	if (f->xz != NULL) {
+		n = xz_read(f->xz, data, feed_waiting, f, &f->why);
+	} else {
+		n = source_read(f->source, f->block, READ_BLOCK, f->at, NULL, &f->why);
+		*data = f->block;
+	}
+	if (n > 0 && f->at == 0 && is_zfs(*data, (size_t)n))
+		n = explain_zfs(f->name, &f->why);
+	if (n < 0)
+		archive_set_error(a, f->why.sys != 0 ? f->why.sys : EIO, "%s", f->why.text);
+	else
+		f->at += (uint64_t)n;
+	return n;
+}
+
+/* The reader's own reason, which libarchive cannot carry. */
+static int
+feed_failed(const struct feed *f, struct err *e)
+{
+	if (f->why.kind == ERR_NONE)
+		return 0;
+	*e = f->why;
+	return f->why.kind == ERR_CORRUPT || f->why.kind == ERR_FULL ? err_ctx(e, "%s", f->name)
+								     : -1;
+}
+
 /* One archive on its way into directories. */
 struct unpacking {
 	struct tool *tool;
 	struct archive *a;
 	struct place *place;
-	const char *path; /* of the file, when it is one that can be opened again */
-	const char *name; /* for messages */
-	uint64_t total;
-	struct feed *feed;     /* an image on its way, or NULL */
+	const char *name;      /* for messages */
+	struct feed *feed;     /* where the archive comes from */
 	const char *layer_dir; /* where an image's list of removed names applies, or NULL */
 };
-static int feed_failed(const struct feed *f, struct err *e);
-static void feed_progress(struct feed *f);
 
 /* A layer begins with the names that are gone. */
 static int
@@ -178,26 +220,21 @@ unpack_entries(struct unpacking *u, struct err *e)
 
 		if (rc == ARCHIVE_EOF)
 			break;
-		if (rc < ARCHIVE_WARN && u->feed != NULL && feed_failed(u->feed, e) < 0)
+		if (rc < ARCHIVE_WARN && feed_failed(u->feed, e) < 0)
 			return -1;
 		if (rc < ARCHIVE_WARN && !any)
-			return archive_format(u->a) == 0 ? explain_format(u->path, u->name, e)
+			return archive_format(u->a) == 0 ? not_tar(u->name, e)
 							 : read_failed(u->a, u->name, e);
 		if (rc < ARCHIVE_WARN)
 			return read_failed(u->a, u->name, e);
 		any = true;
 		if (unpack_entry(u, entry, e) < 0) {
-			if (u->feed != NULL)
-				(void)feed_failed(u->feed, e);
+			(void)feed_failed(u->feed, e);
 			return -1;
 		}
-		if (u->feed != NULL)
-			feed_progress(u->feed);
-		else
-			report_progress(&u->tool->report, "unpack",
-			    (uint64_t)archive_filter_bytes(u->a, -1), u->total);
+		feed_progress(u->feed);
 	}
-	if (u->feed != NULL && feed_failed(u->feed, e) < 0)
+	if (feed_failed(u->feed, e) < 0)
 		return -1;
 	if (!any)
 		return err_new(e, ERR_CORRUPT, "%s: is empty", u->name);
@@ -205,29 +242,55 @@ unpack_entries(struct unpacking *u, struct err *e)
 }
 
 static int
-unpack_into(struct tool *t, const char *path, const char *name, const struct place_to *to, size_t n,
-    struct err *e)
+unpack_feed(
+    struct feed *f, const struct place_to *to, size_t n, const char *layer_dir, struct err *e)
 {
-	autoreader struct archive *a = new_reader(false);
+	autoreader struct archive *a = archive_read_new();
 	autoplace struct place *p = NULL;
-	struct stat st;
+	int xz = xz_is(f->source, e);
 
-	autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, "open %s", name);
-	if (!S_ISREG(st.st_mode))
-		return err_new(e, ERR_INPUT, "%s: is not a file", name);
-	if (place_open(t, name, to, n, &p, e) < 0)
+	if (xz < 0 || (xz > 0 && xz_open(f->source, &f->xz, e) < 0) ||
+	    place_open(f->tool, f->name, to, n, &p, e) < 0)
 		return -1;
-	if (archive_read_open_fd(a, fd, READ_BLOCK) != ARCHIVE_OK)
-		return explain_format(path, name, e);
-	struct unpacking u = { .tool = t,
+	if (xz == 0) {
+		f->block = xmalloc(READ_BLOCK);
+		add_filters(a);
+	}
+	archive_read_support_format_tar(a);
+	struct unpacking u = { .tool = f->tool,
 		.a = a,
 		.place = p,
-		.path = path,
-		.name = name,
-		.total = (uint64_t)st.st_size };
+		.name = f->name,
+		.feed = f,
+		.layer_dir = layer_dir };
+	if (archive_read_open(a, f, NULL, feed_read, NULL) != ARCHIVE_OK)
+		return feed_failed(f, e) < 0 ? -1 : not_tar(f->name, e);
 	return unpack_entries(&u, e);
+}
+
+static int
+unpack_fed(
+    struct feed *f, const struct place_to *to, size_t n, const char *layer_dir, struct err *e)
+{
+	int rc = unpack_feed(f, to, n, layer_dir, e);
+
+	xz_close(f->xz);
+	free(f->block);
+	return rc;
+}
+
+static int
+unpack_file(struct tool *t, const char *path, const char *name, const struct place_to *to, size_t n,
+    struct err *e)
+{
+	struct source s;
+
+	if (source_open(&s, path, e) < 0)
+		return -1;
+	struct feed f = { .tool = t, .source = &s, .name = name, .act = "unpack", .why = ERR_INIT };
+	int rc = unpack_fed(&f, to, n, NULL, e);
+	source_fini(&s);
+	return rc;
 }
 
 static int
@@ -286,7 +349,7 @@ unpack(struct tool *t, const struct unpack *what, struct err *e)
 	int rc = -1;
 	if (tree_claim(what->root_dir, &made_root, e) == 0) {
 		if (!with_conf || tree_claim(what->conf_dir, &made_conf, e) == 0) {
-			rc = unpack_into(t, temp != NULL ? temp : what->from, what->from,
+			rc = unpack_file(t, temp != NULL ? temp : what->from, what->from,
 			    with_conf ? image : plain, with_conf ? 2 : 1, e);
 			if (rc < 0 && with_conf)
 				tree_clear(what->conf_dir, made_conf);
@@ -303,107 +366,14 @@ unpack(struct tool *t, const struct unpack *what, struct err *e)
 
 /* ---- an image, while it arrives ---- */
 
-/* What libarchive reads from: expanded by threads when it is xz, else as it is. */
-struct feed {
-	struct tool *tool;
-	struct source *source;
-	const char *name;
-	struct xz *xz;
-	uint8_t *block;
-	uint64_t at; /* bytes given */
-	struct err why;
-};
-
-static void
-feed_progress(struct feed *f)
-{
-	uint64_t ready, total, taken = f->xz != NULL ? xz_taken(f->xz) : f->at;
-
-	source_progress(f->source, &ready, &total);
-	report_progress(
-	    &f->tool->report, "import", total == 0 || taken < total ? taken : total, total);
-}
-
 static int
-feed_waiting(void *ctx, struct err *e)
-{
-	struct feed *f = ctx;
-
-	if (tool_check(f->tool, e) < 0)
-		return err_ctx(e, "unpack %s", f->name);
-	feed_progress(f);
-	return 0;
-}
-
-static la_ssize_t
-feed_read(struct archive *a, void *ctx, const void **data)
-{
-	struct feed *f = ctx;
-	ssize_t n;
-
-	if (f->xz != NULL) {
-		n = xz_read(f->xz, data, feed_waiting, f, &f->why);
-	} else {
-		n = source_read(f->source, f->block, READ_BLOCK, f->at, NULL, &f->why);
-		*data = f->block;
-	}
-	if (n > 0 && f->at == 0 && is_zfs(*data, (size_t)n))
-		n = explain_zfs(f->name, &f->why);
-	if (n < 0)
-		archive_set_error(a, f->why.sys != 0 ? f->why.sys : EIO, "%s", f->why.text);
-	else
-		f->at += (uint64_t)n;
-	return n;
-}
-
-/* The reader's own reason, which libarchive cannot carry. */
-static int
-feed_failed(const struct feed *f, struct err *e)
-{
-	if (f->why.kind == ERR_NONE)
-		return 0;
-	*e = f->why;
-	return f->why.kind == ERR_CORRUPT || f->why.kind == ERR_FULL ? err_ctx(e, "%s", f->name)
-								     : -1;
-}
-
-static int
-unpack_feed(struct feed *f, const struct import *what, struct err *e)
-{
-	const struct place_to to[] = { { "m", what->root_dir }, { "conf", what->conf_dir } };
-	autoreader struct archive *a = archive_read_new();
-	autoplace struct place *p = NULL;
-	int xz = xz_is(f->source, e);
-
-	if (xz < 0 || (xz > 0 && xz_open(f->source, &f->xz, e) < 0) ||
-	    place_open(f->tool, f->name, to, NELEM(to), &p, e) < 0)
-		return -1;
-	if (xz == 0) {
-		f->block = xmalloc(READ_BLOCK);
-		archive_read_support_filter_all(a);
-	}
-	archive_read_support_format_tar(a);
-	struct unpacking u = { .tool = f->tool,
-		.a = a,
-		.place = p,
-		.name = f->name,
-		.feed = f,
-		.layer_dir = what->layer ? what->root_dir : NULL };
-	if (archive_read_open(a, f, NULL, feed_read, NULL) != ARCHIVE_OK)
-		return feed_failed(f, e) < 0 ? -1 : explain_format(NULL, f->name, e);
-	return unpack_entries(&u, e);
-}
-
-static int
-unpack_fed(
+unpack_image(
     struct tool *t, struct source *s, const char *name, const struct import *what, struct err *e)
 {
-	struct feed f = { .tool = t, .source = s, .name = name, .why = ERR_INIT };
-	int rc = unpack_feed(&f, what, e);
+	const struct place_to to[] = { { "m", what->root_dir }, { "conf", what->conf_dir } };
+	struct feed f = { .tool = t, .source = s, .name = name, .act = "import", .why = ERR_INIT };
 
-	xz_close(f.xz);
-	free(f.block);
-	return rc;
+	return unpack_fed(&f, to, NELEM(to), what->layer ? what->root_dir : NULL, e);
 }
 
 int
@@ -415,12 +385,12 @@ unpack_source(
 	if (what->layer)
 		return tree_claim(what->conf_dir, &made_conf, e) < 0
 			   ? -1
-			   : unpack_fed(t, s, name, what, e);
+			   : unpack_image(t, s, name, what, e);
 	if (tree_claim(what->root_dir, &made_root, e) < 0)
 		return -1;
 	int rc = tree_claim(what->conf_dir, &made_conf, e);
 	if (rc == 0) {
-		rc = unpack_fed(t, s, name, what, e);
+		rc = unpack_image(t, s, name, what, e);
 		if (rc < 0)
 			tree_clear(what->conf_dir, made_conf);
 	}
@@ -464,7 +434,7 @@ hand_on(struct feed *f, int fd, struct err *e)
 int
 unpack_stream(struct tool *t, struct source *s, const char *name, int fd, struct err *e)
 {
-	struct feed f = { .tool = t, .source = s, .name = name, .why = ERR_INIT };
+	struct feed f = { .tool = t, .source = s, .name = name, .act = "import", .why = ERR_INIT };
 	int xz = xz_is(s, e), rc = -1;
 
 	if (xz == 0)

@@ -162,6 +162,14 @@ run_fetch(struct tool *t, char *const v[OPTIONS], struct err *e)
 }
 
 static int
+run_expand(struct tool *t, char *const v[OPTIONS], struct err *e)
+{
+	(void)t;
+	(void)v;
+	return expand(e);
+}
+
+static int
 run_copy(struct tool *t, char *const v[OPTIONS], struct err *e)
 {
 	return copy_tree(t, v[FROM], v[ROOT], e);
@@ -185,6 +193,7 @@ static const struct verb verbs[] = {
 	{ "pack-stream", BIT(OUT) | BIT(POT) | BIT(TAG) | BIT(STREAM),
 	    BIT(LEVEL) | BIT(KEY) | BIT(BELOW), run_pack },
 	{ "get", BIT(URL) | BIT(OUT), 0, run_fetch },
+	{ "expand", 0, 0, run_expand },
 	{ "copy", BIT(FROM) | BIT(ROOT), BIT(MAX_MB), run_copy },
 	{ "suite", BIT(SUITE) | BIT(ROOT), BIT(MIRROR), run_suite },
 };
@@ -204,6 +213,7 @@ usage(void)
 	      "  stream --url U --pot P --tag T --cache DIR --skein TEXT --meta TEXT --stream FD\n"
 	      "  pack-stream --stream FD --out DIR --pot P --tag T [--level 0-9] [--key SECRET]\n"
 	      "         [--below POT:TAG@SNAPSHOT]\n"
+	      "  expand (reads xz, writes what is in it)\n"
 	      "  copy   --from DIR --root DIR [--max-mb N]\n"
 	      "  suite  --suite S --root DIR [--mirror URL]\n"
 	      "pot(8) calls this program; see there for commands meant for people.\n",

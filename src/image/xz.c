@@ -1,9 +1,9 @@
 #include "image/source.h"
 
 #include "base/clock.h"
+#include "platform/confine.h"
 
 #include <errno.h>
-#include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -31,6 +31,7 @@ struct piece {
 };
 
 struct xz {
+	struct expander *apart; /* does it all, when not NULL */
 	struct source *source;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -62,8 +63,8 @@ xz_is(struct source *s, struct err *e)
 	return memcmp(head, magic, sizeof(magic)) == 0;
 }
 
-static int
-explain(lzma_ret rc, struct err *e)
+int
+xz_explain(lzma_ret rc, struct err *e)
 {
 	switch (rc) {
 	case LZMA_MEM_ERROR:
@@ -77,8 +78,8 @@ explain(lzma_ret rc, struct err *e)
 	}
 }
 
-static lzma_ret
-new_decoder(lzma_stream *z)
+lzma_ret
+xz_decoder(lzma_stream *z)
 {
 #if LZMA_VERSION >= 50040002
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -122,7 +123,7 @@ hand_over(struct xz *x, struct piece *p, size_t len, uint64_t taken)
 }
 
 static int
-expand(struct xz *x, lzma_stream *z, uint8_t *in, struct err *e)
+expand_to_ring(struct xz *x, lzma_stream *z, uint8_t *in, struct err *e)
 {
 	struct piece *p = claim(x);
 	uint64_t at = 0;
@@ -145,7 +146,7 @@ expand(struct xz *x, lzma_stream *z, uint8_t *in, struct err *e)
 		}
 		lzma_ret rc = lzma_code(z, action);
 		if (rc != LZMA_OK && rc != LZMA_STREAM_END)
-			return explain(rc, e);
+			return xz_explain(rc, e);
 		if (z->avail_out == 0 || rc == LZMA_STREAM_END) {
 			hand_over(x, p, OUT_BLOCK - z->avail_out, at - z->avail_in);
 			if (rc == LZMA_STREAM_END)
@@ -166,12 +167,12 @@ expand_all(void *ctx)
 	lzma_stream z = LZMA_STREAM_INIT;
 	struct err e = ERR_INIT;
 	uint8_t *in = xmalloc(IN_BLOCK);
-	lzma_ret rc = new_decoder(&z);
+	lzma_ret rc = xz_decoder(&z);
 
 	if (rc != LZMA_OK)
-		explain(rc, &e);
+		xz_explain(rc, &e);
 	else
-		(void)expand(x, &z, in, &e);
+		(void)expand_to_ring(x, &z, in, &e);
 	lzma_end(&z);
 	free(in);
 	pthread_mutex_lock(&x->lock);
@@ -189,6 +190,14 @@ xz_open(struct source *s, struct xz **out, struct err *e)
 	pthread_condattr_t attr;
 	sigset_t before;
 
+	if (confine_possible()) {
+		if (expander_open(s, &x->apart, e) == 0) {
+			*out = x;
+			return 0;
+		}
+		free(x);
+		return -1;
+	}
 	x->source = s;
 	x->ring = xmalloc(RING * sizeof(*x->ring));
 	pthread_mutex_init(&x->lock, NULL);
@@ -232,6 +241,8 @@ xz_read(struct xz *x, const void **data, xz_waiting_fn *waiting, void *ctx, stru
 {
 	ssize_t n = 0;
 
+	if (x->apart != NULL)
+		return expander_read(x->apart, data, waiting, ctx, e);
 	pthread_mutex_lock(&x->lock);
 	if (x->lent) {
 		x->lent = false;
@@ -264,6 +275,8 @@ xz_read(struct xz *x, const void **data, xz_waiting_fn *waiting, void *ctx, stru
 uint64_t
 xz_taken(struct xz *x)
 {
+	if (x->apart != NULL)
+		return expander_taken(x->apart);
 	pthread_mutex_lock(&x->lock);
 	uint64_t taken = x->taken;
 	pthread_mutex_unlock(&x->lock);
@@ -275,6 +288,11 @@ xz_close(struct xz *x)
 {
 	if (x == NULL)
 		return;
+	if (x->apart != NULL) {
+		expander_close(x->apart);
+		free(x);
+		return;
+	}
 	pthread_mutex_lock(&x->lock);
 	x->stop = true;
 	pthread_cond_broadcast(&x->changed);
