@@ -343,6 +343,9 @@ wait_for_something(struct keep *k)
 static void
 live(struct keep *k)
 {
+	/* the starter was gone before it could be told of init: nobody will say go */
+	if (k->sock < 0)
+		kill_all(k);
 	while (!k->init_gone) {
 		wait_for_something(k);
 		if (asked_kill) {

@@ -230,11 +230,11 @@ isolate_kill(struct isolate *i, const char *const *cgroups, struct err *e)
 
 	(void)cgroups;
 	if (own->jid > 0) {
-		if (jail_kill(own->jid, e) < 0)
-			return -1;
-		return kill(i->pid, SIGKILL) < 0 && errno != ESRCH
-			   ? err_sys(e, "kill the pot's init")
-			   : 0;
+		int killed = jail_kill(own->jid, e);
+		/* whatever became of the others: without it the keeper goes on to take all down */
+		if (kill(i->pid, SIGKILL) < 0 && errno != ESRCH)
+			return err_sys(e, "kill the pot's init");
+		return killed;
 	}
 	/* all below this process: init, the command, what it started and what that lost; ESRCH:
 	 * there is nobody any more */
