@@ -148,6 +148,9 @@ struct dataset_ops {
 	/* `name` may be "dataset@snapshot": read-only then (no upper; a plain one must be bound
 	 * so). */
 	int (*root)(struct host *, const char *name, struct dataset_root *out, struct err *);
+	/* Where a dataset of somebody else's, by its whole name, is mounted on this machine; to be
+	 * freed. ERR_ABSENT. NULL: the backend has datasets in its own tree only. */
+	int (*mounted)(struct host *, const char *set, char **out, struct err *);
 	/* Not NULL where the file system keeps the order of all that is done to the tree, and
 	 * snapshot(), clone() and copy() put everything before them on disk: then nobody need wait
 	 * for the disk by himself. Only a file's content must be given to it before, by this. */

@@ -60,6 +60,25 @@ put_back(
 	return ds->place(env->host, name, place, e);
 }
 
+/* A dataset of the machine that is none of ours: it stays where it is, and is seen in the pot too.
+ */
+static int
+mounted_elsewhere(
+    struct pot_env *env, const char *source, struct arena *mem, const char **plain, struct err *e)
+{
+	const struct dataset_ops *ds = env->host->dataset;
+	size_t n = strlen(env->conf.zfs_root);
+	autofree char *at = NULL;
+
+	if (ds->mounted == NULL || str_starts(source, "fscomp/") ||
+	    (strncmp(source, env->conf.zfs_root, n) == 0 && source[n] == '/'))
+		return 0;
+	if (ds->mounted(env->host, source, &at, e) < 0)
+		return -1;
+	*plain = arena_strdup(mem, at);
+	return 1;
+}
+
 int
 mount_of(struct pot_env *env, const struct pot_fscomp *f, struct arena *mem,
     struct mount_item *item, struct err *e)
@@ -69,10 +88,13 @@ mount_of(struct pot_env *env, const struct pot_fscomp *f, struct arena *mem,
 	const char *name = NULL;
 	struct stat st;
 
-	if (f->source[0] != '/' && (dataset_of_source(env, f->source, &name, e) < 0 ||
-				       root_of_dataset(env, name, f->read_only, mem, &root, e) < 0))
+	int elsewhere =
+	    f->source[0] == '/' ? 1 : mounted_elsewhere(env, f->source, mem, &root.plain, e);
+	if (elsewhere < 0 ||
+	    (elsewhere == 0 && (dataset_of_source(env, f->source, &name, e) < 0 ||
+				   root_of_dataset(env, name, f->read_only, mem, &root, e) < 0)))
 		return err_ctx(e, "mount %s at %s", f->source, f->target);
-	if (f->remount && f->source[0] != '/' && root.plain != NULL &&
+	if (f->remount && elsewhere == 0 && root.plain != NULL &&
 	    put_back(env, name, mem, &root.plain, e) < 0)
 		return err_ctx(e, "mount %s at %s", f->source, f->target);
 	if (root.plain != NULL) {

@@ -34,6 +34,17 @@ zfs_is_mounted(const char *fs_root)
 #endif
 }
 
+int
+zfs_mounted(struct host *h, const char *set, char **out, struct err *e)
+{
+	(void)h;
+	*out = zfs_mounted_at(set);
+	return *out != NULL
+		   ? 0
+		   : err_new(e, ERR_ABSENT,
+			 "dataset %s is not mounted, or not there; 'zfs mount' mounts it", set);
+}
+
 /* The kernel's table of mounts tells what the command would, in a fraction of the time. */
 #ifdef __linux__
 char *

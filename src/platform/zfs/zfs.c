@@ -734,6 +734,7 @@ const struct dataset_ops dataset_zfs = {
 	.destroy = zfs_destroy,
 	.rename = zfs_rename,
 	.exists = zfs_exists,
+	.mounted = zfs_mounted,
 	.list = zfs_list,
 	.snapshot = zfs_snapshot,
 	.snapshots = zfs_snapshots,

@@ -45,6 +45,8 @@ bool zfs_is_mounted(const char *fs_root);
 /* Where a dataset, by its full name, is mounted, to be freed; NULL: nowhere, or it cannot be told.
  */
 char *zfs_mounted_at(const char *set);
+int zfs_mounted(
+    struct host *h, const char *set, char **out, struct err *e); /* dataset_ops.mounted */
 /* What the text on standard error means. */
 enum err_kind zfs_error_kind(const char *text);
 
