@@ -35,7 +35,11 @@ enum pot_complete {
 	COMPLETE_STACK,
 	COMPLETE_COMMAND,
 	COMPLETE_SIGNAL,
-	COMPLETE_OUTPUT
+	COMPLETE_OUTPUT,
+	COMPLETE_TYPE,
+	COMPLETE_LEVEL,
+	COMPLETE_DNS,
+	COMPLETE_VALUE /* of the configuration */
 };
 
 /* Letters of options that have a long name only. */
@@ -57,6 +61,9 @@ struct pot_option {
 	{                                                                                          \
 		'o', "wide", COMPLETE_OUTPUT, 0, "with more columns"                               \
 	}
+
+/* The names that `pot config -g` knows, separated by blanks. */
+const char *pot_config_words(struct arena *);
 
 enum pot_command_flags {
 	COMMAND_ROOT = 1,    /* changes something: root only */

@@ -30,6 +30,14 @@ words_of(enum pot_complete kind, struct arena *mem)
 		return "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP";
 	case COMPLETE_OUTPUT:
 		return "wide";
+	case COMPLETE_TYPE:
+		return "single multi";
+	case COMPLETE_LEVEL:
+		return "0 1 2";
+	case COMPLETE_DNS:
+		return "inherit pot off custom:";
+	case COMPLETE_VALUE:
+		return pot_config_words(mem);
 	case COMPLETE_ATTR:
 		for (const struct pot_attr *a = pot_attrs(&n), *end = a + n; a < end; a++)
 			buf_addf(&b, "%s%s", b.len > 0 ? " " : "", a->name);
@@ -94,9 +102,11 @@ bash_words(const struct pot_option *o, struct arena *mem, FILE *to)
 	else if (words != NULL)
 		fprintf(to, "COMPREPLY=($(compgen -W \"%s\" -- \"$cur\"))", words);
 	else if (o->complete == COMPLETE_DIR)
-		fputs("COMPREPLY=($(compgen -d -- \"$cur\"))", to);
+		fputs(
+		    "compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- \"$cur\"))", to);
 	else if (o->complete == COMPLETE_FILE)
-		fputs("COMPREPLY=($(compgen -f -- \"$cur\"))", to);
+		fputs(
+		    "compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$cur\"))", to);
 	else
 		fputs("COMPREPLY=()", to);
 }

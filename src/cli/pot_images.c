@@ -322,7 +322,7 @@ static const struct pot_option prepare_options[] = {
 	{ 'i', "address", 0, OPTION_MANY, "an address, or auto" },
 	{ 'B', "bridge", COMPLETE_BRIDGE, 0, "the private bridge" },
 	{ 'S', "stack", COMPLETE_STACK, 0, "ipv4, ipv6 or dual" },
-	{ 'd', "dns", 0, 0, "inherit, pot, off or custom:FILE" },
+	{ 'd', "dns", COMPLETE_DNS, 0, "inherit, pot, off or custom:FILE" },
 	{ 'C', "key", COMPLETE_FILE, 0,
 	    "the public key (signify) it must be signed with; \"\": none is asked for" },
 	{ 's', NULL, 0, 0, "start it" },

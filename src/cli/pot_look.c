@@ -559,6 +559,23 @@ print_export(const char *assignment)
 }
 
 static int
+env_json(struct pot_call *c, const struct pot_strs *env)
+{
+	struct jsonw w = json_begin(c);
+
+	jsonw_object(&w);
+	for (size_t i = 0; i < env->n; i++) {
+		const char *eq = strchr(env->at[i], '=');
+		if (eq == NULL)
+			continue;
+		jsonw_kstr(
+		    &w, arena_printf(&c->mem, "%.*s", (int)(eq - env->at[i]), env->at[i]), eq + 1);
+	}
+	jsonw_end_object(&w);
+	return json_done(c);
+}
+
+static int
 info_env(struct pot_call *c, const struct pot_info *info)
 {
 	struct pot_strs env = { NULL, 0 };
@@ -566,6 +583,8 @@ info_env(struct pot_call *c, const struct pot_info *info)
 
 	if (pot_self_env(c->env, info->spec, &info->state, &c->mem, &env, &e) < 0)
 		return fail(c, &e);
+	if (c->json)
+		return env_json(c, &env);
 	for (size_t i = 0; i < env.n; i++)
 		print_export(env.at[i]);
 	return 0;

@@ -18,7 +18,7 @@
 	    { 'B', "bridge", COMPLETE_BRIDGE, 0, "the private bridge" },                           \
 	    { 'S', "stack", COMPLETE_STACK, 0, "ipv4, ipv6 or dual" },                             \
 	{                                                                                          \
-		'd', "dns", 0, 0, "inherit, pot, off or custom:FILE"                               \
+		'd', "dns", COMPLETE_DNS, 0, "inherit, pot, off or custom:FILE"                    \
 	}
 
 static struct pot_net_options
@@ -120,13 +120,13 @@ run_create(struct pot_call *c)
 
 static const struct pot_option create_options[] = {
 	{ 'p', "pot", 0, OPTION_MUST, "its name" },
-	{ 't', "type", 0, 0,
+	{ 't', "type", COMPLETE_TYPE, 0,
 	    "single: files of its own; multi: a base's, shared (default, or as the pot of -P)" },
 	{ 'b', "base", COMPLETE_BASE, 0, "the base that its files come from" },
 	{ 'P', "pot", COMPLETE_POT, 0, "the pot that its files come from" },
 	NET_ROWS("inherit"),
 	{ 'f', "flavour", COMPLETE_FLAVOUR, OPTION_MANY, "a flavour to apply" },
-	{ 'l', "level", 0, 0,
+	{ 'l', "level", COMPLETE_LEVEL, 0,
 	    "of a multi pot: 0 the base itself, 1 private packages and configuration (default), 2 "
 	    "packages of the pot of -P" },
 	{ 'k', NULL, 0, 0, "keep what was made when it fails" },

@@ -150,6 +150,16 @@ static const struct {
 	{ "cgroup", "cgroup", "POT_CGROUP" },
 };
 
+const char *
+pot_config_words(struct arena *mem)
+{
+	const char *text = config_names[0].name;
+
+	for (size_t i = 1; i < NELEM(config_names); i++)
+		text = arena_printf(mem, "%s %s", text, config_names[i].name);
+	return text;
+}
+
 static const char *
 config_value(struct pot_call *c, size_t i)
 {
@@ -228,7 +238,7 @@ run_config(struct pot_call *c)
 }
 
 static const struct pot_option config_options[] = {
-	{ 'g', "name", 0, 0,
+	{ 'g', "name", COMPLETE_VALUE, 0,
 	    "fs_root, zfs_root, gateway, syslogd, pot_prefix, fscomp_prefix, network_stack, "
 	    "network, gateway6, network6, cache, run_dir, bridge, cgroup" },
 	{ 'a', NULL, 0, 0, "all keys of the configuration" },

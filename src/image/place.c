@@ -227,7 +227,7 @@ check_size(struct place *p, struct archive_entry *entry, const char *path, struc
 	if (size < 0 || (uint64_t)size > p->tool->max_bytes - p->bytes)
 		return err_new(e, ERR_INPUT,
 		    "%s: entry \"%s\" refused: with it the archive is larger than %" PRIu64
-		    " MB (see --max-mb)",
+		    " MB, which pot-image takes for an attack",
 		    p->name, path, p->tool->max_bytes >> 20);
 	return 0;
 }
@@ -307,8 +307,9 @@ place_data(struct place *p, const void *data, size_t len, int64_t offset, struct
 		return err_ctx(e, "unpack %s", p->name);
 	p->bytes += len;
 	if (offset < 0 || p->bytes > p->tool->max_bytes || (uint64_t)offset > p->tool->max_bytes)
-		return err_new(e, ERR_INPUT, "%s: larger than %" PRIu64 " MB (see --max-mb)",
-		    p->name, p->tool->max_bytes >> 20);
+		return err_new(e, ERR_INPUT,
+		    "%s: larger than %" PRIu64 " MB, which pot-image takes for an attack", p->name,
+		    p->tool->max_bytes >> 20);
 	if (archive_write_data_block(p->now->disk, data, len, offset) < ARCHIVE_OK)
 		return archive_err(p->now->disk, ERR_SYS, p->name, e);
 	return 0;

@@ -67,6 +67,8 @@ def test_shells_complete(machine, shell, complete):
     assert "bb" in complete(m, "pot", "create", "-b", "")
     assert "no-tmpfs" in complete(m, "pot", "set-attr", "-A", "no-")
     assert "dual" in complete(m, "pot", "create", "-S", "")
+    assert {"single", "multi"} <= set(complete(m, "pot", "create", "-t", ""))
+    assert "fs_root" in complete(m, "pot", "config", "-g", "fs")
     running = complete(m, "pot", "exec", "-p", "")
     assert "db" in running and "web" not in running
     assert "stop" in complete(m, "pot", "boot", "s")
