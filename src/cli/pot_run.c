@@ -84,7 +84,7 @@ static const struct pot_option start_options[] = {
 	END,
 };
 const struct pot_command pot_cmd_start = { "start", NULL,
-	"start a pot; wait for the end of its command unless it is persistent",
+	"start a pot, and wait for the end of its command (-d: until it runs)",
 	COMMAND_ROOT | COMMAND_NAME | COMMAND_JSON, start_options, NULL, run_start, GROUP };
 
 /* ---- stop ---- */
