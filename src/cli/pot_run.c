@@ -48,12 +48,14 @@ start_code(const struct pot_exit *x)
 	return x->code != 0 || x->signal != 0 ? EXIT_COMMAND_FAILED : 0;
 }
 
+/* The caller's input is not for the command: `pot ls -q | while read pot; do pot start …`. */
 static int
 run_start(struct pot_call *c)
 {
 	bool detach = given(c, 'd');
 	struct pot_start_options opt = { .detach = detach,
 		.stdio = detach ? POT_STDIO_NULL : POT_STDIO_INHERIT,
+		.fds = { -1, STDOUT_FILENO, STDERR_FILENO },
 		.snapshot = given(c, 's') || given(c, 'S'),
 		.needs_ready_ms = (int64_t)c->env->conf.boot_wait * 1000 };
 	const char *name = given_pot(c);

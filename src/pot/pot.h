@@ -469,7 +469,7 @@ struct pot_bind {
 struct pot_start_options {
 	bool detach; /* return when the command runs; else wait for its end and clear up */
 	enum pot_stdio stdio;
-	int fds[3]; /* INHERIT: standard input, output, error; all 0 means 0, 1, 2 */
+	int fds[3]; /* INHERIT: standard input, output, error; -1: none; all 0 means 0, 1, 2 */
 	/* FILES: <dir>/<prefix>.stdout.<n> and .stderr.<n>, rotated */
 	const char *log_dir, *log_prefix;
 	unsigned log_max_files;

@@ -102,7 +102,10 @@ def test_setters_show_in_info(machine):
 
 def test_start_passes_output_and_codes(machine):
     m = machine
-    m.make_pot("web", cmd="sh -c 'echo out; echo err >&2; exit 3'")
+    m.make_pot("web", cmd="cat")
+    assert m.pot("start", "web", input="of the caller\n") == ""  # which is read by nobody
+    m.pot("stop", "web")
+    m.pot("set-cmd", "-p", "web", "-c", "sh -c 'echo out; echo err >&2; exit 3'")
     m.pot("set-attr", "-p", "web", "-A", "persistent", "-V", "NO")
     result = m.pot_fails("start", "web", code=125)
     assert result.stdout == "out\n" and result.stderr == "err\n"
