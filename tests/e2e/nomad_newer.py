@@ -164,7 +164,7 @@ def test_identity(agents):
 def test_no_logs(agents):
     """Since 1.5.5: output that nobody collects."""
     one = agents(1, 5, 5)
-    alloc = one.run("quiet", "echo out; echo err >&2; readlink /proc/$$/fd/1 >/local/out", task="logs {\n disabled = true\n }",
+    alloc = one.run("quiet", "echo out; echo err >&2; x=$(readlink /proc/$$/fd/1); echo $x >/local/out", task="logs {\n disabled = true\n }",
                     kind="batch", wait="complete")
     told = one.dir / f"client/alloc/{alloc['ID']}/www1/local/out"
     assert "/dev/null" in told.read_text(), told.read_text()
