@@ -1,5 +1,6 @@
 #include "pot/runner_loop.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,6 +43,23 @@ answer(struct runner_loop *l, const struct request *r, const char *name)
 	return 1;
 }
 
+/* A run whose starter stays, as 'pot start' does for a pot that ends with its command, leaves no
+ * record: its starter is told. An empty one is how its keeper knows of us. */
+static void
+want_record(struct runner_loop *l, const struct run *run, const char *name)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct err ignored = ERR_INIT;
+	uint64_t start;
+
+	if (l->config->env->host->proc->start_time(run->starter, &start, &ignored) < 0 ||
+	    start != run->starter_start)
+		return;
+	const char *path = arena_printf(&mem, "%s/exit", run_dir(l->config->env, name, &mem));
+	autofd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	(void)fd;
+}
+
 /* A handle of the run's keeper; -1: it does not live (*e.kind is ERR_ABSENT) or cannot be told. */
 static int
 keeper_of(struct runner_loop *l, const struct request *r, const char *name, struct err *e)
@@ -55,6 +73,8 @@ keeper_of(struct runner_loop *l, const struct request *r, const char *name, stru
 		else
 			handle =
 			    l->config->env->host->proc->open(run->keeper, run->keeper_start, e);
+		if (handle >= 0)
+			want_record(l, run, name);
 	}
 	free(run);
 	return handle;

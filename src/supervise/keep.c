@@ -396,6 +396,17 @@ collect(struct keep *k)
 	isolate_native.close(&k->isolate);
 }
 
+/* There is one already, empty: somebody beside the starter waits for it. */
+static bool
+is_wanted(const struct launch *l)
+{
+	char path[4096];
+
+	return l->run_dir != NULL &&
+	       snprintf(path, sizeof(path), "%s/exit", l->run_dir) < (int)sizeof(path) &&
+	       access(path, F_OK) == 0;
+}
+
 static int
 finish(struct keep *k)
 {
@@ -406,7 +417,7 @@ finish(struct keep *k)
 
 	if (k->running || k->command_ended) {
 		/* who only starts it may still listen at this moment, and others read the file */
-		if (k->sock < 0 || !l->attended)
+		if (k->sock < 0 || !l->attended || is_wanted(l))
 			(void)exit_write(l->run_dir, l->run_id, &k->exit, &e);
 		if (k->running)
 			(void)exit_write_stats(l->stats_path, &k->exit, &e);

@@ -30,7 +30,8 @@ struct launch {
 	int64_t stop_timeout_ms; /* then everything is killed; 0: at once */
 	/* what is left behind */
 	const char *run_dir;	   /* the exit record goes to <run_dir>/exit; NULL: none */
-	bool attended;		   /* no record while the starter listens: it stays to the end */
+	bool attended;		   /* the starter stays to the end, and while it listens there is
+				    * no record, unless an empty one is there and so asked for */
 	const char *stats_path;	   /* <pot>/conf/.last_run_stats; NULL: none */
 	const char *const *finish; /* argv executed at the end when nobody listens; NULL: none */
 };

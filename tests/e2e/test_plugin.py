@@ -476,6 +476,23 @@ def test_an_old_handle_of_the_go_driver(host):
         plugin.driver("RecoverTask", {2: {1: 2, 2: task.message, 3: 1, 4: old}})
 
 
+def test_what_pot_start_runs_is_taken_over(host):
+    """So the Go driver runs its tasks; how such a one ends is told to the one who stays beside it, and to the plugin."""
+    task = make(host)
+    name = f"www1_223ab329_{task.alloc}"
+    host.pot("prepare", "-U", "http://127.0.0.1:1/", "-p", "web", "-t", "1.0", "-N", "host", "-a", f"223ab329_{task.alloc}",
+             "-n", "www1", "-c", "\"sh -c 'while [ ! -e /go ]; do sleep 0.02; done; kill -9 $$'\"")
+    starter = host.popen(BIN / "pot", "start", name)
+    wait_until(lambda: host.running() == [name], what="the pot")
+    del task.message[3]
+    task.plugin.driver("RecoverTask", {2: {1: 2, 2: task.message, 3: 1, 4: msgpack({"PID": starter.pid})}})
+    end = task.wait()
+    host.pot("exec", "-p", name, "touch", "/go")
+    assert task.result(end) == (137, 9, False, "") and starter.wait() == 125
+    task.destroy()
+    assert name not in host.pot("ls", "-q").split()
+
+
 def test_ports(host):
     host.pot("vnet-start")
     task = make(host, "httpd -f -p 80 -h /local", options={"network_mode": None, "port_map": [{"http-x": "80"}]},
