@@ -137,7 +137,14 @@ clone_single(struct making *m, struct cloning *c, struct err *e)
 	ds_root(source, c->o->source);
 	if (choose_snapshot(m, c, source, &snap, e) < 0 || clone_pot_conf(m, c, e) < 0)
 		return -1;
-	return m->env->host->dataset->clone(m->env->host, source, snap, ds_root(root, m->name), e);
+	const char *to = ds_root(root, m->name);
+	if (m->env->host->dataset->clone(m->env->host, source, snap, to, e) == 0)
+		return 0;
+	if (e->kind == ERR_ABSENT && c->o->snapshot != NULL)
+		err_new(e, ERR_ABSENT,
+		    "pot %s has no snapshot '%s'; 'pot info -s -p %s' shows those there are",
+		    c->o->source, c->o->snapshot, c->o->source);
+	return -1;
 }
 
 static int
