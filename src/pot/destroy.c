@@ -48,6 +48,8 @@ family_of(
 	return 0;
 }
 
+enum { STOPS_MAX = 3 };
+
 static int
 destroy_locked(
     struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
@@ -71,8 +73,9 @@ destroy_locked(
 	live = run_is_live(env, name);
 	if (live != 0 && !(env->dry_run && o->force))
 		return err_new(e, ERR_BUSY,
-		    live > 0 ? "it is running; stop it first, or use -F"
-			     : "whether it runs cannot be told now; 'pot doctor' says more");
+		    live > 0 && o->force ? "it is started again and again"
+		    : live > 0		 ? "it is running; stop it first, or use -F"
+			       : "whether it runs cannot be told now; 'pot doctor' says more");
 	if (only_told(env, "pot %s", name))
 		return 0;
 	/* one may have been made before we had the lock */
@@ -89,14 +92,26 @@ destroy_locked(
 	return 0;
 }
 
+/* With its lock; with -F stopped then. A start that had the lock may have made it run: it is
+ * stopped again, a few times. */
+static int
+lock_stopped(struct pot_env *env, const char *name, bool force, struct err *e)
+{
+	for (unsigned left = force && !env->dry_run ? STOPS_MAX : 0;; left--) {
+		if (left > 0 && run_is_live(env, name) != 0 && pot_stop(env, name, NULL, e) < 0)
+			return -1;
+		int lock = lock_pot(env, name, LOCK_WAIT, e);
+		if (lock < 0 || left == 0 || run_is_live(env, name) == 0)
+			return lock;
+		(void)close(lock);
+	}
+}
+
 static int
 destroy_one(
     struct pot_env *env, const char *name, const struct pot_destroy_options *o, struct err *e)
 {
-	if (o->force && !env->dry_run && run_is_live(env, name) != 0 &&
-	    pot_stop(env, name, NULL, e) < 0)
-		return -1;
-	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
+	autofd int lock = lock_stopped(env, name, o->force, e);
 	if (lock < 0)
 		return -1;
 	int there = pot_exists(env, name, e);

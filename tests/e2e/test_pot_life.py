@@ -1,4 +1,5 @@
 """The life of a pot, by the pot command."""
+import fcntl
 import signal
 import subprocess
 
@@ -61,3 +62,19 @@ def test_a_start_that_waits_for_what_it_needs_is_undone(networked):
     start.send_signal(signal.SIGTERM)
     assert start.wait(timeout=20) == 128 + signal.SIGTERM
     assert m.running() == [] and m.residue(bridge=True) == []
+
+
+def test_a_forced_destroy_that_meets_a_start_undoes_it(machine):
+    """The start has the lock first and comes to its end; what runs then is stopped, not left."""
+    m = machine
+    m.make_pot("web")
+    with open(m.dir / "run/locks/web", "r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = []
+        for argv in (["start", "-d", "-v", "web"], ["destroy", "-F", "-v", "-p", "web"]):
+            waiting.append(m.popen(BIN / "pot", *argv, stdout=subprocess.PIPE, stderr=-3, text=True))
+            assert "waiting for process" in waiting[-1].stdout.readline()
+    start, destroy = waiting
+    assert destroy.wait(timeout=30) == 0, destroy.stdout.read()
+    start.wait(timeout=30)
+    assert m.pot("ls", "-q") == "" and m.running() == []
