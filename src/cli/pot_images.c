@@ -186,12 +186,12 @@ export_files(const struct pot_exported *x, void *ctx, struct err *e)
 
 /* An absolute path in the arena: pot-image runs elsewhere. */
 static int
-absolute_dir(struct pot_call *c, const char *dir, const char **out, struct err *e)
+absolute(struct pot_call *c, const char *what, const char *given, const char **out, struct err *e)
 {
-	char *path = realpath(dir, NULL);
+	char *path = realpath(given, NULL);
 
 	if (path == NULL)
-		return err_sys(e, "directory %s", dir);
+		return err_sys(e, "%s %s", what, given);
 	*out = arena_strdup(&c->mem, path);
 	free(path);
 	return 0;
@@ -234,8 +234,8 @@ run_export(struct pot_call *c)
 	if (given(c, 'l') && !str_u64(given_one(c, 'l'), 9, &level))
 		return fail_usage(c, "-l %s: must be 0 to 9", given_one(c, 'l'));
 	x.level = (int)level;
-	if (absolute_dir(c, given(c, 'D') ? given_one(c, 'D') : ".", &x.out_dir, &e) < 0 ||
-	    (x.key != NULL && absolute_dir(c, x.key, &x.key, &e) < 0) ||
+	if (absolute(c, "directory", given(c, 'D') ? given_one(c, 'D') : ".", &x.out_dir, &e) < 0 ||
+	    (x.key != NULL && absolute(c, "key", x.key, &x.key, &e) < 0) ||
 	    pot_export(c->env, &opt, export_files, &x, &c->mem, &tag, &e) < 0)
 		return fail(c, &e);
 	return tell_export(c, arena_printf(&c->mem, "%s/%s_%s.xz", x.out_dir, x.pot, tag));
