@@ -159,8 +159,8 @@ struct isolate_ops {
 	/* The number that the system's own tools know a running pot by (jls, jexec); NULL: that of
 	 * its init. */
 	int (*number)(pid_t init);
-	/* 1: a pot of that name runs that no keeper has (pot 0.16 starts a jail and goes); 0: none
-	 * does. NULL: there can be none. */
+	/* Its number (as above): a pot of that name runs that no keeper has (pot 0.16 starts a jail
+	 * and goes); 0: none does. NULL: there can be none. */
 	int (*stray)(const char *name, const char *place, struct err *);
 	/* Tells all in it to end, and waits: 1 nobody is left, 0 the time is over. clear() is for
 	 * the rest. */

@@ -68,6 +68,7 @@ look(struct pot_env *env, const char *name, struct arena *mem, struct pot_state 
 	else {
 		int stray = stray_runs(env, name, &e);
 		out->running = stray < 0 ? POT_UNKNOWN : stray > 0 ? POT_RUNNING : POT_STOPPED;
+		out->number = stray > 0 ? stray : 0;
 	}
 }
 

@@ -76,7 +76,7 @@ int run_names(struct pot_env *, struct arena *, struct pot_strs *, struct err *e
 int run_alive(struct pot_env *, const struct run *r, struct err *e);
 /* The same for whatever is recorded of the name; also -1 for a record that cannot be read. */
 int run_is_live(struct pot_env *, const char *name);
-/* 1: a pot runs of which there is no record, started by pot 0.16. (stray.c) */
+/* Its number when a pot runs of which there is no record, started by pot 0.16; 0. (stray.c) */
 int stray_runs(struct pot_env *, const char *name, struct err *e);
 /* Ends it as far as it is ours to end: its processes, its mounts, its links and ports. The caller
  * holds the lock. */

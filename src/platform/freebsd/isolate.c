@@ -275,9 +275,7 @@ isolate_number(pid_t init)
 static int
 isolate_stray(const char *name, const char *place, struct err *e)
 {
-	int jid = jail_of_pot(name, place, e);
-
-	return jid < 0 ? -1 : jid > 0;
+	return jail_of_pot(name, place, e);
 }
 
 static int

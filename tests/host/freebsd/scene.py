@@ -47,17 +47,19 @@ def small(m):
     m.sh(f"""
         [ ! -f {TOP}/small.txz ] || exit 0
         rm -rf {SMALL}; mkdir -p {SMALL}; cd {SMALL}
-        mkdir -p dev tmp root var/run var/log var/tmp var/db/pkg usr/bin usr/lib usr/libexec usr/sbin usr/local/bin usr/local/etc \
+        mkdir -p dev tmp root var/empty var/run var/log var/tmp var/db/pkg usr/bin usr/lib usr/libexec usr/sbin usr/local/bin usr/local/etc \
             usr/share/misc libexec sbin
         chmod 1777 tmp var/tmp
         cp -a /bin /lib /etc . && cp -a /libexec/ld-elf.so.1 libexec/ && cp -a /root/.profile root/
         for p in ifconfig ping route sysctl md5 mount umount rcorder init ldconfig; do cp -a /sbin/$p sbin/; done
-        for p in fetch nc head tail sed awk grep egrep id su true false env wc logger tr cut cmp touch which limits script; do
+        for p in fetch nc head tail sed awk grep egrep id su true false env wc logger tr cut cmp touch which limits script xargs sort uname; do
             [ ! -e /usr/bin/$p ] || cp -aH /usr/bin/$p usr/bin/
         done
         for f in usr/bin/* bin/* sbin/*; do ldd -f '%p\n' $f 2>/dev/null; done | sort -u | while read l; do
             [ ! -f "$l" -o -e ./$l ] || cp -aL $l ./$l
         done
+        # none of the machine's own settings; what the shell version runs in every base it makes
+        rm -f etc/rc.conf etc/fstab; printf '#!/bin/sh\n' >usr/sbin/freebsd-update; chmod 755 usr/sbin/freebsd-update
         # /etc/rc with next to nothing to do
         cd etc/rc.d; ls | grep -vx -e NETWORKING -e FILESYSTEMS -e DAEMON -e LOGIN -e SERVERS -e netif -e routing | xargs rm -f; cd ../..
         tar -cJf {TOP}/small.tmp --options xz:compression-level=0 -C {SMALL} . && mv {TOP}/small.tmp {TOP}/small.txz""", timeout=1200)
