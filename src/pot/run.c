@@ -33,9 +33,10 @@ run_is_live(struct pot_env *env, const char *name)
 	struct err e = ERR_INIT;
 	struct run r;
 
-	if (run_read(env, name, &r, &e) < 0)
-		return e.kind == ERR_ABSENT ? stray_runs(env, name, &e) : -1;
-	return run_alive(env, &r, &e);
+	if (run_read(env, name, &r, &e) == 0)
+		return run_alive(env, &r, &e);
+	int stray = e.kind == ERR_ABSENT ? stray_runs(env, name, &e) : -1;
+	return stray > 0 ? 1 : stray;
 }
 
 /* Waits until the processes of the group are gone; they have been told to. */
