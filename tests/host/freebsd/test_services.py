@@ -50,10 +50,10 @@ def test_service_pot(pot):
 def test_service_potter(pot):
     m = pot
     m.sh(f"""
-        mkdir -p {TOP}/agent; pw usershow potter >/dev/null 2>&1 || pw useradd potter -d /var/db/potter -s /usr/sbin/nologin
+        mkdir -p /usr/local/etc/potter-test; pw usershow potter >/dev/null 2>&1 || pw useradd potter -d /var/db/potter -s /usr/sbin/nologin
         mkdir -p /var/db/potter; chown potter:potter /var/db/potter
-        printf 'data_dir = "/var/db/potter"\\nserver {{ enabled = true\\nbootstrap_expect = 1 }}\\nclient {{ enabled = true }}\\n' >{TOP}/agent/a.hcl
-        sysrc potter_enable=YES potter_config={TOP}/agent >/dev/null""")
+        printf 'data_dir = "/var/db/potter"\\nserver {{ enabled = true\\nbootstrap_expect = 1 }}\\nclient {{ enabled = true }}\\n' >/usr/local/etc/potter-test/a.hcl
+        sysrc potter_enable=YES potter_config=/usr/local/etc/potter-test >/dev/null""")
     try:
         assert "not running" in m.sh("service potter status", ok=False)
         m.sh("service potter start", timeout=120)
@@ -67,7 +67,7 @@ def test_service_potter(pot):
         m.sh("service potter stop", timeout=120)
         assert "not running" in m.sh("service potter status", ok=False)
     finally:
-        m.sh("service potter onestop; pw userdel potter; rm -rf /var/db/potter /var/log/potter /var/run/potter", ok=None)
+        m.sh("service potter onestop; pw userdel potter; rm -rf /usr/local/etc/potter-test /var/db/potter /var/log/potter /var/run/potter", ok=None)
 
 
 def test_service_pot_runner(pot):
