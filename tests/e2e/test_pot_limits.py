@@ -104,7 +104,7 @@ def test_last_run_and_usage(machine):
     percent = lambda pot: json.loads(m.pot("get-rss", "-Jp", pot))["ResourceUsage"]["CpuStats"]["Percent"]
     wait_until(lambda: percent("busy") >= 20, what="a busy pot")
     percent("web")
-    wait_until(lambda: percent("web") <= 5, what="a pot that has become idle")
+    wait_until(lambda: percent("web") <= 5, timeout=60, what="a pot that has become idle")
     m.pot("stop", "busy")
     text = m.pot("get-rss", "-p", "web")
     for label in ("cpu time (ticks spent)", "cpu time (MHz)", "pcpu (%)", "virtual memory", "physical memory", "swap memory"):
