@@ -111,10 +111,11 @@ def test_datasets_are_shown_as_zfs_list_does(m):
     assert found["zroot/pot/jails"]["used_bytes"] >= web["used_bytes"] + twin["used_bytes"]
     assert web["mountpoint"] == f"{root(m)}/jails/web/m"
     assert f"zroot/pot/jails/web/m@{web['snapshots'][0]}" in m.pot("datasets", "-sq", "web").split()
-    # what a pot writes counts when it has stopped
-    m.pot("set-cmd", "-p", "twin", "-c", "dd if=/dev/zero of=/root/g bs=1000 count=900")
+    # what a pot writes counts when it has stopped; zeros would be compressed to nothing
+    m.pot("set-cmd", "-p", "twin", "-c", "dd if=/dev/urandom of=/root/g bs=1000 count=900")
     m.pot("set-attr", "-p", "twin", "-A", "persistent", "-V", "NO")
     m.try_pot("start", "twin")
+    m.settle()
     assert rows(m)["zroot/pot/jails/twin/m"]["used_bytes"] >= 900_000
     m.pot_fails("datasets", "-p", "none", says="none")
 
