@@ -154,8 +154,9 @@ struct isolate_ops {
 	/* Sends a signal to the command of a running pot, by way of its init. */
 	int (*forward)(pid_t init, uint64_t start, int sig, struct err *);
 	/* What is left of a pot whose keeper and init were killed both: processes, mounts beneath
-	 * `place` (mount_root.at). Nothing is fine. NULL: the system leaves nothing. */
-	int (*clear)(const char *name, const char *place, struct err *);
+	 * `place` (mount_root.at). Nothing is fine. Without wait what takes the kernel time may
+	 * still go on. NULL: the system leaves nothing. */
+	int (*clear)(const char *name, const char *place, bool wait, struct err *);
 	/* The number that the system's own tools know a running pot by (jls, jexec); NULL: that of
 	 * its init. */
 	int (*number)(pid_t init);

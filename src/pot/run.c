@@ -106,7 +106,7 @@ isolate_down(struct pot_env *env, const struct run *r, struct err *e)
 		return 0;
 	if (r->init != 0)
 		await_init(env, r);
-	return env->host->isolate->clear(r->name, pot_place(env, r->name, &mem), e);
+	return env->host->isolate->clear(r->name, pot_place(env, r->name, &mem), false, e);
 }
 
 /* What ran there ends with the isolate. */

@@ -456,9 +456,9 @@ isolate_forward(pid_t init, uint64_t start, int sig, struct err *e)
 }
 
 static int
-isolate_clear(const char *name, const char *place, struct err *e)
+isolate_clear(const char *name, const char *place, bool wait, struct err *e)
 {
-	(void)name, (void)place;
+	(void)name, (void)place, (void)wait;
 	FAKE_OP(fake_current, "isolate.clear", 0);
 }
 

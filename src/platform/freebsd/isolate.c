@@ -287,13 +287,13 @@ isolate_stray_stop(const char *name, const char *place, int sig, int64_t grace_m
 }
 
 static int
-isolate_clear(const char *name, const char *place, struct err *e)
+isolate_clear(const char *name, const char *place, bool wait, struct err *e)
 {
 	int jid = jail_of_pot(name, place, e);
 
 	if (jid < 0 || (jid > 0 && jail_kill(jid, e) < 0) || mounts_clear(place, e) < 0)
 		return -1;
-	return jid > 0 ? jail_end(jid, true, e) : 0;
+	return jid > 0 ? jail_end(jid, !wait, e) : 0;
 }
 
 /* Memory is refused (rctl), not taken back by killing. */

@@ -149,7 +149,7 @@ def nothing(m):
 def empty(m):
     """All pots and the small base destroyed, clones before what they are of; nothing is ending any more."""
     m.sh("for p in $(pot ls -q | sort -rV); do pot destroy -p $p || exit 1; done; pot destroy -b small", timeout=1800)
-    m.sh("i=0; while pgrep -qf pot-ending && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done")
+    m.sh("i=0; while pgrep -qf '[p]ot-ending' && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done")
     nothing(m)
 
 

@@ -56,7 +56,7 @@ def use(m, who, pot, net, stopper):
     assert re.search(rf"\b{pot}\b", at(m, "ours", "ps"))
     at(m, stopper, "stop", pot)
     assert pot not in m.sh("jls name").split()
-    m.sh("i=0; while pgrep -qf pot-ending && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done")
+    m.sh("i=0; while pgrep -qf '[p]ot-ending' && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done")
     assert m.sh("ifconfig -l | tr ' ' '\\n' | grep '^p[0-9a-f]\\{6,\\}'; pfctl -q -a pot-rdr/" + pot + " -sn", ok=None) == ""
 
 

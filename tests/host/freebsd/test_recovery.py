@@ -34,7 +34,7 @@ def running(m):
 def left_of_a_run(m):
     """Jails, interfaces, mounts, rules and limits but those of what runs; of what is ending, until it has ended."""
     return m.sh(r"""
-        i=0; while pgrep -qf pot-ending && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done
+        i=0; while pgrep -qf '[p]ot-ending' && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done
         jls name | grep -vx world; ifconfig -l | tr ' ' '\n' | grep -E '^p[0-9a-f]{12}$|^epair'
         mount -p | awk '{print $2}' | grep '^/opt/pot/jails/held/m/'
         rctl | grep jail:; pfctl -q -s Anchors -v 2>/dev/null | grep pot-rdr/
