@@ -58,7 +58,7 @@ def test_service_potter(pot):
         assert "not running" in m.sh("service potter status", ok=False)
         m.sh("service potter start", timeout=120)
         assert "is running as pid" in m.sh("service potter status")
-        m.sh("service potter start")  # says that it runs
+        assert "already running" in m.sh("service potter start 2>&1", ok=False)
         m.sh("service potter reload")
         pid = m.sh("cat /var/run/potter/potter.pid")
         m.sh("service potter restart", timeout=120)
