@@ -459,11 +459,29 @@ remove_run(struct host *h, const char *run, struct err *e)
 	return forget(h, run, e);
 }
 
+/* What pffile_write() was killed over. */
+static void
+drop_unfinished(const char *dir)
+{
+	DIR *d = opendir(dir);
+
+	if (d == NULL)
+		return;
+	for (struct dirent *at; (at = readdir(d)) != NULL;) {
+		size_t len = strlen(at->d_name);
+
+		if (len > 4 && strcmp(at->d_name + len - 4, ".new") == 0)
+			(void)unlinkat(dirfd(d), at->d_name, 0);
+	}
+	closedir(d);
+}
+
 static int
 teardown(struct host *h, struct err *e)
 {
 	autofree char *dir = place(h);
 
+	drop_unfinished(dir);
 	if (rmdir(dir) == 0 || errno == ENOENT)
 		return 0;
 	return errno == ENOTEMPTY || errno == EEXIST
