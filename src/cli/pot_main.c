@@ -203,7 +203,8 @@ about(const char *text, const char *name)
 	if (len == 0)
 		return false;
 	for (const char *at = strstr(text, name); at != NULL; at = strstr(at + 1, name))
-		if (at > text && strchr("'\"/", at[-1]) != NULL && strchr("'\" :/", at[len]) != NULL)
+		if (at > text && strchr("'\"/", at[-1]) != NULL &&
+		    strchr("'\" :/", at[len]) != NULL)
 			return true;
 	return false;
 }

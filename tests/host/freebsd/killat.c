@@ -1,11 +1,13 @@
 /*
- * killat.c: runs a command and kills it, and whoever works for it, at a chosen moment of a pot's run.
+ * killat.c: runs a command and kills it, and whoever works for it, at a chosen moment of a pot's
+ * run.
  *
  *   killat RECORD WORD MICROSECONDS WHOM COMMAND...
  *
- * The moment: MICROSECONDS after WORD came up at the start of a line of RECORD; "gone" is when RECORD, which was there,
- * is there no longer. WHOM: "it" the command alone, "keepers" all processes of the program pot-keeper (keepers, inits, who
- * ends a jail), "all" both. Prints the words that the record began its lines with by then.
+ * The moment: MICROSECONDS after WORD came up at the start of a line of RECORD; "gone" is when
+ * RECORD, which was there, is there no longer. WHOM: "it" the command alone, "keepers" all
+ * processes of the program pot-keeper (keepers, inits, who ends a jail), "all" both. Prints the
+ * words that the record began its lines with by then.
  */
 #include <sys/types.h>
 #include <sys/sysctl.h>
