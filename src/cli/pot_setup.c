@@ -168,8 +168,7 @@ config_value(struct pot_call *c, size_t i)
 	if (config_names[i].key != NULL)
 		return pot_config_get(conf, config_names[i].key, &c->mem);
 	if (str_eq(config_names[i].name, "syslogd"))
-		return arena_printf(
-		    &c->mem, "-b 127.0.0.1 -b %s -a %s", conf->gateway, conf->network);
+		return pot_syslogd_flags(conf, &c->mem);
 	if (str_eq(config_names[i].name, "network_stack"))
 		return pot_stack_text(
 		    pot_spec_stack(c->env, &(struct pot_spec){ .stack = POT_STACK_UNSET }));

@@ -44,9 +44,8 @@ struct service_log {
 	struct service_setting set; /* name NULL: nothing is needed */
 	const char *dirs[4];
 };
-/* gateway and network as text; strings live in the arena or longer. */
-void service_log(
-    const char *gateway, const char *network, struct service_log *out, struct arena *a);
+/* flags: what syslogd is to be told; borrowed. */
+void service_log(const char *flags, struct service_log *out);
 
 enum service_act {
 	SERVICE_RELOAD, /* the manager shall read its files again */

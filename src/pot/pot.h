@@ -286,6 +286,8 @@ int pot_init(struct pot_env *, const struct pot_init_options *, struct err *);
 /* Refused while pots run, unless force stops them. Removes datasets, bridge, rules, run files, what
  * init wrote into the packet filter's file, and nothing else. */
 int pot_deinit(struct pot_env *, bool force, const struct pot_init_options *, struct err *);
+/* What makes FreeBSD's syslogd take lines from pots, which send them to their gateway. */
+const char *pot_syslogd_flags(const struct pot_config *, struct arena *);
 /* Puts a value into a file of settings (platform/settings.h), or with NULL takes it out; *old: what
  * the file said before (NULL: nothing), arena memory. ERR_INPUT: no value that can be written
  * there.

@@ -81,8 +81,8 @@ stray_end(struct pot_env *env, const char *name, struct err *e)
 	if (isolate->stray_stop(name, place, SIGTERM, stop_timeout_of(spec, &usual), e) < 0 ||
 	    isolate->clear(name, place, true, e) < 0)
 		return -1;
-	/* The jail is gone: its interface, which was lent to it, is back on the machine. */
-	/* its anchor has the pot's name in place of a run's */
+	/* the jail is gone: the interface that was lent to it is back on the machine; its anchor
+	 * has the pot's name in place of a run's */
 	if (remove_links(env, name, e) < 0 || remove_aliases(env, spec, e) < 0 ||
 	    env->host->filter->ports_remove(env->host, name, e) < 0)
 		return -1;

@@ -67,6 +67,12 @@ pot_setting(const char *file, const char *name, const char *value, char **old, s
 	return file_replace(s.dir, s.name, new.data, new.len, s.mode, e);
 }
 
+const char *
+pot_syslogd_flags(const struct pot_config *conf, struct arena *mem)
+{
+	return arena_printf(mem, "-b 127.0.0.1 -b %s -a %s", conf->gateway, conf->network);
+}
+
 static int
 keep_copy(struct pot_env *env, const struct settings *s, const char *file, struct err *e)
 {
@@ -88,7 +94,7 @@ syslogd_setup(struct pot_env *env, struct err *e)
 	struct service_log log;
 	char *old;
 
-	service_log(env->conf.gateway, env->conf.network, &log, &mem);
+	service_log(pot_syslogd_flags(&env->conf, &mem), &log);
 	for (const char **dir = log.dirs; *dir != NULL; dir++)
 		if (make_dirs(*dir, 0755, e) < 0)
 			return -1;
@@ -135,7 +141,7 @@ syslogd_undo(struct pot_env *env, struct err *e)
 	struct service_log log;
 	char *now, *before = NULL;
 
-	service_log(env->conf.gateway, env->conf.network, &log, &mem);
+	service_log(pot_syslogd_flags(&env->conf, &mem), &log);
 	for (const char **dir = log.dirs; *dir != NULL; dir++)
 		(void)rmdir(*dir); /* what others have put there stays */
 	if (log.set.name == NULL)

@@ -32,13 +32,13 @@ service_plan(const char *prefix, const char *config, const char *pid_file, struc
 }
 
 void
-service_log(const char *gateway, const char *network, struct service_log *out, struct arena *a)
+service_log(const char *flags, struct service_log *out)
 {
-	const char *flags = arena_printf(a, "-b 127.0.0.1 -b %s -a %s", gateway, network);
-
-	*out = (struct service_log){ .set = { RC_CONF, "syslogd_flags", flags, RC_DEFAULTS, NULL },
+	*out = (struct service_log){
+		.set = { RC_CONF, "syslogd_flags", flags, RC_DEFAULTS, NULL },
 		.dirs = { "/usr/local/etc/syslog.d", "/usr/local/etc/newsyslog.conf.d",
-		    "/var/log/pot" } };
+		    "/var/log/pot" },
+	};
 }
 
 const char *const *

@@ -48,11 +48,9 @@ service_plan(const char *prefix, const char *config, const char *pid_file, struc
 }
 
 void
-service_log(const char *gateway, const char *network, struct service_log *out, struct arena *a)
+service_log(const char *flags, struct service_log *out)
 {
-	(void)gateway;
-	(void)network;
-	(void)a;
+	(void)flags;
 	*out = (struct service_log){ .dirs = { NULL } };
 }
 
