@@ -147,8 +147,9 @@ struct isolate_ops {
 	    struct isolate *, const char *const *cgroups, struct err *); /* everything, at once */
 	/* Where something is left of it when init has ended, this ends it. */
 	void (*close)(struct isolate *);
-	/* How often the kernel killed for want of memory in these cgroups; -1: cannot tell. */
-	int64_t (*oom_kills)(const char *const *cgroups);
+	/* How often the kernel killed for want of memory, here or in these cgroups, before close();
+	 * -1: cannot tell. */
+	int64_t (*oom_kills)(const struct isolate *, const char *const *cgroups);
 	/* Starts a command inside; *child is a child of the caller. *pty is -1 without tty. */
 	int (*enter)(const struct isolate_enter *, pid_t *child, int *pty, struct err *);
 	/* Sends a signal to the command of a running pot, by way of its init. */

@@ -391,8 +391,8 @@ collect(struct keep *k)
 	}
 	if (k->exit.ended_ns == 0)
 		k->exit.ended_ns = clock_wall_ns();
-	k->exit.oom_killed =
-	    k->exit.code != 0 && isolate_native.oom_kills(k->launch.isolate.cgroups) > 0;
+	k->exit.oom_killed = k->exit.code != 0 &&
+			     isolate_native.oom_kills(&k->isolate, k->launch.isolate.cgroups) > 0;
 	isolate_native.close(&k->isolate);
 }
 

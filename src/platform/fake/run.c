@@ -435,8 +435,9 @@ isolate_close(struct isolate *i)
 }
 
 static int64_t
-isolate_oom_kills(const char *const *cgroups)
+isolate_oom_kills(const struct isolate *i, const char *const *cgroups)
 {
+	(void)i;
 	(void)cgroups;
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "platform/freebsd/init.h"
 #include "platform/freebsd/jail.h"
 #include "platform/freebsd/mounts.h"
+#include "platform/freebsd/oom.h"
 #include "platform/freebsd/parameters.h"
 #include "platform/proc.h"
 
@@ -23,6 +24,7 @@
 struct own {
 	const struct isolate_spec *spec; /* the launch's, which lives as long as its keeper */
 	int jid;
+	int64_t ooms; /* that the kernel has told of before: the name may have had other runs */
 };
 
 static int
@@ -150,6 +152,7 @@ isolate_create(
 	struct init_start start = { .spec = spec, .stdio = { stdio[0], stdio[1], stdio[2] } };
 	struct err later = ERR_INIT;
 	bool jailed = (spec->what & ISOLATE_MOUNT) != 0;
+	int64_t ooms = jailed && spec->name != NULL ? oom_told(spec->name) : 0;
 
 	if (spec->persist && !jailed)
 		return err_new(e, ERR_INPUT,
@@ -164,7 +167,7 @@ isolate_create(
 		return -1;
 	}
 	struct own *own = xmalloc(sizeof(*own));
-	*own = (struct own){ .spec = spec, .jid = start.jid };
+	*own = (struct own){ .spec = spec, .jid = start.jid, .ooms = ooms };
 	out->own = own;
 	return 0;
 }
@@ -296,12 +299,13 @@ isolate_clear(const char *name, const char *place, bool wait, struct err *e)
 	return jid > 0 ? jail_end(jid, !wait, e) : 0;
 }
 
-/* Memory is refused (rctl), not taken back by killing. */
 static int64_t
-isolate_oom_kills(const char *const *cgroups)
+isolate_oom_kills(const struct isolate *i, const char *const *cgroups)
 {
+	const struct own *own = i->own;
+
 	(void)cgroups;
-	return -1;
+	return own->jid > 0 ? oom_told(own->spec->name) - own->ooms : -1;
 }
 
 const struct isolate_ops isolate_native = {

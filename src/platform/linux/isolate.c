@@ -264,8 +264,9 @@ count_in(const char *dir, const char *file, const char *key)
 }
 
 static int64_t
-isolate_oom_kills(const char *const *cgroups)
+isolate_oom_kills(const struct isolate *i, const char *const *cgroups)
 {
+	(void)i;
 	for (; cgroups != NULL && *cgroups != NULL; cgroups++) {
 		int64_t n = count_in(*cgroups, "memory.events", "oom_kill ");
 		if (n < 0)

@@ -105,6 +105,7 @@ rctl_rules(const char *jail, const struct limits *l, struct names *out)
 		 */
 		add(out, jail, "memoryuse", "deny", l->memory_bytes);
 		add(out, jail, "memoryuse", "sigkill", l->memory_bytes);
+		add(out, jail, "memoryuse", "log", l->memory_bytes); /* whom it has ended */
 	}
 	if (l->pids > 0) {
 		add(out, jail, "maxproc", "deny", l->pids);

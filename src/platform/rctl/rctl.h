@@ -36,5 +36,7 @@ void rctl_rules(const char *jail, const struct limits *l, struct names *out);
 char *rctl_filter(const char *rule);
 /* One number of "cputime=3,memoryuse=4096"; false: it is not there. */
 bool rctl_value(const char *text, const char *resource, uint64_t *out);
+/* In how many of the kernel's messages processes of the jail were beyond its memory. */
+int64_t rctl_told(const char *messages, size_t len, const char *jail);
 
 #endif

@@ -64,6 +64,25 @@ test_values(void **state)
 }
 
 static void
+test_told(void **state)
+{
+	static const char text[] = "pid 3 (x), jid 1, uid 0, was killed: failed to reclaim memory\n"
+				   "rctl: rule \"jail:web:memoryuse:log=67108864\" matched by pid "
+				   "70 (awk), uid 0, jail web\n"
+				   "rctl: rule \"jail:web2:memoryuse:log=67108864\" matched by pid "
+				   "71 (awk), uid 0, jail web2\n"
+				   "rctl: rule \"jail:web:memoryuse:log=67108864\" matched by pid "
+				   "72 (awk), uid 0, jail web\n"
+				   "rctl: rule \"jail:web:memoryuse:lo";
+
+	(void)state;
+	assert_int_equal(rctl_told(text, sizeof(text) - 1, "web"), 2);
+	assert_int_equal(rctl_told(text, sizeof(text) - 1, "web2"), 1);
+	assert_int_equal(rctl_told(text, sizeof(text) - 1, "we"), 0);
+	assert_int_equal(rctl_told("", 0, "web"), 0);
+}
+
+static void
 test_kept(void **state)
 {
 	autorctl_run struct rctl_run r = RCTL_RUN_INIT, back = RCTL_RUN_INIT;
@@ -112,6 +131,7 @@ main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_cpus),
 	};
