@@ -21,7 +21,7 @@
 #include <netinet/tcp.h>
 #include <netinet/tcp_var.h>
 
-enum { SOCKETS = 3 };
+enum { SOCKETS = 3, ANSWER_FD = 3 };
 
 /* What the child says: errno of what failed, 0 for all is well, and the sockets. */
 struct answer {
@@ -91,6 +91,10 @@ child(int jid, bool end, int out)
 	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1 };
 	int fds[SOCKETS];
 
+	/* who holds a directory open may be refused a change of the root, which this is */
+	if (out != ANSWER_FD && dup2(out, ANSWER_FD) == ANSWER_FD)
+		out = ANSWER_FD;
+	closefrom(out + 1);
 	if (jail_attach(jid) < 0) {
 		a.sys = errno;
 		a.at = 1;
