@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """As much of Consul's agent as Nomad needs to register services and to tell how their checks went.
 
-    small_consul.py FILE    # each registration and each result of a check becomes a line "<path> <body>" of FILE
+    small_consul.py FILE [PORT]    # each registration and each result of a check becomes a line "<path> <body>" of FILE
 """
 import http.server
 import json
@@ -47,4 +47,4 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-http.server.ThreadingHTTPServer(("127.0.0.1", 8500), Handler).serve_forever()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 8500), Handler).serve_forever()
