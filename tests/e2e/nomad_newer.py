@@ -100,7 +100,7 @@ def test_tasks_before_and_after(agents):
         one.cli("alloc", "restart", "-all-tasks", alloc["ID"])
         wait_until(lambda: order.read_text().split()[:5].count("main") == 2, timeout=30, every=0.2, what="all once more")
         rounds = 2
-    one.stop_job("ordered")
+    one.cli("job", "stop", "-detach", "ordered")  # not purged, which takes the directory away
     wait_until(lambda: order.read_text().split().count("poststop") >= 1, timeout=30, every=0.2, what="what comes after")
     assert order.read_text().split().count("prestart") == rounds, order.read_text()
 
