@@ -195,7 +195,7 @@ jsonw_double(struct jsonw *w, double d)
 {
 	char text[40];
 
-	if (!isfinite(d)) {
+	if (!__builtin_isfinite(d)) { /* FreeBSD's needs the library for mathematics */
 		jsonw_null(w);
 		return;
 	}

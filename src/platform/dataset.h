@@ -85,6 +85,26 @@ struct dataset_stream {
 	const char *verb; /* static */
 };
 
+/* A dataset to be made: an empty one, or with the content of from@snap, as a clone or a copy of it.
+ */
+struct dataset_new {
+	const char *name;
+	enum dataset_kind kind;	 /* of an empty one */
+	const char *from, *snap; /* from NULL: empty */
+	bool copy;
+};
+
+/* Datasets that are being made; see dataset_begin(). */
+struct dataset_work {
+	struct host *host; /* NULL: nothing is under way */
+	void *work;	   /* the backend's own */
+};
+
+#define DATASET_WORK_INIT                                                                          \
+	{                                                                                          \
+		.host = NULL, .work = NULL                                                         \
+	}
+
 struct store_kind; /* platform/overlay/store.h */
 
 struct dataset_ops {
@@ -118,6 +138,10 @@ struct dataset_ops {
 	    struct host *, const char *name, const char *snap, bool recursive, struct err *);
 	/* Oldest first (order of creation). ERR_ABSENT for an unknown dataset. */
 	int (*snapshots)(struct host *, const char *name, struct names *out, struct err *);
+	/* The same of several in one question: out has an entry for each. NULL: they are asked for
+	 * one by one, by dataset_snapshots_of(), which alone calls it. */
+	int (*snapshots_of)(
+	    struct host *, const char *const *names, size_t n, struct names *out, struct err *);
 	/* Content becomes that of the snapshot; newer snapshots of this dataset are dropped. */
 	int (*rollback)(struct host *, const char *name, const char *snap, struct err *);
 	int (*snapshot_destroy)(struct host *, const char *name, const char *snap, struct err *);
@@ -127,6 +151,13 @@ struct dataset_ops {
 	/* The same without an origin: an independent copy. */
 	int (*copy)(
 	    struct host *, const char *name, const char *snap, const char *to, struct err *);
+
+	/* Several at once, while the caller does other things; both NULL where nothing is gained by
+	 * it. They are called by dataset_begin() and dataset_end() alone. end() always waits for
+	 * all, and frees the work. */
+	int (*begin)(
+	    struct host *, const struct dataset_new *, size_t n, void **work, struct err *);
+	int (*end)(struct host *, void *work, struct err *);
 
 	/* It is to be found at that path of the host instead of at its name's. NULL: the backend
 	 * knows no such thing. */
@@ -168,6 +199,21 @@ struct dataset_ops {
 	/* Removes what interrupted calls left; waits for nobody. Number of things removed. */
 	int (*sweep)(struct host *, struct err *);
 };
+
+/* Makes several datasets, none of which lies in another, at the same time where the backend can:
+ * create(), clone() and copy() tell of each. dataset_end() waits for them and tells the first
+ * error, after which others may be there; it may come from begin already. Between the two nothing
+ * is asked of these datasets. Strings of the list need not stay. */
+int dataset_begin(
+    struct host *, const struct dataset_new *, size_t n, struct dataset_work *, struct err *);
+int dataset_end(struct dataset_work *, struct err *);
+/* Waits for what is still under way. */
+void dataset_work_fini(struct dataset_work *);
+#define autodataset_work CLEANUP(dataset_work_fini)
+
+/* snapshots() of several, oldest first each. */
+int dataset_snapshots_of(
+    struct host *, const char *const *names, size_t n, struct names *out, struct err *);
 
 /* Checks a dataset's name or a snapshot's; ERR_INPUT says what is wrong. */
 int dataset_check_name(const char *name, struct err *e);

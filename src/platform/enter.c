@@ -18,8 +18,9 @@
 
 /*
  * Who enters a pot can be looked at by the pot: on Linux /proc/<pid>/exe leads to the file of the
- * program on the host. So it is pot-keeper that enters, by a read-only view of its file, and never
- * the caller itself.
+ * program on the host. So it is pot-keeper that enters, by a read-only view of its file, and not
+ *the caller itself; where the system can keep the pot's eyes off it, a copy of the caller does
+ * (enter_directly()).
  *
  *	pot-keeper --enter PID START TTY ROWS COLS LOGIN NEW_PRIVILEGES FILTER CAPS MAX_FILES
  *	USER CWD N cgroup… N argument…
@@ -205,26 +206,17 @@ environment(const struct isolate_enter *how, struct arena *mem)
 /* ---- the caller's half ---- */
 
 static int
-spawn(const struct isolate_enter *how, int sock, pid_t *pid, struct err *e)
+spawn_program(const struct isolate_enter *how, const int fds[4], pid_t *pid, struct err *e)
 {
 	autoarena struct arena mem = ARENA_INIT;
 	char path[PROC_PROGRAM_PATH];
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
-	int fds[4], result = 0;
-	autofd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int result = 0;
 	autofd int program = proc_program(how->program, path);
 
 	(void)program; /* only held open while it is started */
-	if (null < 0)
-		return err_sys(e, "open /dev/null");
-	/* lifted above 3, so that none overwrites another */
-	for (int i = 0; i < 4; i++)
-		fds[i] = fcntl(i == 3			       ? sock
-			       : how->tty || how->stdio[i] < 0 ? null
-							       : how->stdio[i],
-		    F_DUPFD_CLOEXEC, 10);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attr);
 	sigemptyset(&none);
@@ -240,9 +232,29 @@ spawn(const struct isolate_enter *how, int sock, pid_t *pid, struct err *e)
 		result = err_sys(e, "start %s", how->program);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attr);
+	return result;
+}
+
+static int
+spawn(const struct isolate_enter *how, int sock, pid_t *pid, struct err *e)
+{
+	int fds[4], result;
+	autofd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return err_sys(e, "open /dev/null");
+	/* lifted above 3, so that none overwrites another */
+	for (int i = 0; i < 4; i++)
+		fds[i] = fcntl(i == 3			       ? sock
+			       : how->tty || how->stdio[i] < 0 ? null
+							       : how->stdio[i],
+		    F_DUPFD_CLOEXEC, 10);
+	result = enter_directly(how, fds, pid, e);
+	if (result == 0)
+		result = spawn_program(how, fds, pid, e);
 	for (int i = 0; i < 4; i++)
 		own_close(&fds[i]);
-	return result;
+	return result < 0 ? -1 : 0;
 }
 
 static ssize_t

@@ -11,6 +11,8 @@
  * names, addresses and what only a run sets.
  */
 
+enum { PARTS_MAX = 2 };
+
 struct cloning {
 	const struct pot_clone_options *o;
 	struct pot_spec *source;
@@ -52,19 +54,30 @@ copy_conf_files(struct making *m, const struct pot_spec *source, bool resolver_g
 	return 0;
 }
 
+/* Of what is to be cloned: the snapshot that was named, the newest, or one that is taken now. */
 static int
-choose_snapshot(struct making *m, struct cloning *c, const char *root, char **snap, struct err *e)
+choose_snapshots(
+    struct making *m, struct cloning *c, struct dataset_new *parts, size_t n, struct err *e)
 {
 	const struct pot_clone_options *o = c->o;
+	const char *from[PARTS_MAX], *snap[PARTS_MAX];
+	bool lacking = false;
 	char taken[32];
+	size_t absent;
 
-	if (o->snapshot != NULL) {
-		*snap = xstrdup(o->snapshot);
-		return 0;
+	for (size_t i = 0; i < n; i++) {
+		from[i] = parts[i].from;
+		parts[i].snap = o->snapshot;
 	}
-	if (newest_snapshot(m->env, root, snap, e) < 0)
+	if (o->snapshot != NULL || n == 0)
+		return 0;
+	if (newest_snapshots(m->env, from, n, &m->mem, snap, &absent, e) < 0)
 		return -1;
-	if (*snap != NULL)
+	for (size_t i = 0; i < n; i++) {
+		parts[i].snap = snap[i];
+		lacking = lacking || snap[i] == NULL;
+	}
+	if (!lacking)
 		return 0;
 	if (!o->take_snapshot)
 		return err_new(e, ERR_ABSENT,
@@ -75,7 +88,8 @@ choose_snapshot(struct making *m, struct cloning *c, const char *root, char **sn
 		    e, ERR_BUSY, "pot %s is running: no snapshot can be taken now", o->source);
 	if (snapshot_all(m->env, o->source, taken, sizeof(taken), e) < 0)
 		return -1;
-	*snap = xstrdup(taken);
+	for (size_t i = 0; i < n; i++)
+		parts[i].snap = arena_strdup(&m->mem, taken);
 	return 0;
 }
 
@@ -113,51 +127,65 @@ clone_pot_conf(struct making *m, struct cloning *c, struct err *e)
 	return clone_conf(m, c, &conf, e);
 }
 
+/* What is cloned, of which snapshots. */
 static int
-clone_multi(struct making *m, struct cloning *c, struct err *e)
+clone_plan(struct making *m, struct cloning *c, struct multi_parts *parts, struct err *e)
 {
-	const struct pot_clone_options *o = c->o;
-	autofree char *snap = NULL;
-	char source[DATASET_SIZE];
+	char from[DATASET_SIZE], to[DATASET_SIZE];
 
-	snprintf(source, sizeof(source), "jails/%s/custom", o->source);
-	if (choose_snapshot(m, c, source, &snap, e) < 0 ||
-	    multi_clone(m, o->source, o->snapshot, snap, e) < 0)
+	*parts = (struct multi_parts){ .n = 1 };
+	parts->at[0] = (struct dataset_new){
+		.name = arena_strdup(&m->mem, ds_root(to, m->name)),
+		.from = arena_strdup(&m->mem, ds_root(from, c->o->source)),
+	};
+	if (c->source->type == POT_MULTI && multi_clone(m, c->o->source, parts, e) < 0)
+		return -1;
+	return choose_snapshots(m, c, parts->at, parts->n, e);
+}
+
+/* What stands beside the clones. */
+static int
+clone_files(struct making *m, struct cloning *c, const struct multi_parts *parts, struct err *e)
+{
+	if (c->source->type == POT_MULTI && multi_save(m, parts, e) < 0)
 		return -1;
 	return clone_pot_conf(m, c, e);
 }
 
-/* The root last: where things go to disk in order, the pot is complete with it. */
+/* What became of the clones; who named their snapshot hears of the others. */
 static int
-clone_single(struct making *m, struct cloning *c, struct err *e)
+clones_told(const struct cloning *c, int rc, struct err *e)
 {
-	autofree char *snap = NULL;
-	char source[DATASET_SIZE], root[DATASET_SIZE];
-
-	ds_root(source, c->o->source);
-	if (choose_snapshot(m, c, source, &snap, e) < 0 || clone_pot_conf(m, c, e) < 0)
-		return -1;
-	const char *to = ds_root(root, m->name);
-	if (m->env->host->dataset->clone(m->env->host, source, snap, to, e) == 0)
-		return 0;
-	if (e->kind == ERR_ABSENT && c->o->snapshot != NULL)
+	if (rc < 0 && e->kind == ERR_ABSENT && c->o->snapshot != NULL)
 		err_new(e, ERR_ABSENT,
 		    "pot %s has no snapshot '%s'; 'pot info -s -p %s' shows those there are",
 		    c->o->source, c->o->snapshot, c->o->source);
-	return -1;
+	return rc;
 }
 
+/* What does not need each other is done at the same time: the pot's own dataset and the question
+ * for snapshots, the clones and the files beside them. But where things go to disk in order, the
+ * root is last: the pot is complete with it. */
 static int
 clone_make(struct making *m, struct err *e)
 {
+	autodataset_work struct dataset_work own = DATASET_WORK_INIT, clones = DATASET_WORK_INIT;
+	struct host *host = m->env->host;
 	struct cloning *c = m->ctx;
 	char dataset[DATASET_SIZE];
+	const struct dataset_new pot = { .name = ds_pot(dataset, m->name), .kind = DATASET_PLAIN };
+	struct multi_parts parts;
 
-	if (m->env->host->dataset->create(
-		m->env->host, ds_pot(dataset, m->name), DATASET_PLAIN, e) < 0 ||
-	    mkdir_conf(m->env, m->name, e) < 0)
+	if (dataset_begin(host, &pot, 1, &own, e) < 0 || clone_plan(m, c, &parts, e) < 0 ||
+	    dataset_end(&own, e) < 0 || mkdir_conf(m->env, m->name, e) < 0)
 		return -1;
-	return c->source->type == POT_MULTI ? clone_multi(m, c, e) : clone_single(m, c, e);
+	bool root_last = host->dataset->give_out != NULL && c->source->type == POT_SINGLE;
+	if (root_last && clone_files(m, c, &parts, e) < 0)
+		return -1;
+	int rc = dataset_begin(host, parts.at, parts.n, &clones, e);
+	if (clones_told(c, rc, e) < 0 || (!root_last && clone_files(m, c, &parts, e) < 0))
+		return -1;
+	return clones_told(c, dataset_end(&clones, e), e);
 }
 
 static int

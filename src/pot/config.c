@@ -105,9 +105,13 @@ pot_config_keys(size_t *n)
 static const struct row *
 row_of(const char *key, size_t len)
 {
-	for (size_t i = 0; i < NELEM(rows); i++)
-		if (strlen(rows[i].key.key) == len && memcmp(rows[i].key.key, key, len) == 0)
+	/* all begin with POT_: the letter behind it tells most of them apart */
+	for (size_t i = 0; len > 4 && i < NELEM(rows); i++) {
+		const char *k = rows[i].key.key;
+
+		if (k[4] == key[4] && strncmp(k, key, len) == 0 && k[len] == '\0')
 			return &rows[i];
+	}
 	return NULL;
 }
 

@@ -192,9 +192,9 @@ level_of(const struct pot_create_options *o)
 
 static int
 root_from_base(
-    struct pot_env *env, const char *base, const char *known, const char *to, struct err *e)
+    struct making *m, const char *base, const char *known, struct dataset_new *root, struct err *e)
 {
-	const struct dataset_ops *ds = env->host->dataset;
+	struct pot_env *env = m->env;
 	char dataset[DATASET_SIZE];
 	autofree char *snap = NULL;
 
@@ -211,28 +211,26 @@ root_from_base(
 	if (snap == NULL)
 		return err_new(
 		    e, ERR_CORRUPT, "base %s has no snapshot: its making did not end", base);
-	return ds->clone(env->host, dataset, snap, to, e);
+	root->from = arena_strdup(&m->mem, dataset);
+	root->snap = arena_strdup(&m->mem, snap);
+	return 0;
 }
 
 static int
-root_from_pot(struct pot_env *env, const char *potbase, const char *to, struct err *e)
+root_from_pot(struct making *m, const char *potbase, struct dataset_new *root, struct err *e)
 {
-	char root[DATASET_SIZE];
+	char from[DATASET_SIZE];
 	autofree char *snap = NULL;
 
-	if (newest_snapshot(env, ds_root(root, potbase), &snap, e) < 0)
+	if (newest_snapshot(m->env, ds_root(from, potbase), &snap, e) < 0)
 		return -1;
 	if (snap == NULL)
 		return err_new(e, ERR_ABSENT,
 		    "pot %s has no snapshot; 'pot snapshot -p %s' takes one", potbase, potbase);
-	return env->host->dataset->copy(env->host, root, snap, to, e);
-}
-
-/* A root that nobody filled yet still has what every root needs. */
-static int
-root_empty(struct pot_env *env, const char *to, struct err *e)
-{
-	return env->host->dataset->create(env->host, to, DATASET_LAYERED, e);
+	root->from = arena_strdup(&m->mem, from);
+	root->snap = arena_strdup(&m->mem, snap);
+	root->copy = true;
+	return 0;
 }
 
 static char *
@@ -283,11 +281,11 @@ conf_defaults(
 
 /* Files that come from elsewhere, into a root of the pot's own. */
 static int
-root_filled(struct making *m, const struct pot_create_options *o, const char *to, struct err *e)
+root_fill(struct making *m, const struct pot_create_options *o, const char *to, struct err *e)
 {
 	struct mount_root root;
 
-	if (root_empty(m->env, to, e) < 0 || mount_root_of(m->env, to, &m->mem, &root, e) < 0)
+	if (mount_root_of(m->env, to, &m->mem, &root, e) < 0)
 		return -1;
 	if (root.plain == NULL)
 		return err_new(e, ERR_UNSUPPORTED,
@@ -295,39 +293,33 @@ root_filled(struct making *m, const struct pot_create_options *o, const char *to
 	return o->fill(o->fill_ctx, root.plain, e);
 }
 
-/* A single pot's root; its fscomp.conf is empty. */
+/* A single pot's root: empty, unless it comes from somewhere. */
 static int
-single_make(struct making *m, const struct pot_create_options *o, struct err *e)
+single_plan(
+    struct making *m, const struct pot_create_options *o, struct multi_parts *parts, struct err *e)
 {
 	const struct pot_spec *parent = m->ctx;
+	struct dataset_new *root = &parts->at[0];
 	char dataset[DATASET_SIZE];
 
-	ds_root(dataset, m->name);
-	int rc = parent != NULL	   ? root_from_pot(m->env, parent->name, dataset, e)
-		 : o->fill != NULL ? root_filled(m, o, dataset, e)
-		 : o->base != NULL ? root_from_base(m->env, o->base, o->base_snapshot, dataset, e)
-				   : root_empty(m->env, dataset, e);
-	if (rc < 0)
-		return -1;
-	return conf_file_new(m->env, m->name, "fscomp.conf", "", 0, 0644, e);
+	*parts = (struct multi_parts){ .n = 1 };
+	root->name = arena_strdup(&m->mem, ds_root(dataset, m->name));
+	root->kind = DATASET_LAYERED;
+	if (parent != NULL)
+		return root_from_pot(m, parent->name, root, e);
+	return o->fill == NULL && o->base != NULL
+		   ? root_from_base(m, o->base, o->base_snapshot, root, e)
+		   : 0;
 }
 
+/* conf/ of the new pot. */
 static int
-create_make(struct making *m, struct err *e)
+create_conf(struct making *m, const char *base, struct err *e)
 {
 	const struct pot_create_options *o = m->options;
 	const struct pot_spec *parent = m->ctx;
-	struct pot_env *env = m->env;
 	autoconf struct conf conf = CONF_INIT(&m->mem);
-	char dataset[DATASET_SIZE];
-	const char *base = o->base != NULL ? o->base : parent != NULL ? parent->base : "";
 
-	if (env->host->dataset->create(env->host, ds_pot(dataset, m->name), DATASET_PLAIN, e) < 0 ||
-	    mkdir_conf(env, m->name, e) < 0)
-		return -1;
-	if ((type_of(o) == POT_MULTI ? multi_make(m, parent, base, level_of(o), e)
-				     : single_make(m, o, e)) < 0)
-		return -1;
 	conf_defaults(m, &conf, o, base);
 	if (parent != NULL)
 		conf_set_cmd(&conf, parent->cmd,
@@ -335,7 +327,44 @@ create_make(struct making *m, struct err *e)
 	if (dns_store(m, &conf, o->net.dns != NULL ? o->net.dns : "inherit", e) < 0)
 		return -1;
 	net_store(&conf, &m->choice, m->stack_stored);
-	return conf_save(&conf, env, m->name, e);
+	return conf_save(&conf, m->env, m->name, e);
+}
+
+/* fscomp.conf of a single pot is empty. */
+static int
+create_files(struct making *m, const struct multi_parts *parts, const char *base, struct err *e)
+{
+	int rc = type_of(m->options) == POT_MULTI
+		     ? multi_save(m, parts, e)
+		     : conf_file_new(m->env, m->name, "fscomp.conf", "", 0, 0644, e);
+
+	return rc < 0 ? -1 : create_conf(m, base, e);
+}
+
+/* What does not need each other is done at the same time: the pot's own dataset and the question
+ * for snapshots, then the datasets in it and the files beside them. */
+static int
+create_make(struct making *m, struct err *e)
+{
+	autodataset_work struct dataset_work own = DATASET_WORK_INIT, inner = DATASET_WORK_INIT;
+	const struct pot_create_options *o = m->options;
+	const struct pot_spec *parent = m->ctx;
+	struct host *host = m->env->host;
+	char dataset[DATASET_SIZE];
+	const struct dataset_new pot = { .name = ds_pot(dataset, m->name), .kind = DATASET_PLAIN };
+	const char *base = o->base != NULL ? o->base : parent != NULL ? parent->base : "";
+	struct multi_parts parts;
+
+	if (dataset_begin(host, &pot, 1, &own, e) < 0 ||
+	    (type_of(o) == POT_MULTI ? multi_make(m, parent, base, level_of(o), &parts, e)
+				     : single_plan(m, o, &parts, e)) < 0 ||
+	    dataset_end(&own, e) < 0 || mkdir_conf(m->env, m->name, e) < 0 ||
+	    dataset_begin(host, parts.at, parts.n, &inner, e) < 0 ||
+	    create_files(m, &parts, base, e) < 0 || dataset_end(&inner, e) < 0)
+		return -1;
+	return o->fill != NULL && parent == NULL && type_of(o) == POT_SINGLE
+		   ? root_fill(m, o, parts.at[0].name, e)
+		   : 0;
 }
 
 static int

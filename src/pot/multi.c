@@ -28,29 +28,46 @@ missing_part(const char *dataset, const char *base, struct err *e)
 	    dataset);
 }
 
-/* An independent copy of a part's newest snapshot. */
+/* The newest snapshots of what is copied. */
 static int
-part_copy(
-    struct making *m, const struct pot_spec *parent, const char *base, int part, struct err *e)
+newest_of_parts(struct making *m, const struct pot_spec *parent, const char *base,
+    struct multi_parts *parts_of, struct err *e)
 {
-	const struct dataset_ops *ds = m->env->host->dataset;
-	char from[DATASET_SIZE], to[DATASET_SIZE];
-	autofree char *snap = NULL;
+	const char *from[PARTS], *snap[PARTS];
+	size_t absent = 0;
+
+	for (size_t i = 0; i < parts_of->n; i++)
+		from[i] = parts_of->at[i].from;
+	if (newest_snapshots(m->env, from, parts_of->n, &m->mem, snap, &absent, e) < 0)
+		return missing_part(from[absent], parent == NULL ? base : NULL, e);
+	for (size_t i = 0; i < parts_of->n; i++) {
+		if (snap[i] == NULL)
+			return parent == NULL
+				   ? err_new(e, ERR_CORRUPT, "%s has no snapshot", from[i])
+				   : err_new(e, ERR_ABSENT,
+					 "pot %s has no snapshot; 'pot snapshot -p %s' takes one",
+					 parent->name, parent->name);
+		parts_of->at[i].snap = snap[i];
+	}
+	return 0;
+}
+
+/* An independent copy of one part. */
+static void
+part_copy(struct making *m, const struct pot_spec *parent, const char *base, int part,
+    struct multi_parts *out)
+{
+	char from[DATASET_SIZE];
 
 	if (parent != NULL)
 		snprintf(from, sizeof(from), "jails/%s/%s", parent->name, parts[part].name);
 	else
 		ds_base(from, base, parts[part].name);
-	snprintf(to, sizeof(to), "jails/%s/%s", m->name, parts[part].name);
-	if (newest_snapshot(m->env, from, &snap, e) < 0)
-		return missing_part(from, parent == NULL ? base : NULL, e);
-	if (snap == NULL)
-		return parent == NULL
-			   ? err_new(e, ERR_CORRUPT, "%s has no snapshot", from)
-			   : err_new(e, ERR_ABSENT,
-				 "pot %s has no snapshot; 'pot snapshot -p %s' takes one",
-				 parent->name, parent->name);
-	return ds->copy(m->env->host, from, snap, to, e);
+	out->at[out->n++] = (struct dataset_new){
+		.name = arena_printf(&m->mem, "jails/%s/%s", m->name, parts[part].name),
+		.from = arena_strdup(&m->mem, from),
+		.copy = true,
+	};
 }
 
 /* The usr.local that a pot of level 1 or 2 has mounted. */
@@ -70,10 +87,10 @@ local_of(struct making *m, const struct pot_spec *parent, char **source, struct 
 	    parts[PART_LOCAL].target);
 }
 
-/* The source and option of one part's line; private parts are made. */
+/* The source and option of one part's line; private parts are to be made. */
 static int
 part_line(struct making *m, const struct pot_spec *parent, const char *base, unsigned level,
-    int part, struct pot_fscomp *f, struct err *e)
+    int part, struct multi_parts *out, struct pot_fscomp *f, struct err *e)
 {
 	const char *root = m->env->conf.zfs_root;
 	char dataset[DATASET_SIZE];
@@ -96,28 +113,36 @@ part_line(struct making *m, const struct pot_spec *parent, const char *base, uns
 	}
 	f->remount = true;
 	f->source = arena_printf(&m->mem, "%s/jails/%s/%s", root, m->name, parts[part].name);
-	return part_copy(m, parent, base, part, e);
+	part_copy(m, parent, base, part, out);
+	return 0;
 }
 
 int
 multi_make(struct making *m, const struct pot_spec *parent, const char *base, unsigned level,
-    struct err *e)
+    struct multi_parts *out, struct err *e)
 {
 	struct pot_fscomp f = { .target = arena_strdup(&m->mem, "/"), .read_only = level > 0 };
-	struct fscomps l = { 0 };
+
+	*out = (struct multi_parts){ .n = 0 };
+	f.source = arena_printf(&m->mem, "%s/bases/%s", m->env->conf.zfs_root, base);
+	fscomp_add(&out->mounts, &m->mem, &f);
+	for (int part = 0; part < PARTS; part++) {
+		if (part_line(m, parent, base, level, part, out, &f, e) < 0)
+			return -1;
+		fscomp_add(&out->mounts, &m->mem, &f);
+	}
+	return out->n > 0 ? newest_of_parts(m, parent, base, out, e) : 0;
+}
+
+int
+multi_save(struct making *m, const struct multi_parts *made, struct err *e)
+{
 	char path[PATH_SIZE];
 
-	f.source = arena_printf(&m->mem, "%s/bases/%s", m->env->conf.zfs_root, base);
-	fscomp_add(&l, &m->mem, &f);
-	for (int part = 0; part < PARTS; part++) {
-		if (part_line(m, parent, base, level, part, &f, e) < 0)
-			return -1;
-		fscomp_add(&l, &m->mem, &f);
-	}
 	path_at(path, "%s/jails/%s/m", m->env->conf.fs_root, m->name);
 	if (make_dirs(path, 0755, e) < 0)
 		return -1;
-	return fscomp_save(m->env, m->name, &l, e);
+	return fscomp_save(m->env, m->name, &made->mounts, e);
 }
 
 /* ---- clone ---- */
@@ -138,54 +163,29 @@ own_part(struct pot_env *env, const char *pot, const struct pot_fscomp *f)
 	return NULL;
 }
 
-/* snap NULL: the newest, which is likely to be called as that of the other parts. */
-static int
-part_clone(struct making *m, const char *source, const char *part, const char *snap,
-    const char *likely, struct err *e)
-{
-	const struct dataset_ops *ds = m->env->host->dataset;
-	char from[DATASET_SIZE], to[DATASET_SIZE];
-	autofree char *newest = NULL;
-
-	snprintf(from, sizeof(from), "jails/%s/%s", source, part);
-	snprintf(to, sizeof(to), "jails/%s/%s", m->name, part);
-	if (snap == NULL && likely != NULL) {
-		if (ds->clone(m->env->host, from, likely, to, e) == 0)
-			return 0;
-		if (e->kind != ERR_ABSENT)
-			return -1;
-	}
-	if (snap == NULL) {
-		if (newest_snapshot(m->env, from, &newest, e) < 0)
-			return -1;
-		if (newest == NULL)
-			return err_new(e, ERR_ABSENT, "%s has no snapshot", from);
-	}
-	return ds->clone(m->env->host, from, snap != NULL ? snap : newest, to, e);
-}
-
 int
-multi_clone(
-    struct making *m, const char *source, const char *snap, const char *likely, struct err *e)
+multi_clone(struct making *m, const char *source, struct multi_parts *out, struct err *e)
 {
-	struct fscomps l;
-	char path[PATH_SIZE];
-
-	if (fscomp_load(m->env, source, &m->mem, &l, e) < 0)
+	*out = (struct multi_parts){ .n = 0 };
+	if (fscomp_load(m->env, source, &m->mem, &out->mounts, e) < 0)
 		return -1;
-	for (size_t i = 0; i < l.n; i++) {
-		const char *part = own_part(m->env, source, &l.at[i]);
+	for (size_t i = 0; i < out->mounts.n; i++) {
+		struct pot_fscomp *f = &out->mounts.at[i];
+		const char *part = own_part(m->env, source, f);
+
 		if (part == NULL)
 			continue;
-		if (part_clone(m, source, part, snap, likely, e) < 0)
-			return -1;
-		l.at[i].source =
+		if (out->n == NELEM(out->at))
+			return err_new(
+			    e, ERR_CORRUPT, "fscomp.conf of pot %s names %s twice", source, part);
+		out->at[out->n++] = (struct dataset_new){
+			.name = arena_printf(&m->mem, "jails/%s/%s", m->name, part),
+			.from = arena_printf(&m->mem, "jails/%s/%s", source, part),
+		};
+		f->source =
 		    arena_printf(&m->mem, "%s/jails/%s/%s", m->env->conf.zfs_root, m->name, part);
 	}
-	path_at(path, "%s/jails/%s/m", m->env->conf.fs_root, m->name);
-	if (make_dirs(path, 0755, e) < 0)
-		return -1;
-	return fscomp_save(m->env, m->name, &l, e);
+	return 0;
 }
 
 /* ---- who shares a base ---- */

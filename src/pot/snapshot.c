@@ -12,7 +12,7 @@
  * of its states.
  */
 
-enum { SNAP_SIZE = 32 };
+enum { SNAP_SIZE = 32, SNAP_DATASETS = 8 };
 
 int
 pot_tree(struct pot_env *env, const char *name, struct names *out, struct err *e)
@@ -31,18 +31,55 @@ is_ours(const char *snap)
 	return snap[strspn(snap, "0123456789")] == '\0';
 }
 
+/* The newest of ours among them, or NULL. */
+static const char *
+newest_ours(const struct names *all)
+{
+	for (size_t i = all->n; i > 0; i--)
+		if (is_ours(all->at[i - 1]))
+			return all->at[i - 1];
+	return NULL;
+}
+
 int
 newest_snapshot(struct pot_env *env, const char *dataset, char **snap, struct err *e)
 {
 	autonames struct names all = NAMES_INIT;
-	size_t i;
+	const char *newest;
 
 	if (env->host->dataset->snapshots(env->host, dataset, &all, e) < 0)
 		return -1;
-	for (i = all.n; i > 0 && !is_ours(all.at[i - 1]); i--)
-		;
-	*snap = i > 0 ? take(&all.at[i - 1]) : NULL;
+	newest = newest_ours(&all);
+	*snap = newest != NULL ? xstrdup(newest) : NULL;
 	return 0;
+}
+
+int
+newest_snapshots(struct pot_env *env, const char *const *datasets, size_t n, struct arena *mem,
+    const char **snap, size_t *absent, struct err *e)
+{
+	struct names all[SNAP_DATASETS] = { NAMES_INIT };
+	int rc = n > NELEM(all) ? err_new(e, ERR_INPUT, "too many datasets at once")
+				: dataset_snapshots_of(env->host, datasets, n, all, e);
+
+	*absent = 0;
+	for (size_t i = 0; i < n && i < NELEM(all); i++) {
+		const char *newest = rc == 0 ? newest_ours(&all[i]) : NULL;
+
+		snap[i] = newest != NULL ? arena_strdup(mem, newest) : NULL;
+		names_fini(&all[i]);
+	}
+	if (rc == 0 || e->kind != ERR_ABSENT)
+		return rc;
+	for (size_t i = 0; i < n; i++) { /* which one? */
+		struct err why = ERR_INIT;
+
+		if (env->host->dataset->exists(env->host, datasets[i], &why) == 0) {
+			*absent = i;
+			break;
+		}
+	}
+	return -1;
 }
 
 /* The time in seconds, or the next second that is free on all: two in one second do not collide. */

@@ -38,12 +38,20 @@ const char *ds_base(char out[DATASET_SIZE], const char *base, const char *part);
 int base_rearrange(struct pot_env *, const char *base, const char *release, struct err *);
 
 /* ---- pots of type multi (multi.c) ---- */
-/* The private datasets and fscomp.conf of a pot in the making; parent is the pot of -P or NULL. */
-int multi_make(
-    struct making *, const struct pot_spec *parent, const char *base, unsigned level, struct err *);
-/* The same as a clone; snap NULL: the newest of each, of which one is called `likely`. */
-int multi_clone(
-    struct making *, const char *source, const char *snap, const char *likely, struct err *);
+/* The private datasets that a pot in the making needs, and what its fscomp.conf says. Strings are
+ * of the making's memory. */
+struct multi_parts {
+	struct dataset_new at[2];
+	size_t n;
+	struct fscomps mounts;
+};
+/* Copies of the newest snapshots; parent is the pot of -P or NULL. */
+int multi_make(struct making *, const struct pot_spec *parent, const char *base, unsigned level,
+    struct multi_parts *, struct err *);
+/* Clones; of which snapshots (at[].snap) is left open. */
+int multi_clone(struct making *, const char *source, struct multi_parts *, struct err *);
+/* fscomp.conf, and the directory that all is mounted on. */
+int multi_save(struct making *, const struct multi_parts *, struct err *);
 /* All pots of type multi on a base. */
 int multi_users(struct pot_env *, const char *base, struct arena *, struct pot_spec ***, size_t *n,
     struct err *);

@@ -1,4 +1,7 @@
-/* Into a jail that runs already: one process suffices, it attaches itself and becomes the command.
+/*
+ * Into a jail that runs already: one process suffices, it attaches itself and becomes the command.
+ * Nothing in there can look into it meanwhile (PROC_TRACE_CTL), so that a copy of the caller does,
+ * unless it has threads: a copy of such a process may not do much before it runs a program.
  */
 #include "platform/enter.h"
 
@@ -8,12 +11,15 @@
 #include "platform/process.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/param.h>
 #include <sys/ioctl.h>
 #include <sys/jail.h>
 #include <sys/procctl.h>
+#include <sys/sysctl.h>
+#include <sys/user.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -85,4 +91,53 @@ enter_inside(const struct isolate_enter *how)
 	ready.tty = how->tty;
 	(void)process_exec(&ready, &e);
 	enter_say_failure(&e);
+}
+
+static bool
+has_threads(void)
+{
+	int mib[4] = { CTL_KERN, KERN_PROC, KERN_PROC_PID, getpid() };
+	struct kinfo_proc info;
+	size_t len = sizeof(info);
+
+	return sysctl(mib, 4, &info, &len, NULL, 0) < 0 || len != sizeof(info) ||
+	       info.ki_numthreads != 1;
+}
+
+static NORETURN void
+copy_enters(const struct isolate_enter *how, const int fds[4])
+{
+	static const char *const nothing[] = { NULL };
+	struct isolate_enter in = *how;
+	sigset_t none;
+
+	for (int i = 1; i < NSIG; i++)
+		(void)signal(i, SIG_DFL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int i = 0; i < 4; i++)
+		if (dup2(fds[i], i) < 0)
+			_exit(ENTER_NO_COMMAND);
+	(void)fcntl(3, F_SETFD, FD_CLOEXEC);
+	proc_close_from(4);
+	if (in.process.env == NULL)
+		in.process.env = nothing;
+	enter_inside(&in);
+}
+
+int
+enter_directly(const struct isolate_enter *how, const int fds[4], pid_t *pid, struct err *e)
+{
+	sigset_t all, before;
+
+	if (has_threads())
+		return 0;
+	/* what comes for the copy meanwhile is not for the caller's handlers */
+	sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &before);
+	*pid = fork();
+	if (*pid == 0)
+		copy_enters(how, fds);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return *pid < 0 ? err_sys(e, "start a process") : 1;
 }

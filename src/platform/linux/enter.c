@@ -85,3 +85,10 @@ enter_inside(const struct isolate_enter *how)
 		second(how, stdio);
 	_exit(enter_say_pid((pid_t)pid, master) < 0 ? ENTER_NO_COMMAND : 0);
 }
+
+int
+enter_directly(const struct isolate_enter *how, const int fds[4], pid_t *pid, struct err *e)
+{
+	(void)how, (void)fds, (void)pid, (void)e;
+	return 0; /* /proc/<pid>/exe */
+}

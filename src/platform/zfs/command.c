@@ -68,18 +68,8 @@ zfs_error_kind(const char *text)
 
 /* ---- running ---- */
 
-struct child {
-	pid_t pid;
-	int out, err; /* our ends; -1: none */
-};
-
-#define CHILD_INIT                                                                                 \
-	{                                                                                          \
-		.pid = 0, .out = -1, .err = -1                                                     \
-	}
-
-static void
-child_fini(struct child *c)
+void
+zfs_child_fini(struct zfs_child *c)
 {
 	own_close(&c->out);
 	own_close(&c->err);
@@ -90,9 +80,9 @@ child_fini(struct child *c)
 	}
 }
 
-/* in: its standard input, or -1 for none; out: its standard output, or -1 for a pipe to us. */
-static int
-spawn(const char *program, const char *const *argv, int in, int out, struct child *c, struct err *e)
+int
+zfs_spawn(const char *program, const char *const *argv, int in, int out, struct zfs_child *c,
+    struct err *e)
 {
 	posix_spawn_file_actions_t actions;
 	autofd int out_end = -1, err_end = -1;
@@ -126,8 +116,8 @@ spawn(const char *program, const char *const *argv, int in, int out, struct chil
 	return 0;
 }
 
-static int
-drain(int *fd, struct buf *into, size_t max, struct err *e)
+int
+zfs_drain(int *fd, struct buf *into, size_t max, struct err *e)
 {
 	char part[16384];
 	ssize_t n = read(*fd, part, sizeof(part));
@@ -145,7 +135,7 @@ drain(int *fd, struct buf *into, size_t max, struct err *e)
 
 /* Both ends to their end; what one fills does not hold up the other. */
 static int
-listen_to(struct child *c, struct buf *out, struct buf *said, struct err *e)
+listen_to(struct zfs_child *c, struct buf *out, struct buf *said, struct err *e)
 {
 	while (c->out >= 0 || c->err >= 0) {
 		struct pollfd p[2] = { { .fd = c->out, .events = POLLIN },
@@ -153,16 +143,16 @@ listen_to(struct child *c, struct buf *out, struct buf *said, struct err *e)
 
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			return err_sys(e, "wait for zfs");
-		if (p[0].revents != 0 && drain(&c->out, out, ZFS_OUTPUT_MAX, e) < 0)
+		if (p[0].revents != 0 && zfs_drain(&c->out, out, ZFS_OUTPUT_MAX, e) < 0)
 			return -1;
-		if (p[1].revents != 0 && drain(&c->err, said, 65536, e) < 0)
+		if (p[1].revents != 0 && zfs_drain(&c->err, said, 65536, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int
-wait_for(struct child *c, int *status, struct err *e)
+int
+zfs_child_wait(struct zfs_child *c, int *status, struct err *e)
 {
 	pid_t got;
 
@@ -173,8 +163,8 @@ wait_for(struct child *c, int *status, struct err *e)
 	return got < 0 ? err_sys(e, "wait for zfs") : 0;
 }
 
-static int
-verdict(int status, const char *verb, struct buf *said, struct err *e)
+int
+zfs_verdict(int status, const char *verb, struct buf *said, struct err *e)
 {
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
@@ -189,15 +179,15 @@ verdict(int status, const char *verb, struct buf *said, struct err *e)
 int
 zfs_run_list(struct host *h, const char *const *argv, struct buf *out, struct err *e)
 {
-	CLEANUP(child_fini) struct child c = CHILD_INIT;
+	CLEANUP(zfs_child_fini) struct zfs_child c = ZFS_CHILD_INIT;
 	autobuf struct buf said = BUF_INIT;
 	const char *program;
 	int status;
 
-	if (zfs_find(h, &program, e) < 0 || spawn(program, argv, -1, -1, &c, e) < 0 ||
-	    listen_to(&c, out, &said, e) < 0 || wait_for(&c, &status, e) < 0)
+	if (zfs_find(h, &program, e) < 0 || zfs_spawn(program, argv, -1, -1, &c, e) < 0 ||
+	    listen_to(&c, out, &said, e) < 0 || zfs_child_wait(&c, &status, e) < 0)
 		return -1;
-	return verdict(status, argv[1], &said, e);
+	return zfs_verdict(status, argv[1], &said, e);
 }
 
 int
@@ -215,54 +205,14 @@ zfs_run(struct host *h, struct buf *out, struct err *e, ...)
 	return zfs_run_list(h, argv, out, e);
 }
 
-/* The other end of its pipe went away first: the other end knows why. */
-static bool
-lost_its_reader(int status, struct buf *said)
-{
-	return (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE) ||
-	       strstr(buf_str(said), "Broken pipe") != NULL;
-}
-
-int
-zfs_copy(struct host *h, const char *snapshot, const char *to, struct err *e)
-{
-	const char *const send[] = { "zfs", "send", snapshot, NULL };
-	const char *const receive[] = { "zfs", "receive", to, NULL };
-	CLEANUP(child_fini) struct child from = CHILD_INIT, into = CHILD_INIT;
-	autobuf struct buf a = BUF_INIT, b = BUF_INIT;
-	autofd int read_end = -1, write_end = -1;
-	const char *program;
-	int pair[2], sent, received;
-
-	if (zfs_find(h, &program, e) < 0)
-		return -1;
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return err_sys(e, "make a pipe");
-	read_end = pair[0];
-	write_end = pair[1];
-	if (spawn(program, receive, read_end, -1, &into, e) < 0 ||
-	    spawn(program, send, -1, write_end, &from, e) < 0)
-		return -1;
-	own_close(&read_end);
-	own_close(&write_end);
-	read_end = write_end = -1;
-	/* each says little: the other's pipe does not fill meanwhile */
-	if (listen_to(&from, NULL, &a, e) < 0 || wait_for(&from, &sent, e) < 0 ||
-	    listen_to(&into, NULL, &b, e) < 0 || wait_for(&into, &received, e) < 0 ||
-	    (lost_its_reader(sent, &a) && verdict(received, "receive", &b, e) < 0) ||
-	    verdict(sent, "send", &a, e) < 0)
-		return -1;
-	return verdict(received, "receive", &b, e);
-}
-
 int
 zfs_stream(struct host *h, const char *const *argv, int in, int out, struct dataset_stream *s,
     struct err *e)
 {
-	CLEANUP(child_fini) struct child c = CHILD_INIT;
+	CLEANUP(zfs_child_fini) struct zfs_child c = ZFS_CHILD_INIT;
 	const char *program;
 
-	if (zfs_find(h, &program, e) < 0 || spawn(program, argv, in, out, &c, e) < 0)
+	if (zfs_find(h, &program, e) < 0 || zfs_spawn(program, argv, in, out, &c, e) < 0)
 		return -1;
 	*s = (struct dataset_stream){ .pid = c.pid, .said = take_fd(&c.err), .verb = argv[1] };
 	c.pid = 0;
@@ -272,7 +222,7 @@ zfs_stream(struct host *h, const char *const *argv, int in, int out, struct data
 int
 zfs_stream_end(struct dataset_stream *s, bool give_up, struct err *e)
 {
-	CLEANUP(child_fini) struct child c = { .pid = s->pid, .out = -1, .err = s->said };
+	CLEANUP(zfs_child_fini) struct zfs_child c = { .pid = s->pid, .out = -1, .err = s->said };
 	autobuf struct buf said = BUF_INIT;
 	int status;
 
@@ -280,7 +230,7 @@ zfs_stream_end(struct dataset_stream *s, bool give_up, struct err *e)
 	s->said = -1;
 	if (give_up)
 		return 0; /* it is killed */
-	if (listen_to(&c, NULL, &said, e) < 0 || wait_for(&c, &status, e) < 0)
+	if (listen_to(&c, NULL, &said, e) < 0 || zfs_child_wait(&c, &status, e) < 0)
 		return -1;
-	return verdict(status, s->verb, &said, e);
+	return zfs_verdict(status, s->verb, &said, e);
 }

@@ -13,9 +13,8 @@
 /* Left in the tree's directory, which ZFS does not mount: what the tree is kept by. */
 #define MARK ".zfs-root"
 
-/* The full name of one of ours. */
-static char *
-full(struct host *h, const char *name)
+char *
+zfs_full(struct host *h, const char *name)
 {
 	return xasprintf("%s%s%s", h->roots.zfs_root, *name != '\0' ? "/" : "", name);
 }
@@ -35,7 +34,7 @@ static int
 tree_of(struct host *h, const char *name, struct names *out, struct err *e)
 {
 	autobuf struct buf text = BUF_INIT;
-	autofree char *set = full(h, name);
+	autofree char *set = zfs_full(h, name);
 
 	if (zfs_run(h, &text, e, "list", "-Hp", "-r", "-t", "filesystem", "-o", "name", set, NULL) <
 	    0)
@@ -64,10 +63,10 @@ zfs_list(struct host *h, const char *prefix, struct names *out, struct err *e)
 	return 0;
 }
 
-static int
+int
 zfs_exists(struct host *h, const char *name, struct err *e)
 {
-	autofree char *set = full(h, name);
+	autofree char *set = zfs_full(h, name);
 
 	if (dataset_check_name(name, e) < 0)
 		return -1;
@@ -76,94 +75,12 @@ zfs_exists(struct host *h, const char *name, struct err *e)
 	return e->kind == ERR_ABSENT ? 0 : -1;
 }
 
-/* ---- making ---- */
-
-/* ZFS wants datasets where others take directories. */
-static int
-make_parents(struct host *h, const char *name, struct err *e)
-{
-	autofree char *set = full(h, name);
-
-	if (zfs_run(h, NULL, e, "list", "-H", "-o", "name", h->roots.zfs_root, NULL) < 0)
-		return e->kind != ERR_ABSENT
-			   ? -1
-			   : err_new(e, ERR_ABSENT, "there is no dataset %s: run pot init",
-				 h->roots.zfs_root);
-	*strrchr(set, '/') = '\0';
-	return zfs_run(h, NULL, e, "create", "-p", set, NULL);
-}
-
-/* Does it want its parent made first? */
-static bool
-wants_parent(const struct err *e)
-{
-	return e->kind == ERR_ABSENT && strstr(e->text, "parent") != NULL;
-}
-
-static int
-zfs_create(struct host *h, const char *name, enum dataset_kind kind, struct err *e)
-{
-	autofree char *set = full(h, name);
-
-	(void)kind;
-	if (dataset_check_name(name, e) < 0)
-		return -1;
-	if (zfs_run(h, NULL, e, "create", set, NULL) == 0 ||
-	    (wants_parent(e) && make_parents(h, name, e) == 0 &&
-		zfs_run(h, NULL, e, "create", set, NULL) == 0))
-		return 0;
-	return err_ctx(e, "create %s", name);
-}
-
-static int
-zfs_clone(struct host *h, const char *name, const char *snap, const char *to, struct err *e)
-{
-	autofree char *from = full(h, name), *set = full(h, to);
-	autofree char *at = xasprintf("%s@%s", from, snap);
-
-	if (dataset_check_name(to, e) < 0 || dataset_check_snapshot(snap, e) < 0)
-		return -1;
-	if (zfs_run(h, NULL, e, "clone", at, set, NULL) == 0 ||
-	    (wants_parent(e) && make_parents(h, to, e) == 0 &&
-		zfs_run(h, NULL, e, "clone", at, set, NULL) == 0))
-		return 0;
-	return err_ctx(e, "clone %s@%s to %s", name, snap, to);
-}
-
-static int
-copy_once(struct host *h, const char *at, const char *name, const char *set, struct err *e)
-{
-	if (zfs_copy(h, at, set, e) == 0)
-		return 0;
-	/* receive speaks of the destination, whose parent is what may be missing */
-	if (e->kind != ERR_ABSENT || zfs_exists(h, name, e) != 0 || make_parents(h, name, e) < 0)
-		return -1;
-	return zfs_copy(h, at, set, e);
-}
-
-static int
-zfs_copy_op(struct host *h, const char *name, const char *snap, const char *to, struct err *e)
-{
-	autofree char *from = full(h, name), *set = full(h, to);
-	autofree char *at = xasprintf("%s@%s", from, snap),
-		      *received = xasprintf("%s@%s", set, snap);
-	struct err why = ERR_INIT;
-
-	if (dataset_check_name(to, e) < 0 || dataset_check_snapshot(snap, e) < 0)
-		return -1;
-	if (copy_once(h, at, to, set, e) == 0 &&
-	    zfs_run(h, NULL, e, "destroy", received, NULL) == 0)
-		return 0;
-	/* a source that is missing is told as a stream that ends early */
-	if (zfs_run(h, NULL, &why, "list", "-H", "-t", "snapshot", "-o", "name", at, NULL) < 0)
-		*e = why;
-	return err_ctx(e, "copy %s@%s to %s", name, snap, to);
-}
+/* ---- names that change ---- */
 
 static int
 zfs_place(struct host *h, const char *name, const char *path, struct err *e)
 {
-	autofree char *set = full(h, name), *where = xasprintf("mountpoint=%s", path);
+	autofree char *set = zfs_full(h, name), *where = xasprintf("mountpoint=%s", path);
 
 	return dataset_check_name(name, e) < 0 ? -1 : zfs_run(h, NULL, e, "set", where, set, NULL);
 }
@@ -208,7 +125,8 @@ follow_rename(struct host *h, const char *from, const char *set, struct err *e)
 static int
 zfs_rename(struct host *h, const char *from, const char *to, struct err *e)
 {
-	autofree char *a = full(h, from), *b = full(h, to), *inside = xasprintf("%s/", from);
+	autofree char *a = zfs_full(h, from), *b = zfs_full(h, to),
+		      *inside = xasprintf("%s/", from);
 
 	if (dataset_check_name(from, e) < 0 || dataset_check_name(to, e) < 0)
 		return -1;
@@ -226,7 +144,7 @@ static int
 zfs_send(struct host *h, const char *name, const char *snap, int fd, struct dataset_stream *s,
     struct err *e)
 {
-	autofree char *set = full(h, name), *at = xasprintf("%s@%s", set, snap);
+	autofree char *set = zfs_full(h, name), *at = xasprintf("%s@%s", set, snap);
 	const char *const argv[] = { "zfs", "send", "-R", at, NULL };
 
 	if (dataset_check_name(name, e) < 0 || dataset_check_snapshot(snap, e) < 0)
@@ -240,7 +158,7 @@ static int
 zfs_receive(struct host *h, const char *name, const char *origin, int fd, struct dataset_stream *s,
     struct err *e)
 {
-	autofree char *set = full(h, name), *from = NULL;
+	autofree char *set = zfs_full(h, name), *from = NULL;
 	autobuf struct buf cipher = BUF_INIT;
 	const char *argv[12] = { "zfs", "receive", "-x", "mountpoint" };
 	size_t n = 4;
@@ -255,7 +173,7 @@ zfs_receive(struct host *h, const char *name, const char *origin, int fd, struct
 		argv[n++] = "encryption";
 	}
 	if (origin != NULL) {
-		autofree char *below = full(h, origin);
+		autofree char *below = zfs_full(h, origin);
 		from = xasprintf("origin=%s", below);
 		argv[n++] = "-o";
 		argv[n++] = from;
@@ -375,7 +293,7 @@ destroy_with_heirs(struct host *h, const char *set, struct err *e)
 static int
 zfs_destroy(struct host *h, const char *name, bool recursive, struct err *e)
 {
-	autofree char *set = full(h, name);
+	autofree char *set = zfs_full(h, name);
 	autonames struct names tree = NAMES_INIT;
 
 	if (dataset_check_name(name, e) < 0)
@@ -418,10 +336,59 @@ zfs_snapshot_names(struct host *h, const char *set, struct names *out, struct er
 	return zfs_lines(&text, 2, add_snapshot, out, e);
 }
 
+/* Of several: name@snapshot tells whose. */
+struct sorting {
+	char *const *sets;
+	size_t n;
+	struct names *out;
+};
+
+static int
+sort_snapshot(void *ctx, char **field, struct err *e)
+{
+	struct sorting *s = ctx;
+	char *at = strchr(field[0], '@');
+
+	(void)e;
+	if (at == NULL || str_eq(field[1], "on"))
+		return 0;
+	*at++ = '\0';
+	for (size_t i = 0; i < s->n; i++)
+		if (str_eq(s->sets[i], field[0]))
+			names_add(&s->out[i], at);
+	return 0;
+}
+
+static int
+zfs_snapshots_of(
+    struct host *h, const char *const *names, size_t n, struct names *out, struct err *e)
+{
+	const char *argv[ZFS_ARGS] = { "zfs", "list", "-Hp", "-d", "1", "-t", "snapshot", "-s",
+		"createtxg", "-o", "name,defer_destroy" };
+	autobuf struct buf text = BUF_INIT;
+	autonames struct names sets = NAMES_INIT;
+	size_t words = 11;
+	struct sorting s = { .n = n, .out = out };
+
+	if (words + n >= NELEM(argv))
+		return err_new(e, ERR_INPUT, "too many datasets at once");
+	for (size_t i = 0; i < n; i++) {
+		autofree char *set = zfs_full(h, names[i]);
+
+		if (dataset_check_name(names[i], e) < 0)
+			return -1;
+		names_add(&sets, set);
+	}
+	for (size_t i = 0; i < n; i++)
+		argv[words++] = sets.at[i];
+	s.sets = sets.at;
+	return zfs_run_list(h, argv, &text, e) < 0 ? -1 : zfs_lines(&text, 2, sort_snapshot, &s, e);
+}
+
 static int
 zfs_snapshots(struct host *h, const char *name, struct names *out, struct err *e)
 {
-	autofree char *set = full(h, name);
+	autofree char *set = zfs_full(h, name);
 
 	if (dataset_check_name(name, e) < 0)
 		return -1;
@@ -431,7 +398,7 @@ zfs_snapshots(struct host *h, const char *name, struct names *out, struct err *e
 static int
 zfs_snapshot(struct host *h, const char *name, const char *snap, bool recursive, struct err *e)
 {
-	autofree char *set = full(h, name), *at = xasprintf("%s@%s", set, snap);
+	autofree char *set = zfs_full(h, name), *at = xasprintf("%s@%s", set, snap);
 
 	if (dataset_check_name(name, e) < 0 || dataset_check_snapshot(snap, e) < 0)
 		return -1;
@@ -442,7 +409,7 @@ zfs_snapshot(struct host *h, const char *name, const char *snap, bool recursive,
 static int
 zfs_rollback(struct host *h, const char *name, const char *snap, struct err *e)
 {
-	autofree char *set = full(h, name), *at = xasprintf("%s@%s", set, snap);
+	autofree char *set = zfs_full(h, name), *at = xasprintf("%s@%s", set, snap);
 
 	if (dataset_check_name(name, e) < 0 || dataset_check_snapshot(snap, e) < 0)
 		return -1;
@@ -454,7 +421,7 @@ zfs_rollback(struct host *h, const char *name, const char *snap, struct err *e)
 static int
 zfs_snapshot_destroy(struct host *h, const char *name, const char *snap, struct err *e)
 {
-	autofree char *set = full(h, name), *at = xasprintf("%s@%s", set, snap);
+	autofree char *set = zfs_full(h, name), *at = xasprintf("%s@%s", set, snap);
 
 	if (dataset_check_name(name, e) < 0 || dataset_check_snapshot(snap, e) < 0)
 		return -1;
@@ -485,7 +452,7 @@ get(struct host *h, const char *set, const char *key, char **out, struct err *e)
 static int
 zfs_origin(struct host *h, const char *name, char **out, struct err *e)
 {
-	autofree char *set = full(h, name), *value = NULL;
+	autofree char *set = zfs_full(h, name), *value = NULL;
 	const char *below;
 
 	*out = NULL;
@@ -500,7 +467,7 @@ zfs_origin(struct host *h, const char *name, char **out, struct err *e)
 static int
 zfs_property_get(struct host *h, const char *name, const char *key, char **out, struct err *e)
 {
-	autofree char *set = full(h, name);
+	autofree char *set = zfs_full(h, name);
 
 	*out = NULL;
 	if (dataset_check_name(name, e) < 0 || dataset_check_property(key, NULL, e) < 0)
@@ -512,7 +479,7 @@ static int
 zfs_property_set(
     struct host *h, const char *name, const char *key, const char *value, struct err *e)
 {
-	autofree char *set = full(h, name);
+	autofree char *set = zfs_full(h, name);
 	autofree char *text = value != NULL ? xasprintf("%s=%s", key, value) : NULL;
 
 	if (dataset_check_name(name, e) < 0 || dataset_check_property(key, value, e) < 0)
@@ -528,7 +495,7 @@ zfs_survey(struct host *h, const char *name, const struct dataset_watch *watch,
     struct dataset_survey *out, struct err *e)
 {
 	autodataset_survey struct dataset_survey rows = DATASET_SURVEY_INIT;
-	autofree char *set = full(h, name != NULL ? name : "");
+	autofree char *set = zfs_full(h, name != NULL ? name : "");
 	autobuf struct buf text = BUF_INIT;
 
 	(void)watch; /* ZFS keeps the accounts */
@@ -581,7 +548,7 @@ place_of(struct host *h, const char *set, char **out, struct err *e)
 static int
 zfs_root(struct host *h, const char *name, struct dataset_root *out, struct err *e)
 {
-	autofree char *set = full(h, name), *place = NULL, *inside = NULL;
+	autofree char *set = zfs_full(h, name), *place = NULL, *inside = NULL;
 	char *at = strchr(set, '@');
 
 	if (at != NULL)
@@ -661,7 +628,7 @@ make_place(const char *path, struct err *e)
 static int
 make_cache(struct host *h, struct err *e)
 {
-	autofree char *set = full(h, "cache");
+	autofree char *set = zfs_full(h, "cache");
 	autofree char *where = NULL;
 
 	if (h->roots.cache == NULL)
@@ -693,7 +660,8 @@ zfs_root_create(struct host *h, struct err *e)
 static int
 zfs_root_destroy(struct host *h, struct err *e)
 {
-	autofree char *cache = full(h, "cache"), *mark = xasprintf("%s/" MARK, h->roots.fs_root);
+	autofree char *cache = zfs_full(h, "cache"),
+		      *mark = xasprintf("%s/" MARK, h->roots.fs_root);
 	autonames struct names left = NAMES_INIT;
 
 	if (zfs_list(h, "", &left, e) < 0)
@@ -738,10 +706,13 @@ const struct dataset_ops dataset_zfs = {
 	.list = zfs_list,
 	.snapshot = zfs_snapshot,
 	.snapshots = zfs_snapshots,
+	.snapshots_of = zfs_snapshots_of,
 	.rollback = zfs_rollback,
 	.snapshot_destroy = zfs_snapshot_destroy,
 	.clone = zfs_clone,
-	.copy = zfs_copy_op,
+	.copy = zfs_copy,
+	.begin = zfs_begin,
+	.end = zfs_end,
 	.place = zfs_place,
 	.origin = zfs_origin,
 	.survey = zfs_survey,

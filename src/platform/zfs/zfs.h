@@ -29,12 +29,39 @@ enum { ZFS_ARGS = 24, ZFS_OUTPUT_MAX = 64 << 20 };
 int zfs_run(struct host *h, struct buf *out, struct err *e, ...) __attribute__((sentinel));
 /* The same with the words in a list. */
 int zfs_run_list(struct host *h, const char *const *argv, struct buf *out, struct err *e);
-/* zfs send `snapshot` | zfs receive `to` */
-int zfs_copy(struct host *h, const char *snapshot, const char *to, struct err *e);
+
+/* One that runs. */
+struct zfs_child {
+	pid_t pid;    /* 0: none */
+	int out, err; /* our ends of its pipes; -1: none */
+};
+#define ZFS_CHILD_INIT                                                                             \
+	{                                                                                          \
+		.pid = 0, .out = -1, .err = -1                                                     \
+	}
+void zfs_child_fini(struct zfs_child *c); /* ends it */
+/* in: its standard input, or -1 for none; out: its standard output, or -1 for a pipe to us. */
+int zfs_spawn(const char *program, const char *const *argv, int in, int out, struct zfs_child *c,
+    struct err *e);
+/* Takes what can be read now; at the end *fd is closed and -1. into: not beyond max, NULL: dropped.
+ */
+int zfs_drain(int *fd, struct buf *into, size_t max, struct err *e);
+int zfs_child_wait(struct zfs_child *c, int *status, struct err *e);
+/* What a status and what was said with it mean. */
+int zfs_verdict(int status, const char *verb, struct buf *said, struct err *e);
 /* A stream begins: reads from `in` or writes to `out` (the other is -1). */
 int zfs_stream(struct host *h, const char *const *argv, int in, int out, struct dataset_stream *s,
     struct err *e);
 int zfs_stream_end(struct dataset_stream *s, bool give_up, struct err *e);
+/* Making (make.c): dataset.h tells what they do. */
+int zfs_create(struct host *h, const char *name, enum dataset_kind kind, struct err *e);
+int zfs_clone(struct host *h, const char *name, const char *snap, const char *to, struct err *e);
+int zfs_copy(struct host *h, const char *name, const char *snap, const char *to, struct err *e);
+int zfs_begin(struct host *h, const struct dataset_new *list, size_t n, void **work, struct err *e);
+int zfs_end(struct host *h, void *work, struct err *e);
+/* The full name of one of ours; to be freed. */
+char *zfs_full(struct host *h, const char *name);
+int zfs_exists(struct host *h, const char *name, struct err *e);
 /* ERR_UNSUPPORTED: there is no ZFS here. */
 int zfs_find(struct host *h, const char **program, struct err *e);
 /* The snapshots of a dataset (by its full name), oldest first, without those that wait for clones

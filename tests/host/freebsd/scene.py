@@ -31,7 +31,7 @@ def prepare(m):
     """Programs, pool, a base to make pots from, a host outside, and `pot init`; again and again does no harm."""
     with open(bsd.BUILD / "potter-freebsd-x86_64.tar", "rb") as tar:
         subprocess.run(m.ssh("tar xf - -C /"), stdin=tar, check=True)
-    m.push([compile_c(name) for name in ("world", "primitives", "killat")], TOP)
+    m.push([compile_c(name) for name in ("world", "primitives", "floor", "killat")], TOP)
     if not m.sh("zpool list -H -o name zroot 2>/dev/null || true"):
         m.sh("zpool create -O compression=lz4 -O atime=off -m /zroot zroot vtbd1")
     m.sh("pw groupshow pot >/dev/null 2>&1 || pw groupadd pot; mkdir -p /usr/local/etc/pot")
@@ -185,16 +185,3 @@ def check_running(m, pot, net, stack, fresh=True):
         assert inside(m, pot, "fetch", "-qo-", f"http://{host}/") == "page\n"
     m.pot("stop", pot)
     assert pot not in m.sh("jls name").split()
-
-
-def elapsed(m, command, rounds=5, before="", after=""):
-    """Median seconds of a command line on the machine, by its own clock: (real, user + system)."""
-    script = f"""
-        i=0; while [ $i -lt {rounds} ]; do i=$((i+1))
-        {before or ':'}
-        /usr/bin/time -p sh -c {bsd.shlex.quote(command)} 2>{TOP}/time >/dev/null </dev/null || {{ cat {TOP}/time; exit 1; }}
-        awk '{{v[$1]=$2}} END {{print v["real"], v["user"]+v["sys"]}}' {TOP}/time
-        {after or ':'}
-        done"""
-    rows = sorted(tuple(map(float, x.split())) for x in m.sh(script, timeout=1800).splitlines() if re.match(r"[\d.]+ [\d.]+$", x))
-    return rows[len(rows) // 2]

@@ -259,6 +259,61 @@ copies(void)
 	FAILS(ds->copy(&host, "bases/13", "1000", "jails/c", &err), ERR_ABSENT);
 }
 
+/* Several are made at once, while the caller does something else. */
+static void
+at_once(void)
+{
+	const struct dataset_new copies_of[] = {
+		{ .name = "jails/a/local", .from = "bases/12/local", .snap = "1000", .copy = true },
+		{ .name = "jails/a/custom",
+		    .from = "bases/12/custom",
+		    .snap = "1000",
+		    .copy = true },
+	};
+	const struct dataset_new clones_of[] = {
+		{ .name = "jails/b/local", .from = "bases/12/local", .snap = "1000" },
+		{ .name = "jails/c/custom", .from = "bases/12/custom", .snap = "1000" },
+		{ .name = "jails/d", .from = "bases/12/custom", .snap = "999" },
+	};
+	const struct dataset_new empty = { .name = "jails/a", .kind = DATASET_PLAIN };
+	const char *const asked[] = { "bases/12/local", "bases/12/custom", "bases/12/none" };
+	struct names found[3] = { NAMES_INIT, NAMES_INIT, NAMES_INIT };
+	struct dataset_work work = DATASET_WORK_INIT;
+
+	tree();
+	OK(ds->create(&host, "bases/12", DATASET_LAYERED, &err));
+	OK(ds->create(&host, "bases/12/local", DATASET_LAYERED, &err));
+	OK(ds->create(&host, "bases/12/custom", DATASET_LAYERED, &err));
+	fill("/bases/12/custom/f", 100000);
+	OK(ds->snapshot(&host, "bases/12", "1000", true, &err));
+	OK(ds->snapshot(&host, "bases/12/custom", "1001", false, &err));
+	OK(dataset_snapshots_of(&host, asked, 2, found, &err));
+	assert_int_equal(found[0].n, 1);
+	assert_int_equal(found[1].n, 2);
+	assert_string_equal(found[1].at[1], "1001");
+	names_fini(&found[0]);
+	names_fini(&found[1]);
+	FAILS(dataset_snapshots_of(&host, asked, 3, found, &err), ERR_ABSENT);
+	SAYS("bases/12/none");
+	OK(dataset_begin(&host, &empty, 1, &work, &err));
+	OK(dataset_end(&work, &err));
+	OK(dataset_end(&work, &err)); /* nothing is under way */
+	OK(dataset_begin(&host, copies_of, 2, &work, &err));
+	OK(dataset_end(&work, &err));
+	OK(ds->snapshots(&host, "jails/a/custom", &found[0], &err));
+	assert_int_equal(found[0].n, 0);
+	/* the parents of the first two are missing, the snapshot of the third */
+	OK(dataset_begin(&host, clones_of, 3, &work, &err));
+	FAILS(dataset_end(&work, &err), ERR_ABSENT);
+	SAYS("jails/d");
+	assert_int_equal(ds->exists(&host, "jails/b/local", &err), 1);
+	assert_int_equal(ds->exists(&host, "jails/c/custom", &err), 1);
+	/* who gives up waits for it */
+	OK(dataset_begin(&host, &(struct dataset_new){ .name = "jails/e" }, 1, &work, &err));
+	dataset_work_fini(&work);
+	assert_int_equal(ds->exists(&host, "jails/e", &err), 1);
+}
+
 static void
 rollbacks(void)
 {
@@ -609,6 +664,7 @@ static const struct scene {
 	{ "snapshots", snapshots, true },
 	{ "clones", clones, true },
 	{ "copies", copies, true },
+	{ "at-once", at_once, true },
 	{ "rollbacks", rollbacks, true },
 	{ "renames", renames, true },
 	{ "destroying", destroying, true },
@@ -654,6 +710,7 @@ stage(const struct scene *s)
 	OK(fd_write_all(c, text, strlen(text), &err));
 	if (recording != NULL)
 		(void)unlink(file);
+	host.dataset = ds;
 	host.roots.fs_root = root;
 	host.roots.zfs_root = zfs_root;
 	host.roots.zfs_command = program;

@@ -659,20 +659,35 @@ by_name(const void *a, const void *b)
 	return strcmp(((const struct row *)a)->name, ((const struct row *)b)->name);
 }
 
+/* Those that follow its last option. */
+static char **
+asked_for(char **argv)
+{
+	char **names = argv;
+
+	for (; *argv != NULL; argv++)
+		if (**argv == '-')
+			names = argv + (strchr("dots", (*argv)[1]) != NULL ? 2 : 1);
+	return names;
+}
+
 static void
 do_list(char **argv)
 {
-	const char *name = last(argv);
+	char **names = asked_for(argv);
 
-	need(name);
+	for (char **name = names; *name != NULL; name++)
+		need(*name);
 	/* names and transactions are in no other order than this one */
 	qsort(rows, rows_n, sizeof(rows[0]), option(argv, "-s") != NULL ? older : by_name);
 	for (size_t i = 0; i < rows_n; i++) {
 		autofree char *columns = xstrdup(option(argv, "-o"));
 		char *save = NULL;
-		bool first = true;
+		bool first = true, wanted = false;
 
-		if (rows[i].gone || !is_listed(&rows[i], argv, name))
+		for (char **name = names; *name != NULL; name++)
+			wanted = wanted || is_listed(&rows[i], argv, *name);
+		if (rows[i].gone || !wanted)
 			continue;
 		for (char *c = strtok_r(columns, ",", &save); c != NULL;
 		     c = strtok_r(NULL, ",", &save)) {

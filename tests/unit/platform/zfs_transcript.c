@@ -11,8 +11,8 @@
  *   ! cannot open …                   a line of standard error
  *   = 1                               the exit code, unless 0; above 128: a signal
  *
- * What is said again must be asked for in the order of the transcript. Only the two ends of a copy
- * run at once, and may change places.
+ * What is said again must be asked for in the order of the transcript. Only what makes datasets, and
+ * what clears up behind it, runs at once, and may change places.
  */
 #include "base/buf.h"
 #include "base/str.h"
@@ -27,7 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX = 16 << 20, LINES = 5 };
+enum { MAX = 16 << 20, LINES = 5, AHEAD = 8 };
 
 static char home[400];
 static char *conf[LINES]; /* mode, transcript, program, pool, root */
@@ -241,8 +241,15 @@ answer(const char *line)
 	return fflush(stdout) == 0 ? code : 98;
 }
 
-/* The state is the number of the first question that was not asked, and whether the next one was
- * asked before it. */
+static bool
+runs_at_once(char **argv)
+{
+	return is_stream(argv) || str_eq(argv[0], "create") || str_eq(argv[0], "clone") ||
+	       str_eq(argv[0], "destroy");
+}
+
+/* The state is the number of the first question that was not asked, and a bit for each of the next
+ * ones that was asked before it. */
 static int
 replay(char **argv)
 {
@@ -261,13 +268,14 @@ replay(char **argv)
 	if (buf_read_file(&state, path, 100, &ignored) == 0)
 		(void)sscanf(state.data, "%lu %lu", &at, &ahead);
 	size_t len = strlen(asked);
-	for (unsigned long i = at; i <= at + 1; i++) {
-		char *line = nth(buf_str(&text) == text.data ? text.data : NULL, i);
+	for (unsigned long i = 0; i < (runs_at_once(argv + 1) ? AHEAD : 1); i++) {
+		char *line = nth(buf_str(&text) == text.data ? text.data : NULL, at + i);
 
 		if (line == NULL || strncmp(line, asked, len) != 0 || line[len] != '\n' ||
-		    (i > at && (ahead || !is_stream(argv + 1))))
+		    (ahead & 1ul << i) != 0)
 			continue;
-		ahead = i > at ? 1 : (at += 1 + ahead, 0);
+		for (ahead |= 1ul << i; (ahead & 1) != 0; ahead >>= 1)
+			at++;
 		FILE *f = fopen(path, "we");
 		if (f == NULL || fprintf(f, "%lu %lu\n", at, ahead) < 0 || fclose(f) != 0)
 			die(path);
