@@ -104,17 +104,13 @@ has_threads(void)
 	       info.ki_numthreads != 1;
 }
 
+/* With all signals blocked until process_exec() lets them in, at their defaults. */
 static NORETURN void
 copy_enters(const struct isolate_enter *how, const int fds[4])
 {
 	static const char *const nothing[] = { NULL };
 	struct isolate_enter in = *how;
-	sigset_t none;
 
-	for (int i = 1; i < NSIG; i++)
-		(void)signal(i, SIG_DFL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int i = 0; i < 4; i++)
 		if (dup2(fds[i], i) < 0)
 			_exit(ENTER_NO_COMMAND);

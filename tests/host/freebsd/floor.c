@@ -116,7 +116,8 @@ time_it(char **argv)
 	clock_gettime(CLOCK_MONOTONIC_PRECISE, &ended);
 	getrusage(RUSAGE_CHILDREN, &used);
 	printf("%jd %ju\n",
-	    (intmax_t)(ended.tv_sec - began.tv_sec) * 1000000 + (ended.tv_nsec - began.tv_nsec) / 1000,
+	    (intmax_t)(ended.tv_sec - began.tv_sec) * 1000000 +
+		(ended.tv_nsec - began.tv_nsec) / 1000,
 	    (uintmax_t)(us(&used.ru_utime) + us(&used.ru_stime)));
 	return 0;
 }
@@ -212,7 +213,9 @@ socket_inside(int jid)
 	int pair[2], sock = -1;
 	char control[CMSG_SPACE(sizeof(int))], byte = 0;
 	struct iovec v = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr m = { .msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = control,
 		.msg_controllen = sizeof(control) };
 	struct cmsghdr *c;
 
@@ -223,7 +226,8 @@ socket_inside(int jid)
 		if (jail_attach(jid) < 0 || (sock = socket(AF_INET, SOCK_DGRAM, 0)) < 0)
 			_exit(1);
 		c = CMSG_FIRSTHDR(&m);
-		*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
+		*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
 			.cmsg_type = SCM_RIGHTS };
 		memcpy(CMSG_DATA(c), &sock, sizeof(sock));
 		_exit(sendmsg(pair[1], &m, 0) < 0);

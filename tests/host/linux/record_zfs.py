@@ -9,6 +9,7 @@ stands in for zfs elsewhere, is asked the same, and each line in which it differ
 """
 import argparse
 import contextlib
+import itertools
 import os
 import pathlib
 import re
@@ -20,6 +21,7 @@ import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 SIZE = 1 << 30
+AT_ONCE = ("send", "receive", "create", "clone", "destroy")
 
 
 @contextlib.contextmanager
@@ -62,7 +64,7 @@ def plain(text):
 
 
 def answers(text):
-    """[question, answers] in order; the two ends of a copy may stand either way."""
+    """[question, answers] in order; what runs at once may stand in any."""
     found = []
     for line in plain(text):
         if line.startswith("$ "):
@@ -71,10 +73,10 @@ def answers(text):
             found[-1][1].append(line)
     for _, said in found:  # what is in the way is told in no order
         said.sort()
-    for i in range(len(found) - 1):
-        if found[i][0].startswith("$ send") and found[i + 1][0].startswith("$ receive"):
-            found[i], found[i + 1] = found[i + 1], found[i]
-    return found
+    sorted_ones = []
+    for at_once, group in itertools.groupby(found, key=lambda f: f[0].split()[1] in AT_ONCE):
+        sorted_ones += sorted(group) if at_once else group
+    return sorted_ones
 
 
 def differences(real, stand_in):

@@ -675,9 +675,11 @@ static void
 do_list(char **argv)
 {
 	char **names = asked_for(argv);
+	const char *missing = NULL;
 
 	for (char **name = names; *name != NULL; name++)
-		need(*name);
+		if (find(*name) == NULL)
+			missing = *name;
 	/* names and transactions are in no other order than this one */
 	qsort(rows, rows_n, sizeof(rows[0]), option(argv, "-s") != NULL ? older : by_name);
 	for (size_t i = 0; i < rows_n; i++) {
@@ -697,6 +699,10 @@ do_list(char **argv)
 			print_column(&rows[i], c);
 		}
 		putchar('\n');
+	}
+	if (missing != NULL) { /* the others are told all the same */
+		(void)fflush(stdout);
+		die("cannot open '%s': dataset does not exist", missing);
 	}
 }
 
