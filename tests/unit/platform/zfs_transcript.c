@@ -11,8 +11,8 @@
  *   ! cannot open …                   a line of standard error
  *   = 1                               the exit code, unless 0; above 128: a signal
  *
- * What is said again must be asked for in the order of the transcript. Only what makes datasets, and
- * what clears up behind it, runs at once, and may change places.
+ * What is said again must be asked for in the order of the transcript. Only what makes datasets,
+ * and what clears up behind it, runs at once, and may change places.
  */
 #include "base/buf.h"
 #include "base/str.h"
