@@ -19,7 +19,7 @@
 /*
  * Who enters a pot can be looked at by the pot: on Linux /proc/<pid>/exe leads to the file of the
  * program on the host. So it is pot-keeper that enters, by a read-only view of its file, and not
- *the caller itself; where the system can keep the pot's eyes off it, a copy of the caller does
+ * the caller itself; where the system can keep the pot's eyes off it, a copy of the caller does
  * (enter_directly()).
  *
  *	pot-keeper --enter PID START TTY ROWS COLS LOGIN NEW_PRIVILEGES FILTER CAPS MAX_FILES
