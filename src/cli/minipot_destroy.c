@@ -167,6 +167,18 @@ remove_pots(const struct minipot *m, struct err *e)
 	return ledger_has(&m->ledger, LEDGER_POT, "init") ? 0 : minipot_run(argv, true, e);
 }
 
+/* What the agent wrote for as long as the machine is up. */
+static int
+remove_run_dir(const struct minipot *m, struct err *e)
+{
+	if (unlink(m->pid_file) < 0 && errno != ENOENT)
+		return err_sys(e, "remove %s", m->pid_file);
+	if (rmdir(service_places.run) < 0 && errno != ENOENT && errno != ENOTEMPTY &&
+	    errno != EEXIST)
+		return err_sys(e, "remove %s", service_places.run);
+	return 0;
+}
+
 int
 minipot_destroy(struct minipot *m)
 {
@@ -179,6 +191,8 @@ minipot_destroy(struct minipot *m)
 	}
 	if (minipot_stop_agent(m, &e) < 0)
 		return minipot_fail(&e);
+	if (remove_run_dir(m, &e) < 0)
+		failures += minipot_fail(&e);
 	if (remove_pots(m, &e) < 0)
 		failures += minipot_fail(&e);
 	for (size_t i = m->ledger.n; i > 0; i--)

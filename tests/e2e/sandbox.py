@@ -175,6 +175,12 @@ class Sandbox:
             found.append(f"{'-' if gone else '~' if below else '+'} /{name}")
         return found
 
+    def in_memory(self):
+        """What carries a name of ours where others keep things as well; all of /opt."""
+        root = pathlib.Path(f"/proc/{self.init}/root")
+        return [str(p.relative_to(root)) for d in (*IN_MEMORY, "opt") for p in sorted((root / d).iterdir())
+                if d == "opt" or "pot" in p.name]
+
     def links(self):
         rows = json.loads(self.run("ip", "-j", "link", "show"))
         return sorted(r["ifname"] for r in rows if r["ifname"] not in ("lo", "ext0", "ext1"))

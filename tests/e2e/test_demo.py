@@ -20,6 +20,7 @@ def bare(view):
     wait_until(lambda: not view.links(), what=f"no link: {view.links()}")
     assert view.tables() == []
     assert view.changed() == []
+    assert view.in_memory() == []
 
 
 def test_the_demo_comes_twice_and_goes_without_a_trace(view):
