@@ -284,7 +284,8 @@ class Connection:
                 self.flush()
 
     def reset(self, stream):
-        with self.lock:
+        """Nothing is to be taken back from a plugin that has ended meanwhile."""
+        with self.lock, contextlib.suppress(ConnectionError):
             self.h2.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
             self.flush()
 

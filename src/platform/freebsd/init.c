@@ -2,6 +2,7 @@
 
 #include "base/own.h"
 #include "platform/freebsd/jail.h"
+#include "platform/freebsd/links.h"
 #include "platform/freebsd/mounts.h"
 #include "platform/proc.h"
 #include "platform/process.h"
@@ -53,17 +54,18 @@ first_of(int *result, const struct err *why, struct err *e)
 int
 pot_take_down(const struct isolate_spec *spec, int jid, bool apart, struct err *e)
 {
+	autostack struct stack s = STACK_INIT;
 	struct err why = ERR_INIT;
 	int result = 0;
 
-	if (jid > 0 && jail_kill(jid, &why) < 0)
+	if (jid > 0 && jail_empty(jid, &s, &why) < 0)
 		first_of(&result, &why, e);
 	if (spec->what & ISOLATE_MOUNT) {
 		remove_files(spec);
 		if (mounts_clear(mounts_place(&spec->root), &why) < 0)
 			first_of(&result, &why, e);
 	}
-	if (jid > 0 && jail_end(jid, apart, &why) < 0)
+	if (jid > 0 && jail_end(jid, &s, apart, &why) < 0)
 		first_of(&result, &why, e);
 	return result;
 }

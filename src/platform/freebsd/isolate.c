@@ -4,6 +4,7 @@
 #include "platform/enter.h"
 #include "platform/freebsd/init.h"
 #include "platform/freebsd/jail.h"
+#include "platform/freebsd/links.h"
 #include "platform/freebsd/mounts.h"
 #include "platform/freebsd/oom.h"
 #include "platform/freebsd/parameters.h"
@@ -292,11 +293,12 @@ isolate_stray_stop(const char *name, const char *place, int sig, int64_t grace_m
 static int
 isolate_clear(const char *name, const char *place, bool wait, struct err *e)
 {
+	autostack struct stack s = STACK_INIT;
 	int jid = jail_of_pot(name, place, e);
 
-	if (jid < 0 || (jid > 0 && jail_kill(jid, e) < 0) || mounts_clear(place, e) < 0)
+	if (jid < 0 || (jid > 0 && jail_empty(jid, &s, e) < 0) || mounts_clear(place, e) < 0)
 		return -1;
-	return jid > 0 ? jail_end(jid, !wait, e) : 0;
+	return jid > 0 ? jail_end(jid, &s, !wait, e) : 0;
 }
 
 static int64_t

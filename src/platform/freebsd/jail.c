@@ -255,10 +255,20 @@ jail_signal(int jid, int sig, int64_t timeout_ms, struct err *e)
  * has the same name as its title. */
 #define ENDING "pot-ending-"
 
-static int
-remove_here(int jid, struct err *e)
+int
+jail_empty(int jid, struct stack *s, struct err *e)
 {
-	stack_end(jid);
+	if (jail_kill(jid, e) < 0)
+		return -1;
+	stack_empty(jid, s);
+	return 0;
+}
+
+static int
+remove_here(int jid, struct stack *s, struct err *e)
+{
+	stack_end(s);
+	stack_fini(s); /* before the jail goes: who closes the last one waits for the kernel */
 	/* EINVAL: there is none of that number */
 	if (jail_remove(jid) == 0 || errno == EINVAL || errno == ENOENT)
 		return 0;
@@ -314,13 +324,15 @@ jail_sweep(bool wait, struct err *e)
 
 	for (;;) {
 		struct jail_parameters p = { .n = 0 };
+		autostack struct stack s = STACK_INIT;
+
 		jail_number(&p, "lastjid", last);
 		jail_bytes(&p, "name", name, sizeof(name));
 		last = jail_get(p.v, (unsigned)p.n, 0);
 		if (last < 0)
 			return errno == ENOENT ? found : err_sys(e, "list the jails");
-		if (str_starts(name, ENDING) && !is_being_ended(name) && jail_kill(last, e) == 0 &&
-		    jail_end(last, !wait, e) == 0)
+		if (str_starts(name, ENDING) && !is_being_ended(name) &&
+		    jail_empty(last, &s, e) == 0 && jail_end(last, &s, !wait, e) == 0)
 			found++;
 	}
 }
@@ -328,8 +340,9 @@ jail_sweep(bool wait, struct err *e)
 /* Twice forked: nobody has to wait for it. Whoever asks for it takes the name away once the title
  * is there, and only then, or when that one is gone, is the jail removed. */
 static NORETURN void
-end_apart(int jid, int asker)
+end_apart(int jid, struct stack *s, int asker)
 {
+	struct stack own = { .inet = s->inet < 0 ? -1 : STDIN_FILENO, .inet6 = -1, .route = -1 };
 	struct err ignored = ERR_INIT;
 	pid_t pid = fork();
 	char none;
@@ -340,22 +353,24 @@ end_apart(int jid, int asker)
 	(void)send(asker, "t", 1, MSG_NOSIGNAL);
 	while (read(asker, &none, 1) < 0 && errno == EINTR)
 		;
-	closefrom(0);
-	_exit(remove_here(jid, &ignored) < 0);
+	if (own.inet >= 0)
+		(void)dup2(s->inet, own.inet);
+	closefrom(own.inet + 1);
+	_exit(remove_here(jid, &own, &ignored) < 0);
 }
 
 int
-jail_end(int jid, bool apart, struct err *e)
+jail_end(int jid, struct stack *s, bool apart, struct err *e)
 {
 	int pair[2];
 	char titled;
 
 	if (!apart || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return remove_here(jid, e);
+		return remove_here(jid, s, e);
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(pair[0]);
-		end_apart(jid, pair[1]);
+		end_apart(jid, s, pair[1]);
 	}
 	close(pair[1]);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
@@ -364,8 +379,12 @@ jail_end(int jid, bool apart, struct err *e)
 		;
 	/* whatever became of who is to remove it: it is no pot's any more, and jail_sweep() finds
 	 * it */
-	if (pid > 0)
-		give_name_free(jid);
+	if (pid <= 0) {
+		close(pair[0]);
+		return remove_here(jid, s, e);
+	}
+	give_name_free(jid);
+	stack_fini(s);
 	close(pair[0]);
-	return pid > 0 ? 0 : remove_here(jid, e);
+	return 0;
 }

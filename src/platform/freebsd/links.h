@@ -32,9 +32,14 @@ int stack_open(struct stack *s, struct err *e);
  * sockets are open the stack stays, also when the jail is removed. */
 int stack_of_jail(pid_t pid, int jid, struct stack *s, int *at, struct err *e);
 
-/* Before a jail is removed: the pairs that belong to it are destroyed, and its connections are
- * forgotten, so that the kernel can take its stack apart at once. Takes tens of milliseconds. */
-void stack_end(int jid);
+/* The end of a jail's own stack, in two steps. First, once nothing lives in the jail: its
+ * connections are forgotten, the past ones of which would keep the stack for a minute. *s: sockets
+ * of the stack; untouched where the jail has none of its own. Before what its root lies on is
+ * unmounted, for then no process can enter the jail any more. */
+void stack_empty(int jid, struct stack *s);
+/* Then, before the jail is removed: the pairs that belong to it are destroyed, so that the kernel
+ * can take the stack apart at once. Takes tens of milliseconds. */
+void stack_end(struct stack *s);
 
 int link_check_name(const char *name, struct err *e);
 /* Loads a module of the kernel unless it is there. */

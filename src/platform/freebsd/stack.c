@@ -202,21 +202,26 @@ stack_of_jail(pid_t pid, int jid, struct stack *s, int *at, struct err *e)
 }
 
 void
-stack_end(int jid)
+stack_empty(int jid, struct stack *s)
+{
+	struct err ignored = ERR_INIT;
+
+	if (stack_is_own(jid))
+		(void)sockets_of(jid, true, s, &ignored);
+}
+
+void
+stack_end(struct stack *s)
 {
 	struct ifgroupreq r = { .ifgr_name = "epair" };
-	autostack struct stack s = STACK_INIT;
 	struct err ignored = ERR_INIT;
 	struct ifg_req at[32];
 
-	/* only a jail with a stack of its own has such interfaces of its own */
-	if (!stack_is_own(jid) || sockets_of(jid, true, &s, &ignored) < 0)
-		return;
 	r.ifgr_len = sizeof(at);
 	r.ifgr_groups = at;
 	memset(at, 0, sizeof(at));
-	if (ioctl(s.inet, SIOCGIFGMEMB, &r) < 0)
+	if (s->inet < 0 || ioctl(s->inet, SIOCGIFGMEMB, &r) < 0)
 		return;
 	for (size_t i = 0; i < NELEM(at) && at[i].ifgrq_member[0] != '\0'; i++)
-		(void)link_destroy(s.inet, at[i].ifgrq_member, &ignored);
+		(void)link_destroy(s->inet, at[i].ifgrq_member, &ignored);
 }
