@@ -341,7 +341,8 @@ now_ready(struct agent *a)
 		on_end(a, SIGINT);
 }
 
-/* With a client of our own: when its node is ready to be given work. */
+/* When the ingress listens, or cannot; with a client of our own, when its node is ready to be given
+ * work. */
 static void
 check_ready(void *ctx)
 {
@@ -349,6 +350,8 @@ check_ready(void *ctx)
 	const struct client_api *n = a->client != NULL ? client_api(a->client) : NULL;
 
 	a->watch = NULL;
+	if (!agent_services_ready(a->services))
+		return; /* services_ready() comes */
 	if (n == NULL || a->server == NULL) {
 		now_ready(a);
 		return;
@@ -358,6 +361,15 @@ check_ready(void *ctx)
 		now_ready(a);
 	else
 		a->watch = state_watch(server_state(a->server), STATE_NODES, NULL, check_ready, a);
+}
+
+static void
+services_ready(void *ctx)
+{
+	struct agent *a = ctx;
+
+	if (a->watch == NULL)
+		check_ready(a);
 }
 
 /* Signals ----------------------------------------------------------------------------------------
@@ -429,7 +441,9 @@ start(struct agent *a, struct err *e)
 	make_api(a);
 	const struct client_api *n = a->client != NULL ? client_api(a->client) : NULL;
 	struct agent_self self = { .node_id = n != NULL ? n->node_id(n->self) : NULL,
-		.address = advertised(a) };
+		.address = advertised(a),
+		.on_ready = services_ready,
+		.ctx = a };
 	if (listen_http(a, e) < 0 ||
 	    agent_services_open(a->loop, a->c, a->server, &self, &a->mem, &a->services, e) < 0)
 		return -1;

@@ -34,7 +34,7 @@ host_port(struct arena *mem, const char *host, int64_t port)
 
 static int
 open_ingress(struct agent_services *s, struct loop *l, const struct agent_config *c,
-    struct server *server, struct arena *mem, struct err *e)
+    const struct agent_self *self, struct arena *mem, struct err *e)
 {
 	const struct agent_ingress *g = c->ingress;
 	/* the loopback unless told otherwise, as every other listener */
@@ -54,8 +54,10 @@ open_ingress(struct agent_services *s, struct loop *l, const struct agent_config
 		    g->dashboard_port > 0 ? host_port(mem, c->bind_addr, g->dashboard_port) : NULL,
 		.default_rule =
 		    g->default_rule != NULL && *g->default_rule != '\0' ? g->default_rule : NULL,
-		.host_name = c->name };
-	if (ingress_new(l, server_state(server), &ic, &s->ingress, e) == 0)
+		.host_name = c->name,
+		.on_tried = self->on_ready,
+		.ctx = self->ctx };
+	if (ingress_new(l, server_state(s->server), &ic, &s->ingress, e) == 0)
 		return 0;
 	if (e->kind != ERR_ABSENT)
 		return -1;
@@ -210,12 +212,18 @@ agent_services_open(struct loop *l, const struct agent_config *c, struct server 
 	struct agent_services *s = xcalloc(1, sizeof(*s));
 	s->loop = l;
 	s->server = server;
-	if (open_catalog(s, c, self, mem, e) < 0 || open_ingress(s, l, c, server, mem, e) < 0) {
+	if (open_catalog(s, c, self, mem, e) < 0 || open_ingress(s, l, c, self, mem, e) < 0) {
 		agent_services_close(s, false);
 		return -1;
 	}
 	*out = s;
 	return 0;
+}
+
+bool
+agent_services_ready(const struct agent_services *s)
+{
+	return s == NULL || s->ingress == NULL || ingress_tried(s->ingress);
 }
 
 void

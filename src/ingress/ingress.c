@@ -42,6 +42,11 @@ proxy_move(struct ingress *i, enum proxy_state to)
 {
 	if (i->proxy != (int)to)
 		fsm_move(states, &i->proxy, to);
+	if (i->tried || (to != PROXY_UP && to != PROXY_WAITING))
+		return;
+	i->tried = true;
+	if (i->on_tried != NULL)
+		loop_defer(i->loop, i->on_tried, i->ctx); /* not while ingress_new() is at it */
 }
 
 /* ---- the state of the cluster ---- */
@@ -360,6 +365,8 @@ ingress_new(struct loop *l, struct state *s, const struct ingress_config *c, str
 
 	i->loop = l;
 	i->state = s;
+	i->on_tried = c->on_tried;
+	i->ctx = c->ctx;
 	i->child_out = -1;
 	if (set_up(i, c, e) < 0) {
 		ingress_free(i);
@@ -382,6 +389,8 @@ ingress_free(struct ingress *i)
 	state_watch_cancel(&i->watch);
 	if (i->refresh_due)
 		loop_defer_cancel(i->loop, refresh, i);
+	if (i->on_tried != NULL)
+		loop_defer_cancel(i->loop, i->on_tried, i->ctx);
 	dashboard_close(i);
 	cli_close(&i->cli);
 	/* A proxy that is only being started would be found by nobody who wants to stop it. */
@@ -403,6 +412,12 @@ ingress_free(struct ingress *i)
 	map_fini(&i->told);
 	arena_fini(&i->mem);
 	free(i);
+}
+
+bool
+ingress_tried(const struct ingress *i)
+{
+	return i->tried;
 }
 
 bool

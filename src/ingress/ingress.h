@@ -28,6 +28,8 @@ struct ingress_config {
 	bool not_exposed_by_default; /* only instances with traefik.enable=true */
 	unsigned maxconn;	     /* 0: 4096, or what the limit of open files allows */
 	const char *host_name;	     /* X-Forwarded-Server; NULL: the machine's */
+	void (*on_tried)(void *ctx); /* from the loop, once: ingress_tried() is true; NULL: none */
+	void *ctx;
 };
 
 /* Starts at once. All of config is copied. ERR_INPUT: the configuration cannot be carried out;
@@ -37,6 +39,8 @@ int ingress_new(struct loop *l, struct state *s, const struct ingress_config *c,
 /* Lets go of the proxy, which goes on serving. NULL is fine. */
 void ingress_free(struct ingress *i);
 
+/* Has it been seen whether the proxy can run? From then on it does, or the log says why not. */
+bool ingress_tried(const struct ingress *i);
 /* Does the proxy carry out what the state says now? */
 bool ingress_settled(const struct ingress *i);
 /* One line for people: "running, pid 12, 3 routers" or what is wrong. Good until the next call. */

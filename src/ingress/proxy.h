@@ -55,6 +55,9 @@ struct ingress {
 	struct map told;  /* warnings that were logged */
 
 	int proxy; /* enum proxy_state */
+	bool tried;
+	void (*on_tried)(void *ctx);
+	void *ctx;
 	struct cli *cli;
 	struct live live;
 	size_t commands; /* sent and not answered */

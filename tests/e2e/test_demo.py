@@ -51,6 +51,7 @@ def test_minipot_stops_starts_and_brings_the_jobs_back(view):
     assert "agent.hcl" in out
     view.run("minipot", "stop")
     view.run("minipot", "start")
+    assert "ingress    listening" in view.run("minipot", "status"), "whoever is told that it runs can use it"
     wait_until(lambda: "Hello" in view.page(address="203.0.113.1"), timeout=30, what="the page at the machine's address")
     assert "Hello" in view.page(), "and on loopback"
     assert NODE_SAYS in view.run("minipot", "status")

@@ -587,6 +587,12 @@ the_dashboard_shows_what_is_and_what_is_wrong(void **state)
 }
 
 static void
+count(void *ctx)
+{
+	++*(int *)ctx;
+}
+
+static void
 a_port_in_use_is_told_and_tried_again(void **state)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -594,6 +600,7 @@ a_port_in_use_is_told_and_tried_again(void **state)
 	char dir[] = "/tmp/ingress-XXXXXX", address[32];
 	const char *const listens[] = { address, NULL };
 	struct ingress *other;
+	int tried = 0;
 
 	NEED_HAPROXY();
 	assert_non_null(mkdtemp(dir));
@@ -602,15 +609,20 @@ a_port_in_use_is_told_and_tried_again(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	listen(fd, 1);
 	snprintf(address, sizeof(address), "127.0.0.1:%d", port);
-	struct ingress_config c = { .dir = dir, .listen = listens };
+	struct ingress_config c = {
+		.dir = dir, .listen = listens, .on_tried = count, .ctx = &tried
+	};
 	assert_int_equal(ingress_new(t.loop, t.state, &c, &other, &e), 0);
+	assert_false(ingress_tried(other));
 	for (int i = 0; i < 200 && strstr(ingress_status(other), "cannot bind") == NULL; i++)
 		loop_turn(t.loop, 20);
 	assert_non_null(strstr(ingress_status(other), address));
+	assert_true(ingress_tried(other));
 	close(fd);
 	for (int i = 0; i < 500 && strstr(ingress_status(other), "running") == NULL; i++)
 		loop_turn(t.loop, 20);
 	assert_non_null(strstr(ingress_status(other), "running"));
+	assert_int_equal(tried, 1);
 	ingress_free(other);
 	assert_int_equal(ingress_stop(dir, 5000, &e), 0);
 	int open = dial(port);
