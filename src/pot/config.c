@@ -268,11 +268,28 @@ read_value(const struct pot_config *c, const char **p, const char *end, struct a
 	return 0;
 }
 
-static int
-parse_line(struct pot_config *c, struct arena *mem, const char *where, const char *p,
-    const char *end, struct strs_builder *unknown, struct err *e)
+/* A file on its way into a configuration. */
+struct reading {
+	struct pot_config *c;
+	struct arena *mem;
+	const char *file;
+	unsigned line;
+	struct buf value; /* of the line; one for all of them */
+};
+
+static void
+keep_unknown(struct reading *r, const char *key, size_t len)
 {
-	autobuf struct buf value = BUF_INIT;
+	struct strs_builder b = { .out = &r->c->unknown, .cap = r->c->unknown.n, .mem = r->mem };
+
+	list_add(&b, arena_printf(r->mem, "%s:%u: %.*s", r->file, r->line, (int)len, key));
+}
+
+static int
+parse_line(struct reading *r, const char *p, const char *end, struct err *e)
+{
+	struct pot_config *c = r->c;
+	struct arena *mem = r->mem;
 
 	while (p < end && (*p == ' ' || *p == '\t'))
 		p++;
@@ -286,7 +303,8 @@ parse_line(struct pot_config *c, struct arena *mem, const char *where, const cha
 		return err_new(e, ERR_INPUT,
 		    "only KEY=value, comments and empty lines are understood (no shell runs here)");
 	p++;
-	if (read_value(c, &p, end, mem, &value, e) < 0)
+	buf_reset(&r->value);
+	if (read_value(c, &p, end, mem, &r->value, e) < 0)
 		return -1;
 	while (p < end && (*p == ' ' || *p == '\t'))
 		p++;
@@ -299,14 +317,14 @@ parse_line(struct pot_config *c, struct arena *mem, const char *where, const cha
 			.out = &c->extra_networks, .cap = c->extra_networks.n, .mem = mem
 		};
 		list_add(
-		    &b, arena_printf(mem, "%.*s=%s", (int)len - 12, key + 12, buf_str(&value)));
+		    &b, arena_printf(mem, "%.*s=%s", (int)len - 12, key + 12, buf_str(&r->value)));
 		return 0;
 	}
 	if (row == NULL) {
-		list_add(unknown, arena_printf(mem, "%s: %.*s", where, (int)len, key));
+		keep_unknown(r, key, len);
 		return 0;
 	}
-	return assign(c, row, arena_strdup(mem, buf_str(&value)), e);
+	return assign(c, row, arena_strdup(mem, buf_str(&r->value)), e);
 }
 
 int
@@ -314,20 +332,21 @@ pot_config_parse(struct pot_config *c, struct arena *mem, const char *file, cons
     size_t len, struct err *e)
 {
 	const char *p = text, *end = text + len;
-	struct strs_builder unknown = { .out = &c->unknown, .cap = c->unknown.n, .mem = mem };
-	char where[PATH_SIZE];
+	struct reading r = { .c = c, .mem = mem, .file = file, .value = BUF_INIT };
+	int rc = 0;
 
 	if (memchr(text, '\0', len) != NULL)
 		return err_new(e, ERR_INPUT, "%s: not a text file", file);
-	for (unsigned line = 1; p < end; line++) {
+	while (rc == 0 && p < end) {
 		const char *eol = memchr(p, '\n', (size_t)(end - p));
 		const char *stop = eol != NULL ? eol : end;
-		path_at(where, "%s:%u", file, line);
+		r.line++;
 		if (stop > p && stop[-1] == '\r')
 			stop--;
-		if (parse_line(c, mem, where, p, stop, &unknown, e) < 0)
-			return err_ctx(e, "%s", where);
+		if (parse_line(&r, p, stop, e) < 0)
+			rc = err_ctx(e, "%s:%u", file, r.line);
 		p = eol != NULL ? eol + 1 : end;
 	}
-	return 0;
+	buf_fini(&r.value);
+	return rc;
 }
