@@ -44,7 +44,12 @@ archive_err(struct archive *a, enum err_kind otherwise, const char *what, struct
 
 	if (sys == ENOSPC || sys == EDQUOT)
 		kind = ERR_FULL;
-	err_new(e, kind, "%s: %s", what, text != NULL ? text : "unknown failure");
+	text = text != NULL ? text : "unknown failure";
+	/* its words are "Write failed" here, "Can't write data" there, and may not say why */
+	if (kind == ERR_FULL && strstr(text, strerror(sys)) == NULL)
+		err_new(e, kind, "%s: %s: %s", what, text, strerror(sys));
+	else
+		err_new(e, kind, "%s: %s", what, text);
 	if (kind == ERR_FULL)
 		e->sys = sys;
 	return -1;
