@@ -4,6 +4,7 @@
 #include "pot/tree.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -82,26 +83,37 @@ newest_snapshots(struct pot_env *env, const char *const *datasets, size_t n, str
 	return -1;
 }
 
+static bool
+is_taken(const struct names *taken, size_t n, const char *snap)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < taken[i].n; k++)
+			if (strcmp(taken[i].at[k], snap) == 0)
+				return true;
+	return false;
+}
+
 /* The time in seconds, or the next second that is free on all: two in one second do not collide. */
 static int
 free_name(struct pot_env *env, const struct names *datasets, char *out, size_t size, struct err *e)
 {
-	autonames struct names taken = NAMES_INIT;
-	int64_t now = clock_wall_ns() / NS_PER_SEC;
+	struct names *taken = xcalloc(datasets->n, sizeof(*taken));
+	int64_t now = clock_wall_ns() / NS_PER_SEC, later = 0;
+	int rc = 0;
 
-	for (size_t i = 0; i < datasets->n; i++)
-		if (env->host->dataset->snapshots(env->host, datasets->at[i], &taken, e) < 0)
-			return -1;
-	for (int64_t i = 0; i < 1000; i++) {
-		bool free = true;
+	for (size_t i = 0; rc == 0 && i < datasets->n; i += SNAP_DATASETS) {
+		size_t n = datasets->n - i < SNAP_DATASETS ? datasets->n - i : SNAP_DATASETS;
 
-		snprintf(out, size, "%" PRId64, now + i);
-		for (size_t k = 0; k < taken.n && free; k++)
-			free = strcmp(taken.at[k], out) != 0;
-		if (free)
-			return 0;
+		rc = dataset_snapshots_of(
+		    env->host, (const char *const *)datasets->at + i, n, taken + i, e);
 	}
-	return err_new(e, ERR_FULL, "no free snapshot name");
+	do
+		snprintf(out, size, "%" PRId64, now + later);
+	while (is_taken(taken, datasets->n, out) && ++later < 1000);
+	for (size_t i = 0; i < datasets->n; i++)
+		names_fini(&taken[i]);
+	free(taken);
+	return rc < 0 || later < 1000 ? rc : err_new(e, ERR_FULL, "no free snapshot name");
 }
 
 int
@@ -244,13 +256,14 @@ pot_snapshot(struct pot_env *env, const char *name, bool replace_oldest, struct 
 	struct pot_spec *spec;
 	autofd int lock = take_pot(env, name, "snapshot", true, e);
 
-	if (lock < 0 || pot_spec_load(env, name, &mem, &spec, e) < 0 ||
-	    pot_tree(env, name, &tree, e) < 0)
+	if (lock < 0 || pot_spec_load(env, name, &mem, &spec, e) < 0)
 		return -1;
 	if (snapshot_all(env, name, snap, sizeof(snap), e) < 0)
 		return err_ctx(e, "snapshot of pot %s", name);
 	if (spec->type == POT_MULTI && spec->level == 0 && snapshot_base(env, spec->base, e) < 0)
 		return err_ctx(e, "snapshot of base %s", spec->base);
+	if (replace_oldest && pot_tree(env, name, &tree, e) < 0)
+		return err_ctx(e, "pot %s: snapshot %s was taken, an older one stays", name, snap);
 	for (size_t i = tree.n; replace_oldest && i-- > 0;)
 		if (drop_oldest(env, tree.at[i], e) < 0)
 			return err_ctx(
