@@ -77,6 +77,27 @@ visit_dead_run(struct visit *v, const char *name, const struct run *r)
 	    v, arena_printf(v->mem, "run %s of pot %s", r->id, name), "its keeper is gone", rc, &e);
 }
 
+/* A stop that was killed: the pot runs on, as one that is stopping. True: no longer. */
+static bool
+visit_abandoned_stop(struct visit *v, const char *name, const struct run *r)
+{
+	struct err e = ERR_INIT;
+	int rc = 0;
+
+	if (v->mend) {
+		autofd int lock = run_lock(v, name, &e);
+		if (lock < 0 && e.kind == ERR_BUSY)
+			return false; /* somebody is at it */
+		rc = lock < 0 ? -1 : run_settle(v->env, name, &lock, &e);
+	}
+	finding(v, arena_printf(v->mem, "run %s of pot %s", r->id, name),
+	    "who was stopping it is gone", rc, &e);
+	if (!v->mend || rc < 0)
+		return false;
+	list_add(&v->settle, arena_strdup(v->mem, r->id));
+	return true;
+}
+
 static int
 visit_runs(struct visit *v, struct err *e)
 {
@@ -104,11 +125,11 @@ visit_runs(struct visit *v, struct err *e)
 		}
 		for (size_t k = 0; k < r.n_aliases; k++)
 			VEC_PUSH(&v->held, r.aliases[k]);
-		if (in_use(v, &r)) {
-			list_add(&live, arena_strdup(v->mem, r.id));
-		} else {
+		if (!in_use(v, &r))
 			visit_dead_run(v, names.at[i], &r);
-		}
+		else if (!run_stop_abandoned(v->env, &r) ||
+			 !visit_abandoned_stop(v, names.at[i], &r))
+			list_add(&live, arena_strdup(v->mem, r.id));
 	}
 	return 0;
 }

@@ -145,7 +145,10 @@ int
 run_stopping(struct pot_env *env, struct run *r, struct err *e)
 {
 	r->stopping = true;
-	return append(env, r, 0, e, "stopping\n");
+	r->stopper = getpid();
+	if (env->host->proc->start_time(r->stopper, &r->stopper_start, e) < 0)
+		return -1;
+	return append(env, r, 0, e, "stopping %d %" PRIu64 "\n", (int)r->stopper, r->stopper_start);
 }
 
 /* ---- reading ---- */
@@ -266,6 +269,8 @@ read_line(const char *line, struct run *r)
 		return str_copy(r->boot, sizeof(r->boot), rest);
 	if (str_starts(line, "starter "))
 		return process(rest, &r->starter, &r->starter_start);
+	if (str_starts(line, "stopping "))
+		return r->stopping = process(rest, &r->stopper, &r->stopper_start);
 	if (str_starts(line, "stop "))
 		return read_stop(rest, r);
 	if (str_starts(line, "begun "))

@@ -270,6 +270,23 @@ starter_gone(struct pot_env *env, const struct run *r)
 								    r->starter_start, &e) == 0);
 }
 
+/* Waits for the end of a keeper that is on its way there, or is sent there now. */
+static int
+see_off(struct pot_env *env, const struct run *r, struct err *e)
+{
+	return r->stopping ? env->keep->stop(r->keeper, r->keeper_start, 0, -1, -1, e)
+			   : env->keep->kill(r->keeper, r->keeper_start, e);
+}
+
+bool
+run_stop_abandoned(struct pot_env *env, const struct run *r)
+{
+	struct err e = ERR_INIT;
+
+	return r->stopping && r->stopper != 0 &&
+	       env->host->proc->alive(r->stopper, r->stopper_start, &e) == 0;
+}
+
 int
 run_settle(struct pot_env *env, const char *name, int *lock, struct err *e)
 {
@@ -285,12 +302,12 @@ run_settle(struct pot_env *env, const char *name, int *lock, struct err *e)
 			return -1;
 		if (alive == 0)
 			return run_down(env, &r, e);
-		if (!starter_gone(env, &r))
+		if (!r.stopping && !starter_gone(env, &r))
 			return 0;
-		/* its keeper is about to end by itself, and wants the lock for the last steps */
+		/* its keeper, or who stops it, wants the lock for the last steps */
 		close(*lock);
 		*lock = -1;
-		if (env->keep->kill(r.keeper, r.keeper_start, e) < 0)
+		if (see_off(env, &r, e) < 0)
 			return -1;
 		*lock = lock_pot(env, name, LOCK_WAIT, e);
 		if (*lock < 0)

@@ -40,6 +40,8 @@ struct run {
 	uint64_t init_start;
 	int64_t running_ns; /* wall clock; 0: not running yet */
 	bool stopping;
+	pid_t stopper; /* who waits for that; 0: not known */
+	uint64_t stopper_start;
 	int stop_signal; /* 0: SIGTERM */
 	int64_t stop_timeout_ms;
 	struct pot_map ports[RUN_PORTS_MAX];
@@ -58,7 +60,7 @@ int run_port(struct pot_env *, struct run *r, const struct pot_map *, struct err
 /* An address that an interface is going to answer for. */
 int run_alias(struct pot_env *, struct run *r, const struct netif_alias *, struct err *e);
 int run_running(struct pot_env *, struct run *r, struct err *e);
-int run_stopping(struct pot_env *, struct run *r, struct err *e);
+int run_stopping(struct pot_env *, struct run *r, struct err *e); /* by this process */
 /* ERR_ABSENT: no run is recorded. ERR_CORRUPT: it cannot be read. */
 int run_read(struct pot_env *, const char *name, struct run *r, struct err *e);
 int run_parse(const char *text, size_t len, struct run *r, struct err *e);
@@ -84,9 +86,11 @@ int stray_end(struct pot_env *, const char *name, struct err *e);
 /* Walks down what a dead run left, if there is one. The caller holds the lock. A live run is left
  * alone. */
 int run_recover(struct pot_env *, const char *name, struct err *e);
-/* The same, and a run whose starter died half-way is ended; *lock is released meanwhile and taken
- * again. */
+/* The same, and a run is ended whose starter died half-way, or which is being stopped; *lock is
+ * released meanwhile and taken again. */
 int run_settle(struct pot_env *, const char *name, int *lock, struct err *e);
+/* It was asked to stop by somebody who did not come to the end of it. */
+bool run_stop_abandoned(struct pot_env *, const struct run *r);
 /* The rows downwards, all that have begun; goes on after a failure and returns the first. */
 int run_down(struct pot_env *, const struct run *r, struct err *e);
 /* Runs that were on their way out when somebody killed who took them down: they are ended after

@@ -78,3 +78,44 @@ def test_a_forced_destroy_that_meets_a_start_undoes_it(machine):
     assert destroy.wait(timeout=30) == 0, destroy.stdout.read()
     start.wait(timeout=30)
     assert m.pot("ls", "-q") == "" and m.running() == []
+
+
+def stop_that_takes_its_time(m):
+    """A pot that ignores the signal for good, and a stop of it that waits."""
+    m.make_pot("web", "-N", "public-bridge", cmd="sh -c 'trap : TERM; echo up; while :; do sleep 0.1; done'")
+    m.pot("set-attr", "-p", "web", "-A", "stop_timeout", "-V", "3")
+    m.pot("start", "-d", "web")
+    before = m.pot_json("ps")[0]["pid"]
+    stop = m.popen(BIN / "pot", "stop", "web")
+    record = m.dir / "run/runs/web/record"
+    wait_until(lambda: "\nstopping " in record.read_text(), what="the stop under way")
+    return stop, before
+
+
+def test_a_start_waits_for_the_stop_that_is_under_way(networked):
+    m = networked
+    stop, before = stop_that_takes_its_time(m)
+    m.pot("start", "-d", "web")
+    assert stop.wait(timeout=20) == 0
+    [pot] = m.pot_json("ps")
+    assert pot["pid"] != before and m.pot("ps", "-q") == "web\n"
+    m.pot("stop", "web")
+    assert m.residue(bridge=True) == []
+
+
+@pytest.mark.parametrize("next_one", ["doctor", "start", "stop"])
+def test_a_stop_that_was_killed_is_brought_to_its_end(networked, next_one):
+    m = networked
+    stop, before = stop_that_takes_its_time(m)
+    stop.kill()
+    stop.wait()
+    if next_one == "doctor":
+        assert "who was stopping it is gone  not mended" in m.try_pot("doctor", "-n").stdout
+        assert m.running() == ["web"], "only looked at"
+        assert "who was stopping it is gone  mended" in m.pot("doctor")
+    else:
+        m.pot(next_one, *["-d"] * (next_one == "start"), "web")
+    if next_one == "start":
+        assert m.pot_json("ps")[0]["pid"] != before
+        m.pot("stop", "web")
+    assert m.running() == [] and m.residue(bridge=True) == []

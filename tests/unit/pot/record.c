@@ -20,7 +20,7 @@ a_record_tells_how_far_a_run_came(void **state)
 	    HEAD "begun limits\nbegun isolate\nkeeper 12 345\ninit 13 346\n"
 		 "begun network\nalias eth0 192.0.2.7\nalias ext1 2001:db8::7\n"
 		 "begun ports\nport tcp 30080 80\nport udp 53 53\n"
-		 "begun process\nrunning 1700000000000000000\nstopping\n";
+		 "begun process\nrunning 1700000000000000000\nstopping 14 347\n";
 	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1], link[16];
 	struct run r;
 
@@ -39,6 +39,8 @@ a_record_tells_how_far_a_run_came(void **state)
 	assert_string_equal(r.aliases[1].nic, "ext1");
 	assert_true(r.running_ns == 1700000000000000000);
 	assert_true(r.stopping);
+	assert_int_equal(r.stopper, 14);
+	assert_int_equal(r.stopper_start, 347);
 	assert_int_equal(r.stop_timeout_ms, 10000);
 	assert_string_equal(run_group(&r, group), "web.0123456789ab");
 	assert_string_equal(run_link(&r, link), "p0123456789ab");
