@@ -8,7 +8,7 @@ import shlex
 
 import pytest
 
-from machine import BIN
+from machine import BIN, wait_until
 
 POT = "/usr/local/bin/pot"
 NAME = "task_inv_alloc"
@@ -86,8 +86,13 @@ def test_a_task_from_prepare_to_destroy(driver):
     task = d.start()
     assert [task.stdout.readline() for _ in range(4)] == ["hello\n", "wrong\n", "copied\n", "good morning\n"]
     assert len(d.found()) == 1 and task.poll() is None
-    usage = json.loads(d.call("get-rss", "-p", NAME, "-J").stdout)["ResourceUsage"]
-    assert isinstance(usage["MemoryStats"]["RSS"], int) and usage["MemoryStats"]["RSS"] > 0
+
+    def used():
+        """The kernel charges the pages of a new process in batches: for a moment it has none."""
+        usage = json.loads(d.call("get-rss", "-p", NAME, "-J").stdout)["ResourceUsage"]
+        return usage if usage["MemoryStats"]["RSS"] > 0 else None
+    usage = wait_until(used, what="memory in use")
+    assert isinstance(usage["MemoryStats"]["RSS"], int)
     assert isinstance(usage["CpuStats"]["Percent"], int)
     assert isinstance(usage["CpuStats"]["TotalTicks"], (int, float))
     inside = d.call("exec", "-p", NAME, "cat", "/secrets/x", "/etc/hosts")

@@ -94,10 +94,14 @@ def test_last_run_and_usage(machine):
     m.pot_fails("get-rss", "-p", "job", "-J", says="not run")
     m.make_pot("web", cmd="sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; exec sleep 1000'")
     m.start("web")
-    line = m.pot("get-rss", "-Jp", "web")
-    assert line.startswith('{ "ResourceUsage": { "MemoryStats": { "RSS" : ')
-    usage = json.loads(line)["ResourceUsage"]
-    assert usage["MemoryStats"]["RSS"] > 0 and isinstance(usage["CpuStats"]["Percent"], int)
+    assert m.pot("get-rss", "-Jp", "web").startswith('{ "ResourceUsage": { "MemoryStats": { "RSS" : ')
+
+    def used():
+        """The kernel charges the pages of a new process in batches: for a moment it has none."""
+        usage = json.loads(m.pot("get-rss", "-Jp", "web"))["ResourceUsage"]
+        return usage if usage["MemoryStats"]["RSS"] > 0 else None
+    usage = wait_until(used, what="memory in use")
+    assert isinstance(usage["CpuStats"]["Percent"], int)
     assert usage["CpuStats"]["TotalTicks"] >= 0
     m.make_pot("busy", cmd="sh -c 'while :; do :; done'")
     m.start("busy")
