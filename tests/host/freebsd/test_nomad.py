@@ -447,8 +447,8 @@ def test_reboot(nomad):
     a, m = nomad, nomad.m
     a.run("one", COUNT)
     old, restarts = a.pots(), a.state("one")["Restarts"]
-    # not what is looked at: programs and configuration, written a moment ago; sync(8) does not wait
-    m.sh(f"find {DIR} /usr/local -type f -size -200000 | xargs fsync")
+    # not what is looked at: programs and configuration, written a moment ago, and their directories; sync(8) does not wait
+    m.sh(f"find {DIR} /usr/local '(' -type f -o -type d ')' -print0 | xargs -0 fsync /root", timeout=300)
     m.reboot(hard=True)
     m.sh("kldload -n pf if_bridge if_epair nullfs; zpool list zroot >/dev/null; ls /opt/pot/jails >/dev/null")
     scene.outside(m)
