@@ -260,28 +260,19 @@ static int
 run_set_hook(struct pot_call *c)
 {
 	static const char letters[POT_HOOKS] = { 's', 'S', 't', 'T' };
-	int set = 0, failed = 0;
+	const char *files[POT_HOOKS];
+	int n = 0;
 	struct err e;
 
 	for (int h = 0; h < POT_HOOKS; h++) {
-		const char *file = given_one(c, letters[h]);
-		bool remove = given(c, OPTION_UNSET) ? file == NULL : file != NULL && *file == '\0';
-
-		if (file == NULL && !remove)
-			continue;
-		if (pot_set_hook(c->env, given_one(c, 'p'), (enum pot_hook)h, remove ? NULL : file,
-			&e) == 0) {
-			set++;
-			continue;
-		}
-		failed++;
-		if (c->json)
-			return fail(c, &e);
-		say_error(c, "%s: %s", c->command->name, e.text);
+		files[h] = given_one(c, letters[h]);
+		if (files[h] == NULL && given(c, OPTION_UNSET))
+			files[h] = "";
+		n += files[h] != NULL;
 	}
-	if (set + failed == 0)
+	if (n == 0)
 		return fail_usage(c, "one of -s, -S, -t, -T is needed (or --unset)");
-	return failed > 0;
+	return pot_set_hooks(c->env, given_one(c, 'p'), files, &e) < 0 ? fail(c, &e) : 0;
 }
 
 static const struct pot_option set_hook_options[] = {

@@ -151,6 +151,13 @@ feed_read(struct archive *a, void *ctx, const void **data)
 	return n;
 }
 
+/* A failed download names its address by itself. */
+static int
+with_name(const struct feed *f, struct err *e)
+{
+	return strstr(e->text, f->name) != NULL ? -1 : err_ctx(e, "%s", f->name);
+}
+
 /* The reader's own reason, which libarchive cannot carry. */
 static int
 feed_failed(const struct feed *f, struct err *e)
@@ -158,8 +165,7 @@ feed_failed(const struct feed *f, struct err *e)
 	if (f->why.kind == ERR_NONE)
 		return 0;
 	*e = f->why;
-	return f->why.kind == ERR_CORRUPT || f->why.kind == ERR_FULL ? err_ctx(e, "%s", f->name)
-								     : -1;
+	return f->why.kind == ERR_CORRUPT || f->why.kind == ERR_FULL ? with_name(f, e) : -1;
 }
 
 /* One archive on its way into directories. */
@@ -414,7 +420,7 @@ hand_on(struct feed *f, int fd, struct err *e)
 			data = f->block;
 		}
 		if (n < 0)
-			return err_ctx(e, "%s", f->name);
+			return with_name(f, e);
 		if (first && (n == 0 || !is_zfs(data, (size_t)n)))
 			return err_new(e, ERR_INPUT,
 			    "%s: is no ZFS stream, and its meta file does not say what else",

@@ -117,6 +117,17 @@ hook_tell(struct pot_env *env, const struct pot_spec *spec, enum pot_hook which,
 		pot_say(env, POT_SAY_ERROR, "%s", e.text);
 }
 
+void
+hook_tell_of(struct pot_env *env, const char *name, enum pot_hook which, pid_t init)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct pot_spec *spec;
+
+	if (pot_spec_load(env, name, &mem, &spec, &e) == 0)
+		hook_tell(env, spec, which, init);
+}
+
 int
 hook_prestart(struct pot_env *env, const struct pot_spec *spec, pid_t init, struct err *e)
 {

@@ -264,8 +264,9 @@ enum pot_hook {
 	POT_HOOKS
 };
 const char *pot_hook_text(enum pot_hook); /* "prestart" */
-/* Copies an executable file into conf/; NULL removes the hook. */
-int pot_set_hook(struct pot_env *, const char *name, enum pot_hook, const char *file, struct err *);
+/* Copies executable files into conf/, all or none; NULL leaves the hook as it is, "" removes it. */
+int pot_set_hooks(
+    struct pot_env *, const char *name, const char *const files[POT_HOOKS], struct err *);
 /* Brings files of older versions up to date; a second time changes nothing. */
 int pot_update_config(struct pot_env *, const char *name, bool *changed, struct err *);
 

@@ -4,6 +4,7 @@
 #include "platform/netif.h"
 #include "pot/priv.h"
 #include "pot/run.h"
+#include "pot/start.h"
 
 #include <signal.h>
 #include <string.h>
@@ -165,7 +166,12 @@ run_down(struct pot_env *env, const struct run *r, struct err *e)
 		rc = -1;
 	}
 	/* what could not be undone keeps its record, so that the next one who looks finds it */
-	return rc < 0 ? -1 : run_remove(env, r->name, e);
+	if (rc < 0 || run_remove(env, r->name, e) < 0)
+		return -1;
+	/* the prestart hook may have been, however the run ended and whoever takes it down */
+	if ((r->begun & 1u << RUN_PROCESS) != 0 && !str_starts(r->name, RUN_RAW_PREFIX))
+		hook_tell_of(env, r->name, POT_HOOK_POSTSTOP, 0);
+	return 0;
 }
 
 static int

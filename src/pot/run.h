@@ -91,7 +91,8 @@ int run_recover(struct pot_env *, const char *name, struct err *e);
 int run_settle(struct pot_env *, const char *name, int *lock, struct err *e);
 /* It was asked to stop by somebody who did not come to the end of it. */
 bool run_stop_abandoned(struct pot_env *, const struct run *r);
-/* The rows downwards, all that have begun; goes on after a failure and returns the first. */
+/* The rows downwards, all that have begun; goes on after a failure and returns the first. Tells the
+ * poststop hook at the end, if the prestart hook may have been. */
 int run_down(struct pot_env *, const struct run *r, struct err *e);
 /* Runs that were on their way out when somebody killed who took them down: they are ended after
  * all, by somebody whom nobody waits for. What that fails with is for pot_doctor() to say. */

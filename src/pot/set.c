@@ -156,6 +156,23 @@ pot_set_hosts(struct pot_env *env, const char *name, const char *const *hosts, s
 	return edit_end(&x, e);
 }
 
+/* -1 for a port that is none, or that one before it leads from as well. */
+static int
+check_port(const char *const *ports, size_t n, struct err *e)
+{
+	struct pot_port port, other;
+
+	if (pot_port_parse(ports[n], &port, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n && port.host_port != 0; i++)
+		if (pot_port_parse(ports[i], &other, e) == 0 && other.udp == port.udp &&
+		    other.host_port == port.host_port)
+			return err_new(e, ERR_INPUT,
+			    "host port %u/%s is exported twice: by %s and by %s", port.host_port,
+			    port.udp ? "udp" : "tcp", ports[i], ports[n]);
+	return 0;
+}
+
 int
 pot_set_ports(struct pot_env *env, const char *name, const char *const *ports, struct err *e)
 {
@@ -165,8 +182,7 @@ pot_set_ports(struct pot_env *env, const char *name, const char *const *ports, s
 	if (edit_begin(&x, env, name, "export-ports", e) < 0)
 		return -1;
 	for (size_t i = 0; ports != NULL && ports[i] != NULL; i++) {
-		struct pot_port port;
-		if (pot_port_parse(ports[i], &port, e) < 0)
+		if (check_port(ports, i, e) < 0)
 			return -1;
 		buf_addf(&line, "%s%s", i > 0 ? " " : "", ports[i]);
 	}

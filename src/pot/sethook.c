@@ -55,29 +55,53 @@ note_hook(struct edit *x, const char *hook, bool set)
 			conf_add(&x->conf, "pot.hook", known->at[i]);
 }
 
-int
-pot_set_hook(
-    struct pot_env *env, const char *name, enum pot_hook which, const char *file, struct err *e)
+static int
+put_hook(struct edit *x, const char *hook, const struct buf *program, struct err *e)
 {
-	autobuf struct buf program = BUF_INIT;
-	autoedit struct edit x = EDIT_INIT;
 	char target[32], path[PATH_SIZE];
 
-	if (file != NULL && read_program(file, &program, e) < 0)
-		return -1;
-	if (edit_begin(&x, env, name, "set-hook", e) < 0)
-		return -1;
-	snprintf(target, sizeof(target), "%s.sh", hooks[which]);
-	note_hook(&x, hooks[which], file != NULL);
-	if (file == NULL) {
-		path_at(path, "%s/jails/%s/conf", env->conf.fs_root, name);
-		autofd int dir = open_dir(path, e);
-		if (dir < 0 || file_remove(dir, target, e) < 0)
-			return err_ctx(e, "remove hook %s of pot %s", hooks[which], name);
-		return edit_end(&x, e);
-	}
+	snprintf(target, sizeof(target), "%s.sh", hook);
+	note_hook(x, hook, program != NULL);
 	/* the file first: a hook that is known but is not there yet would be the image's */
-	if (conf_file_put(env, name, target, buf_str(&program), program.len, 0755, e) < 0)
-		return -1;
-	return edit_end(&x, e);
+	if (program != NULL)
+		return conf_file_put(
+		    x->env, x->name, target, buf_str(program), program->len, 0755, e);
+	path_at(path, "%s/jails/%s/conf", x->env->conf.fs_root, x->name);
+	autofd int dir = open_dir(path, e);
+	if (dir < 0 || file_remove(dir, target, e) < 0)
+		return err_ctx(e, "remove hook %s of pot %s", hook, x->name);
+	return 0;
+}
+
+static int
+put_hooks(
+    struct edit *x, const char *const files[POT_HOOKS], const struct buf *programs, struct err *e)
+{
+	for (int h = 0; h < POT_HOOKS; h++)
+		if (files[h] != NULL &&
+		    put_hook(x, hooks[h], *files[h] != '\0' ? &programs[h] : NULL, e) < 0)
+			return -1;
+	return edit_end(x, e);
+}
+
+int
+pot_set_hooks(
+    struct pot_env *env, const char *name, const char *const files[POT_HOOKS], struct err *e)
+{
+	struct buf programs[POT_HOOKS] = { BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT };
+	autoedit struct edit x = EDIT_INIT;
+	int rc = 0;
+
+	/* all of them are read before the first is changed: nothing is half-done for a wrong name
+	 */
+	for (int h = 0; h < POT_HOOKS && rc == 0; h++)
+		if (files[h] != NULL && *files[h] != '\0')
+			rc = read_program(files[h], &programs[h], e);
+	if (rc == 0)
+		rc = edit_begin(&x, env, name, "set-hook", e);
+	if (rc == 0)
+		rc = put_hooks(&x, files, programs, e);
+	for (int h = 0; h < POT_HOOKS; h++)
+		buf_fini(&programs[h]);
+	return rc;
 }

@@ -49,6 +49,8 @@ int ready_wait(struct start *, struct keeper_exit *x, struct err *);
 int hook_run(struct pot_env *, const struct pot_spec *, enum pot_hook, pid_t init, struct err *e);
 /* The same; a failure is told and changes nothing. */
 void hook_tell(struct pot_env *, const struct pot_spec *, enum pot_hook, pid_t init);
+/* Of a pot by its name; nothing for one that cannot be read. */
+void hook_tell_of(struct pot_env *, const char *name, enum pot_hook, pid_t init);
 /* Its failure refuses the start, unless POT_HOOK_FAILURE says otherwise. */
 int hook_prestart(struct pot_env *, const struct pot_spec *, pid_t init, struct err *e);
 

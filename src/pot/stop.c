@@ -9,17 +9,6 @@
  * is walked down here.
  */
 
-static void
-hook_of(struct pot_env *env, const char *name, enum pot_hook hook, pid_t init)
-{
-	autoarena struct arena mem = ARENA_INIT;
-	struct err e = ERR_INIT;
-	struct pot_spec *spec;
-
-	if (pot_spec_load(env, name, &mem, &spec, &e) == 0)
-		hook_tell(env, spec, hook, init);
-}
-
 int
 pot_finish(struct pot_env *env, const char *name, const char *run_id, struct err *e)
 {
@@ -43,11 +32,7 @@ pot_finish(struct pot_env *env, const char *name, const char *run_id, struct err
 		return e->kind == ERR_ABSENT ? 0 : -1;
 	if (strcmp(r.id, run_id) != 0)
 		return 0;
-	if (run_down(env, &r, e) < 0)
-		return -1;
-	if (!raw)
-		hook_of(env, name, POT_HOOK_POSTSTOP, 0);
-	return 0;
+	return run_down(env, &r, e);
 }
 
 /* exec_stop: inside, before the signal; its failure is told, the stop goes on. */
@@ -87,8 +72,10 @@ stop_live(struct pot_env *env, const char *name, struct run *r, int *lock,
 {
 	struct run left;
 
-	hook_of(env, name, POT_HOOK_PRESTOP, r->init);
-	run_exec_stop(env, name);
+	if (!r->stopping) { /* else somebody else was so far before us */
+		hook_tell_of(env, name, POT_HOOK_PRESTOP, r->init);
+		run_exec_stop(env, name);
+	}
 	if (run_stopping(env, r, e) < 0)
 		return -1;
 	own_close(lock);
@@ -102,10 +89,7 @@ stop_live(struct pot_env *env, const char *name, struct run *r, int *lock,
 		return e->kind == ERR_ABSENT ? 0 : -1;
 	if (strcmp(left.id, r->id) != 0)
 		return 0; /* started again meanwhile */
-	if (run_down(env, &left, e) < 0)
-		return -1;
-	hook_of(env, name, POT_HOOK_POSTSTOP, 0);
-	return 0;
+	return run_down(env, &left, e);
 }
 
 static int

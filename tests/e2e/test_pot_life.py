@@ -1,5 +1,6 @@
 """The life of a pot, by the pot command."""
 import fcntl
+import os
 import signal
 import subprocess
 
@@ -80,9 +81,25 @@ def test_a_forced_destroy_that_meets_a_start_undoes_it(machine):
     assert m.pot("ls", "-q") == "" and m.running() == []
 
 
+HOOKS = {"-s": "prestart", "-S": "poststart", "-t": "prestop", "-T": "poststop"}
+
+
+def note_hooks(m, pot):
+    hook = m.dir / "hook"
+    for flag, name in HOOKS.items():
+        hook.write_text(f"#!/bin/sh\necho {name} >> {m.dir}/hooks\n")
+        hook.chmod(0o755)
+        m.pot("set-hook", "-p", pot, flag, hook)
+
+
+def hooks_told(m):
+    return (m.dir / "hooks").read_text().split()
+
+
 def stop_that_takes_its_time(m):
-    """A pot that ignores the signal for good, and a stop of it that waits."""
+    """A pot that ignores the signal for good, whose hooks write their names down, and a stop of it that waits."""
     m.make_pot("web", "-N", "public-bridge", cmd="sh -c 'trap : TERM; echo up; while :; do sleep 0.1; done'")
+    note_hooks(m, "web")
     m.pot("set-attr", "-p", "web", "-A", "stop_timeout", "-V", "3")
     m.pot("start", "-d", "web")
     before = m.pot_json("ps")[0]["pid"]
@@ -100,6 +117,7 @@ def test_a_start_waits_for_the_stop_that_is_under_way(networked):
     [pot] = m.pot_json("ps")
     assert pot["pid"] != before and m.pot("ps", "-q") == "web\n"
     m.pot("stop", "web")
+    assert hooks_told(m) == 2 * [*HOOKS.values()]
     assert m.residue(bridge=True) == []
 
 
@@ -118,4 +136,39 @@ def test_a_stop_that_was_killed_is_brought_to_its_end(networked, next_one):
     if next_one == "start":
         assert m.pot_json("ps")[0]["pid"] != before
         m.pot("stop", "web")
+    runs = 2 if next_one == "start" else 1
+    assert hooks_told(m) == runs * [*HOOKS.values()]
     assert m.running() == [] and m.residue(bridge=True) == []
+
+
+def test_a_pot_that_ends_by_itself_has_its_hooks_told(machine):
+    m = machine
+    m.make_pot("web", cmd="true")
+    m.pot("set-attr", "-p", "web", "-A", "persistent", "-V", "NO")
+    note_hooks(m, "web")
+    m.pot("start", "web")
+    wait_until(lambda: "poststop" in hooks_told(m), what="the last hook")
+    assert hooks_told(m) == ["prestart", "poststart", "poststop"]
+
+
+@pytest.mark.parametrize("next_one", ["doctor", "start", "stop"])
+def test_who_clears_up_after_a_killed_keeper_tells_the_poststop_hook(machine, next_one):
+    m = machine
+    m.make_pot("web")
+    note_hooks(m, "web")
+    m.pot("start", "-d", "web")
+    os.kill(m.pot_json("info", "-p", "web")["keeper_pid"], signal.SIGKILL)
+    wait_until(lambda: m.running() == [], what="its end")
+    m.pot(next_one, *["-d"] * (next_one == "start"), *["web"] * (next_one != "doctor"))
+    assert hooks_told(m)[:3] == ["prestart", "poststart", "poststop"]
+    assert hooks_told(m)[3:] == (["prestart", "poststart"] if next_one == "start" else [])
+
+
+def test_the_poststop_hook_follows_a_start_that_failed(machine):
+    m = machine
+    m.make_pot("web")
+    note_hooks(m, "web")
+    (m.dir / "hook").write_text(f"#!/bin/sh\necho refused >> {m.dir}/hooks\nexit 1\n")
+    m.pot("set-hook", "-p", "web", "-s", m.dir / "hook")
+    m.pot_fails("start", "-d", "web", says="prestart")
+    assert hooks_told(m) == ["refused", "poststop"]

@@ -441,6 +441,7 @@ def test_no_two_starts_choose_one_port(networked):
     m.pot("export-ports", "-p", "x", "-e", "80:2000")
     owner = next(p["pot"] for p in m.pot_json("ports")["ports"] if p["host_port"] == 2000)
     m.pot_fails("start", "-d", "x", says=f"taken by pot {owner}")
+    m.pot_fails("export-ports", "-p", "x", "-e", "80:2050", "-e", "81:2050", says="2050/tcp is exported twice")
     # the same number of the other protocol is another port
     m.pot("export-ports", "-p", "x", "-e", "udp:53:2000")
     m.start("x")

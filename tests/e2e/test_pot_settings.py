@@ -93,6 +93,9 @@ def test_hooks_run_around_a_run(machine):
     m.pot_fails("set-hook", "-p", "web", "-s", script(m, "plain", "echo", 0o644), says="executable")
     m.pot_fails("set-hook", "-p", "web", "-s", m.dir, says="executable")
     m.pot_fails("set-hook", "-p", "web", says="-s")
+    # one that is wrong: none of them is changed
+    m.pot_fails("set-hook", "-p", "web", "-S", script(m, "good", "exit 0\n"), "-T", m.dir / "absent", says="absent")
+    assert [p.name for p in (pathlib.Path(m.conf["POT_FS_ROOT"]) / "jails/web/conf").glob("*.sh")] == ["prestart.sh"]
 
 
 def test_a_prestart_hook_that_fails_refuses_the_start(machine):

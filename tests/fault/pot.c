@@ -397,10 +397,7 @@ do_set_hooks(void)
 {
 	const char *hook = script("hook", "#!/bin/sh\nexit 0\n");
 
-	for (int i = 0; i < POT_HOOKS; i++)
-		if (pot_set_hook(env, "src", (enum pot_hook)i, hook, &e) < 0)
-			return -1;
-	return 0;
+	return pot_set_hooks(env, "src", (const char *[POT_HOOKS]){ hook, hook, hook, hook }, &e);
 }
 
 static void
@@ -413,8 +410,10 @@ has_hooks(void)
 static void
 has_failing_hook(void)
 {
-	MUST(pot_set_hook(
-	    env, "src", POT_HOOK_POSTSTOP, script("failing", "#!/bin/sh\nexit 3\n"), &e));
+	const char *files[POT_HOOKS] = { [POT_HOOK_POSTSTOP] =
+					     script("failing", "#!/bin/sh\nexit 3\n") };
+
+	MUST(pot_set_hooks(env, "src", files, &e));
 }
 
 /* As versions before 0.15 wrote it. */

@@ -347,8 +347,8 @@ end_apart(int jid, struct stack *s, int asker)
 	pid_t pid = fork();
 	char none;
 
-	if (pid > 0)
-		_exit(0);
+	if (pid != 0)
+		_exit(pid < 0);
 	setproctitle("-" ENDING "%d", jid);
 	(void)send(asker, "t", 1, MSG_NOSIGNAL);
 	while (read(asker, &none, 1) < 0 && errno == EINTR)
@@ -359,11 +359,22 @@ end_apart(int jid, struct stack *s, int asker)
 	_exit(remove_here(jid, &own, &ignored) < 0);
 }
 
+/* False: nobody is there to remove the jail. */
+static bool
+said_title(int fd)
+{
+	char titled;
+	ssize_t n;
+
+	while ((n = read(fd, &titled, 1)) < 0 && errno == EINTR)
+		;
+	return n == 1;
+}
+
 int
 jail_end(int jid, struct stack *s, bool apart, struct err *e)
 {
 	int pair[2];
-	char titled;
 
 	if (!apart || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return remove_here(jid, s, e);
@@ -375,14 +386,12 @@ jail_end(int jid, struct stack *s, bool apart, struct err *e)
 	close(pair[1]);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	while (pid > 0 && read(pair[0], &titled, 1) < 0 && errno == EINTR)
-		;
-	/* whatever became of who is to remove it: it is no pot's any more, and jail_sweep() finds
-	 * it */
-	if (pid <= 0) {
+	if (!said_title(pair[0])) {
 		close(pair[0]);
 		return remove_here(jid, s, e);
 	}
+	/* whatever becomes of who is to remove it: it is no pot's any more, and jail_sweep() finds
+	 * it */
 	give_name_free(jid);
 	stack_fini(s);
 	close(pair[0]);
