@@ -14,6 +14,7 @@
 const struct pot_keep_ops pot_keep_native = {
 	.start = &keeper_native,
 	.alive = keeper_alive,
+	.ask = keeper_ask,
 	.stop = keeper_stop_with,
 	.kill = keeper_kill,
 };

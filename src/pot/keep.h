@@ -10,6 +10,7 @@ struct pot_keep_ops {
 	const struct keeper_ops *start;
 	/* 1, 0, -1: cannot tell */
 	int (*alive)(pid_t pid, uint64_t start, struct err *);
+	int (*ask)(pid_t pid, uint64_t start, struct err *);
 	int (*stop)(
 	    pid_t pid, uint64_t start, int signal, int64_t grace_ms, int timeout_ms, struct err *);
 	int (*kill)(pid_t pid, uint64_t start, struct err *);

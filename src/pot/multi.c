@@ -39,7 +39,9 @@ newest_of_parts(struct making *m, const struct pot_spec *parent, const char *bas
 	for (size_t i = 0; i < parts_of->n; i++)
 		from[i] = parts_of->at[i].from;
 	if (newest_snapshots(m->env, from, parts_of->n, &m->mem, snap, &absent, e) < 0)
-		return missing_part(from[absent], parent == NULL ? base : NULL, e);
+		return absent == parts_of->n
+			   ? -1
+			   : missing_part(from[absent], parent == NULL ? base : NULL, e);
 	for (size_t i = 0; i < parts_of->n; i++) {
 		if (snap[i] == NULL)
 			return parent == NULL

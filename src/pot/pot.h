@@ -264,7 +264,8 @@ enum pot_hook {
 	POT_HOOKS
 };
 const char *pot_hook_text(enum pot_hook); /* "prestart" */
-/* Copies executable files into conf/, all or none; NULL leaves the hook as it is, "" removes it. */
+/* Copies executable files into conf/, none if one of them cannot be read; NULL leaves the hook as
+ * it is, "" removes it. */
 int pot_set_hooks(
     struct pot_env *, const char *name, const char *const files[POT_HOOKS], struct err *);
 /* Brings files of older versions up to date; a second time changes nothing. */

@@ -234,7 +234,7 @@ int pot_exists(struct pot_env *, const char *name, struct err *e); /* 1, 0, -1 *
 int newest_snapshot(
     struct pot_env *, const char *dataset, char **snap /* NULL: none */, struct err *e);
 /* The same of several in one question; strings of the arena. *absent: the one of which ERR_ABSENT
- * speaks. */
+ * speaks; n: not known. */
 int newest_snapshots(struct pot_env *, const char *const *datasets, size_t n, struct arena *,
     const char **snap, size_t *absent, struct err *e);
 /* All about a dataset and what lies below it (NULL: about all), with the pots' locks as the word on

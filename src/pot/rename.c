@@ -178,6 +178,16 @@ rename_again(struct pot_env *env, const char *new, const char *note, struct err 
 
 /* ---- the verb ---- */
 
+/* Before the locks of all others are held: a hook that is told may want theirs. */
+static int
+clear_run(struct pot_env *env, const char *name, struct err *e)
+{
+	autofd int lock = lock_pot(env, name, LOCK_WAIT, e);
+
+	return lock < 0 ? -1 : run_recover(env, name, e);
+}
+
+/* 1: a run of it has ended this moment; all again. */
 static int
 rename_locked(struct pot_env *env, const char *old, const char *new, const struct pot_strs *others,
     struct arena *mem, struct err *e)
@@ -185,6 +195,7 @@ rename_locked(struct pot_env *env, const char *old, const char *new, const struc
 	char from[DATASET_SIZE], to[DATASET_SIZE];
 	const char *note = arena_printf(mem, "from=%s\n", old);
 	struct pot_spec *spec;
+	struct run dead;
 	int there;
 
 	if (pot_spec_load(env, old, mem, &spec, e) < 0)
@@ -192,10 +203,12 @@ rename_locked(struct pot_env *env, const char *old, const char *new, const struc
 	if ((there = pot_exists(env, new, e)) != 0)
 		return there < 0 ? -1
 				 : err_new(e, ERR_EXISTS, "a pot named '%s' exists already", new);
-	if (run_recover(env, old, e) < 0)
-		return -1;
 	if (run_is_live(env, old) != 0)
 		return err_new(e, ERR_BUSY, "it is running; stop it first");
+	if (run_read(env, old, &dead, e) == 0)
+		return 1;
+	if (e->kind != ERR_ABSENT)
+		return -1;
 	if (intent_note(env, new, INTENT_RENAME, note, e) < 0)
 		return -1;
 	if (env->host->dataset->rename(env->host, ds_pot(from, old), ds_pot(to, new), e) < 0) {
@@ -240,7 +253,7 @@ same_list(const struct pot_strs *a, const struct pot_strs *b)
 	return same;
 }
 
-/* 1: somebody else came to name it meanwhile; all again. */
+/* 1: what was found out is no longer true; all again. */
 static int
 rename_try(struct pot_env *env, const char *old, const char *new, struct err *e)
 {
@@ -248,7 +261,7 @@ rename_try(struct pot_env *env, const char *old, const char *new, struct err *e)
 	struct pot_strs others, now;
 	size_t n = 0;
 
-	if (concerned(env, old, new, &mem, &others, e) < 0)
+	if (clear_run(env, old, e) < 0 || concerned(env, old, new, &mem, &others, e) < 0)
 		return -1;
 	int *locks = arena_array(&mem, others.n + 2, int);
 	int rc = lock_all(env, old, new, &others, locks, &n, e);

@@ -149,8 +149,9 @@ static int (*const downs[RUN_PHASES])(struct pot_env *, const struct run *, stru
 	[RUN_PROCESS] = nothing_down,
 };
 
-int
-run_down(struct pot_env *env, const struct run *r, struct err *e)
+/* What could not be undone keeps its record, so that the next one who looks finds it. */
+static int
+phases_down(struct pot_env *env, const struct run *r, struct err *e)
 {
 	int rc = 0;
 
@@ -165,13 +166,19 @@ run_down(struct pot_env *env, const struct run *r, struct err *e)
 		}
 		rc = -1;
 	}
-	/* what could not be undone keeps its record, so that the next one who looks finds it */
-	if (rc < 0 || run_remove(env, r->name, e) < 0)
+	return rc;
+}
+
+int
+run_down(struct pot_env *env, const struct run *r, struct err *e)
+{
+	if (phases_down(env, r, e) < 0)
 		return -1;
-	/* the prestart hook may have been, however the run ended and whoever takes it down */
+	/* before the record goes: who is killed in between leaves it to the next one. The prestart
+	 * hook may have been, however the run ended and whoever takes it down. */
 	if ((r->begun & 1u << RUN_PROCESS) != 0 && !str_starts(r->name, RUN_RAW_PREFIX))
 		hook_tell_of(env, r->name, POT_HOOK_POSTSTOP, 0);
-	return 0;
+	return run_remove(env, r->name, e);
 }
 
 static int
@@ -218,7 +225,7 @@ run_purge(struct pot_env *env, const char *name, bool kill, struct err *e)
 			    "the record of %s cannot be read, and processes of it live: 'pot stop "
 			    "%s' ends them",
 			    name, name);
-		if (busy < 0 || run_down(env, &r, e) < 0)
+		if (busy < 0 || phases_down(env, &r, e) < 0)
 			return -1;
 	}
 	return run_remove(env, name, e);
@@ -263,7 +270,7 @@ run_end(struct pot_env *env, const char *name, struct err *e)
 	int alive = run_alive(env, &r, e);
 	if (alive < 0 || (alive > 0 && env->keep->kill(r.keeper, r.keeper_start, e) < 0))
 		return -1;
-	return run_down(env, &r, e);
+	return phases_down(env, &r, e) < 0 ? -1 : run_remove(env, name, e);
 }
 
 /* Who walked the phases up did not come to their end. */
@@ -276,12 +283,31 @@ starter_gone(struct pot_env *env, const struct run *r)
 								    r->starter_start, &e) == 0);
 }
 
+enum { LOOK_UP_EVERY_MS = 200 };
+
+/* Until it is gone; -1 also for one who is asked to end meanwhile. */
+static int
+watch_end(struct pot_env *env, const struct run *r, struct err *e)
+{
+	const struct proc_ops *proc = env->host->proc;
+	autofd int handle = proc->open(r->keeper, r->keeper_start, e);
+	int ended;
+
+	if (handle < 0)
+		return e->kind == ERR_ABSENT ? 0 : -1;
+	while ((ended = proc->wait(handle, LOOK_UP_EVERY_MS, e)) == 0)
+		if (interrupted(env, e) < 0)
+			return -1;
+	return ended < 0 ? -1 : 0;
+}
+
 /* Waits for the end of a keeper that is on its way there, or is sent there now. */
 static int
 see_off(struct pot_env *env, const struct run *r, struct err *e)
 {
-	return r->stopping ? env->keep->stop(r->keeper, r->keeper_start, 0, -1, -1, e)
-			   : env->keep->kill(r->keeper, r->keeper_start, e);
+	if (!r->stopping)
+		return env->keep->kill(r->keeper, r->keeper_start, e);
+	return env->keep->ask(r->keeper, r->keeper_start, e) < 0 ? -1 : watch_end(env, r, e);
 }
 
 bool

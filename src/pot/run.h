@@ -97,7 +97,8 @@ int run_down(struct pot_env *, const struct run *r, struct err *e);
 /* Runs that were on their way out when somebody killed who took them down: they are ended after
  * all, by somebody whom nobody waits for. What that fails with is for pot_doctor() to say. */
 void run_sweep(struct pot_env *);
-/* Kills the run, if it is live, and walks it down. The caller holds the lock. */
+/* Kills the run, if it is live, and walks it down; no hook is told: the pot is not whole, and its
+ * files may be an image's. The caller holds the lock. */
 int run_end(struct pot_env *, const char *name, struct err *e);
 /* For a name whose record cannot be read: everything that carries the name. Without kill:
  * ERR_CORRUPT when processes of it live. */

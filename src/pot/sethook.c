@@ -38,21 +38,18 @@ read_program(const char *file, struct buf *out, struct err *e)
 	return buf_read_fd(out, fd, 16 << 20, e);
 }
 
+/* What is the operator's from now on: what is set, and what was and is not removed. */
 static void
-note_hook(struct edit *x, const char *hook, bool set)
+note_hooks(struct edit *x, const char *const files[POT_HOOKS])
 {
 	const struct pot_strs *known = &x->spec->hooks;
 
-	if (!x->spec->imported || list_has(known, hook) == set)
+	if (!x->spec->imported)
 		return;
-	if (set) {
-		conf_add(&x->conf, "pot.hook", hook);
-		return;
-	}
 	conf_set(&x->conf, "pot.hook", NULL);
-	for (size_t i = 0; i < known->n; i++)
-		if (strcmp(known->at[i], hook) != 0)
-			conf_add(&x->conf, "pot.hook", known->at[i]);
+	for (int h = 0; h < POT_HOOKS; h++)
+		if (files[h] == NULL ? list_has(known, hooks[h]) : *files[h] != '\0')
+			conf_add(&x->conf, "pot.hook", hooks[h]);
 }
 
 static int
@@ -61,7 +58,6 @@ put_hook(struct edit *x, const char *hook, const struct buf *program, struct err
 	char target[32], path[PATH_SIZE];
 
 	snprintf(target, sizeof(target), "%s.sh", hook);
-	note_hook(x, hook, program != NULL);
 	/* the file first: a hook that is known but is not there yet would be the image's */
 	if (program != NULL)
 		return conf_file_put(
@@ -81,6 +77,7 @@ put_hooks(
 		if (files[h] != NULL &&
 		    put_hook(x, hooks[h], *files[h] != '\0' ? &programs[h] : NULL, e) < 0)
 			return -1;
+	note_hooks(x, files);
 	return edit_end(x, e);
 }
 

@@ -63,7 +63,7 @@ newest_snapshots(struct pot_env *env, const char *const *datasets, size_t n, str
 	int rc = n > NELEM(all) ? err_new(e, ERR_INPUT, "too many datasets at once")
 				: dataset_snapshots_of(env->host, datasets, n, all, e);
 
-	*absent = 0;
+	*absent = n;
 	for (size_t i = 0; i < n && i < NELEM(all); i++) {
 		const char *newest = rc == 0 ? newest_ours(&all[i]) : NULL;
 

@@ -310,7 +310,8 @@ start_locked(struct start *s, const char *name, int *lock, struct err *e)
 	struct pot_env *env = s->env;
 	char snap[32];
 
-	if (pot_spec_load(env, name, s->mem, &s->spec, e) < 0 || run_settle(env, name, lock, e) < 0)
+	/* the lock is given away meanwhile: what the pot is like is read after it */
+	if (run_settle(env, name, lock, e) < 0 || pot_spec_load(env, name, s->mem, &s->spec, e) < 0)
 		return -1;
 	int live = run_is_live(env, name);
 	if (live < 0)

@@ -76,7 +76,7 @@ stop_live(struct pot_env *env, const char *name, struct run *r, int *lock,
 		hook_tell_of(env, name, POT_HOOK_PRESTOP, r->init);
 		run_exec_stop(env, name);
 	}
-	if (run_stopping(env, r, e) < 0)
+	if ((!r->stopping || run_stop_abandoned(env, r)) && run_stopping(env, r, e) < 0)
 		return -1;
 	own_close(lock);
 	*lock = -1;

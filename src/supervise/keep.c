@@ -221,6 +221,8 @@ stop(struct keep *k)
 	int64_t grace = asked_value >> KEEP_STOP_SIGNAL_BITS;
 	struct err e;
 
+	if (k->stopping && asked_value == 0)
+		return; /* who only wants it to end leaves signal and patience of who was first */
 	if (sig == 0)
 		sig = k->launch.stop_signal != 0 ? k->launch.stop_signal : SIGTERM;
 	grace = grace > 0 ? (grace - 1) * KEEP_GRACE_UNIT_MS : k->launch.stop_timeout_ms;

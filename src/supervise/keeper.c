@@ -347,6 +347,20 @@ stop_value(int signal, long long grace_ms)
 }
 
 int
+keeper_ask(pid_t pid, uint64_t start, struct err *e)
+{
+	struct err why;
+	autofd int handle = proc_native.open(pid, start, &why);
+
+	if (handle >= 0 && proc_native.queue(handle, SIGTERM, KEEP_NO_FINISH, &why) == 0)
+		return 0;
+	if (why.kind == ERR_ABSENT)
+		return 0;
+	*e = why;
+	return -1;
+}
+
+int
 keeper_stop_with(
     pid_t pid, uint64_t start, int signal, int64_t grace_ms, int timeout_ms, struct err *e)
 {

@@ -71,6 +71,8 @@ int keeper_stop(pid_t pid, uint64_t start, int timeout_ms, struct err *e);
  * was started with. */
 int keeper_stop_with(
     pid_t pid, uint64_t start, int signal, int64_t grace_ms, int timeout_ms, struct err *e);
+/* Asks it to stop as its launch says, unless it is about it, and waits for nothing. */
+int keeper_ask(pid_t pid, uint64_t start, struct err *e);
 /* Kills the pot at once; the keeper still writes its record. Waits until it is gone. */
 int keeper_kill(pid_t pid, uint64_t start, struct err *e);
 

@@ -1,6 +1,7 @@
 """The life of a pot, by the pot command."""
 import fcntl
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -98,27 +99,57 @@ def hooks_told(m):
 
 def stop_that_takes_its_time(m):
     """A pot that ignores the signal for good, whose hooks write their names down, and a stop of it that waits."""
-    m.make_pot("web", "-N", "public-bridge", cmd="sh -c 'trap : TERM; echo up; while :; do sleep 0.1; done'")
+    terms = m.dir / "terms"
+    terms.mkdir()
+    m.make_pot("web", "-N", "public-bridge", cmd="sh -c 'trap \"echo >> /mnt/terms\" TERM; echo up; while :; do sleep 0.1; done'")
+    m.pot("mount-in", "-p", "web", "-d", terms, "-m", "/mnt")
     note_hooks(m, "web")
     m.pot("set-attr", "-p", "web", "-A", "stop_timeout", "-V", "3")
     m.pot("start", "-d", "web")
     before = m.pot_json("ps")[0]["pid"]
     stop = m.popen(BIN / "pot", "stop", "web")
-    record = m.dir / "run/runs/web/record"
-    wait_until(lambda: "\nstopping " in record.read_text(), what="the stop under way")
+    wait_until((terms / "terms").exists, what="the signal of the stop")
     return stop, before
+
+
+def start_that_waits(m):
+    """Until it watches the keeper's end."""
+    start = m.popen(BIN / "pot", "start", "-d", "web")
+
+    def waits():
+        try:
+            return any("pidfd" in os.readlink(fd) for fd in pathlib.Path(f"/proc/{start.pid}/fd").iterdir())
+        except FileNotFoundError:  # closed just now
+            return False
+    wait_until(waits, what="a start that waits")
+    return start
 
 
 def test_a_start_waits_for_the_stop_that_is_under_way(networked):
     m = networked
     stop, before = stop_that_takes_its_time(m)
-    m.pot("start", "-d", "web")
-    assert stop.wait(timeout=20) == 0
+    start = start_that_waits(m)
+    m.pot("set-cmd", "-p", "web", "-c", "sleep 1001")
+    assert stop.poll() is None and start.poll() is None
+    assert start.wait(timeout=20) == 0 and stop.wait(timeout=20) == 0
+    assert (m.dir / "terms/terms").read_text() == "\n", "the signal came once"
     [pot] = m.pot_json("ps")
     assert pot["pid"] != before and m.pot("ps", "-q") == "web\n"
+    assert "sleep 1001" in m.pot("exec", "-p", "web", "ps")
     m.pot("stop", "web")
     assert hooks_told(m) == 2 * [*HOOKS.values()]
     assert m.residue(bridge=True) == []
+
+
+def test_a_start_that_waits_can_be_ended(networked):
+    m = networked
+    stop, _ = stop_that_takes_its_time(m)
+    start = start_that_waits(m)
+    start.send_signal(signal.SIGINT)
+    assert start.wait(timeout=20) == 128 + signal.SIGINT and stop.poll() is None
+    assert stop.wait(timeout=20) == 0
+    assert hooks_told(m) == [*HOOKS.values()]
+    assert m.running() == [] and m.residue(bridge=True) == []
 
 
 @pytest.mark.parametrize("next_one", ["doctor", "start", "stop"])

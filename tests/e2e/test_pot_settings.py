@@ -123,7 +123,12 @@ def test_hooks_of_an_image_are_not_run_those_set_here_are(machine):
     m.pot("start", "-d", "src_1")
     m.pot("stop", "src_1")
     assert not trap.exists()
-    m.pot("set-hook", "-p", "src_1", "-s", script(m, "c", f"#!/bin/sh\ntouch {marker}\n"))
+    mine = script(m, "c", f"#!/bin/sh\ntouch {marker}\n")
+    m.pot("set-hook", "-p", "src_1", "-S", mine, "-t", mine)
+    m.pot("set-hook", "-p", "src_1", "--unset", "-s", mine)
+    conf = pathlib.Path(m.conf["POT_FS_ROOT"]) / "jails/src_1/conf"
+    assert [line for line in (conf / "pot.conf").read_text().splitlines() if "hook" in line] == ["pot.hook=prestart"]
+    assert [hook.name for hook in conf.glob("*.sh")] == ["prestart.sh"]
     m.pot("start", "-d", "src_1")
     m.pot("stop", "src_1")
     assert marker.exists() and not trap.exists()

@@ -117,6 +117,13 @@ keeper_end(pid_t pid, const char *what, struct err *err)
 }
 
 static int
+keeper_asked(pid_t pid, uint64_t start, struct err *err)
+{
+	(void)start;
+	return keeper_end(pid, "keeper.ask", err);
+}
+
+static int
 keeper_stopped(
     pid_t pid, uint64_t start, int sig, int64_t grace_ms, int timeout_ms, struct err *err)
 {
@@ -144,6 +151,7 @@ static const struct keeper_ops starter = {
 static const struct pot_keep_ops keeping = {
 	.start = &starter,
 	.alive = keeper_lives,
+	.ask = keeper_asked,
 	.stop = keeper_stopped,
 	.kill = keeper_killed,
 };

@@ -21,7 +21,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	buf_add(&text, data, size);
 	(void)rctl_value(buf_str(&text), "memoryuse", &value);
-	(void)rctl_told(buf_str(&text), text.len, "web");
+	char last[RCTL_LINE] = "";
+	(void)rctl_told(buf_str(&text), text.len, "web", last);
 	if (rctl_jail_of(buf_str(&text), jail))
 		assert(strlen(jail) > 0 && strchr(jail, ':') == NULL);
 	if (rctl_run_parse(buf_str(&text), &r, &e) < 0)

@@ -118,6 +118,8 @@ copy_enters(const struct isolate_enter *how, const int fds[4])
 	proc_close_from(4);
 	if (in.process.env == NULL)
 		in.process.env = nothing;
+	/* the caller's words are not for who looks at processes in there */
+	proc_title("pot-keeper");
 	enter_inside(&in);
 }
 

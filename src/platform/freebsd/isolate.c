@@ -25,7 +25,8 @@
 struct own {
 	const struct isolate_spec *spec; /* the launch's, which lives as long as its keeper */
 	int jid;
-	int64_t ooms; /* that the kernel has told of before: the name may have had other runs */
+	char
+	    told[RCTL_LINE]; /* the kernel's last word on the name, which may have had other runs */
 };
 
 static int
@@ -153,11 +154,13 @@ isolate_create(
 	struct init_start start = { .spec = spec, .stdio = { stdio[0], stdio[1], stdio[2] } };
 	struct err later = ERR_INIT;
 	bool jailed = (spec->what & ISOLATE_MOUNT) != 0;
-	int64_t ooms = jailed && spec->name != NULL ? oom_told(spec->name) : 0;
+	char told[RCTL_LINE] = "";
 
 	if (spec->persist && !jailed)
 		return err_new(e, ERR_INPUT,
 		    "only what has processes of its own can persist without a command");
+	if (jailed && spec->name != NULL)
+		(void)oom_told(spec->name, told);
 	/* what is orphaned when init is killed comes here */
 	if (proc_subreaper(e) < 0)
 		return -1;
@@ -168,7 +171,8 @@ isolate_create(
 		return -1;
 	}
 	struct own *own = xmalloc(sizeof(*own));
-	*own = (struct own){ .spec = spec, .jid = start.jid, .ooms = ooms };
+	*own = (struct own){ .spec = spec, .jid = start.jid };
+	memcpy(own->told, told, sizeof(told));
 	out->own = own;
 	return 0;
 }
@@ -305,9 +309,13 @@ static int64_t
 isolate_oom_kills(const struct isolate *i, const char *const *cgroups)
 {
 	const struct own *own = i->own;
+	char told[RCTL_LINE];
 
 	(void)cgroups;
-	return own->jid > 0 ? oom_told(own->spec->name) - own->ooms : -1;
+	if (own->jid <= 0 || own->spec->name == NULL)
+		return -1;
+	memcpy(told, own->told, sizeof(told));
+	return oom_told(own->spec->name, told);
 }
 
 const struct isolate_ops isolate_native = {

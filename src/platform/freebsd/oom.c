@@ -12,7 +12,7 @@
  */
 
 int64_t
-oom_told(const char *jail)
+oom_told(const char *jail, char last[RCTL_LINE])
 {
 	size_t len = 0;
 
@@ -22,5 +22,5 @@ oom_told(const char *jail)
 	autofree char *text = xmalloc(len);
 	if (sysctlbyname("kern.msgbuf", text, &len, NULL, 0) < 0)
 		return 0;
-	return rctl_told(text, len, jail);
+	return rctl_told(text, len, jail, last);
 }

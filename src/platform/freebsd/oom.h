@@ -4,10 +4,11 @@
 #ifndef PLATFORM_FREEBSD_OOM_H
 #define PLATFORM_FREEBSD_OOM_H
 
+#include "platform/rctl/rctl.h"
+
 #include <stdint.h>
 
-/* How many of the jail's are in the kernel's messages, which forget the oldest; 0 when they cannot
- * be read. */
-int64_t oom_told(const char *jail);
+/* As rctl_told(), of the kernel's own messages; 0 when they cannot be read. */
+int64_t oom_told(const char *jail, char last[RCTL_LINE]);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-enum { RCTL_JAIL = 256, RCTL_CPUS = 1024 };
+enum { RCTL_JAIL = 256, RCTL_CPUS = 1024, RCTL_LINE = 512 };
 
 /* What is kept of a run: one file each. */
 struct rctl_run {
@@ -36,7 +36,9 @@ void rctl_rules(const char *jail, const struct limits *l, struct names *out);
 char *rctl_filter(const char *rule);
 /* One number of "cputime=3,memoryuse=4096"; false: it is not there. */
 bool rctl_value(const char *text, const char *resource, uint64_t *out);
-/* In how many of the kernel's messages processes of the jail were beyond its memory. */
-int64_t rctl_told(const char *messages, size_t len, const char *jail);
+/* In how many of the kernel's messages processes of the jail were beyond its memory. last: only
+ * those count that come after this one, if it is still there (the oldest are forgotten; "" counts
+ * all); it becomes the last one. */
+int64_t rctl_told(const char *messages, size_t len, const char *jail, char last[RCTL_LINE]);
 
 #endif

@@ -75,11 +75,40 @@ test_told(void **state)
 				   "72 (awk), uid 0, jail web\n"
 				   "rctl: rule \"jail:web:memoryuse:lo";
 
+	const struct {
+		const char *text, *jail, *last;
+		int64_t found;
+	} rows[] = {
+		{ text, "web", "", 2 },
+		{ text, "web2", "", 1 },
+		{ text, "we", "", 0 },
+		{ "", "web", "", 0 },
+		/* what came after it */
+		{ text, "web",
+		    "rctl: rule \"jail:web:memoryuse:log=67108864\" matched by pid 70 (awk), uid "
+		    "0, "
+		    "jail web",
+		    1 },
+		{ text, "web2",
+		    "rctl: rule \"jail:web2:memoryuse:log=67108864\" matched by pid 71 (awk), uid "
+		    "0, "
+		    "jail web2",
+		    0 },
+		/* it has been forgotten */
+		{ text, "web", "rctl: rule \"jail:web:memoryuse:log=67108864\" matched by pid 1",
+		    2 },
+	};
+
 	(void)state;
-	assert_int_equal(rctl_told(text, sizeof(text) - 1, "web"), 2);
-	assert_int_equal(rctl_told(text, sizeof(text) - 1, "web2"), 1);
-	assert_int_equal(rctl_told(text, sizeof(text) - 1, "we"), 0);
-	assert_int_equal(rctl_told("", 0, "web"), 0);
+	for (size_t i = 0; i < NELEM(rows); i++) {
+		char last[RCTL_LINE] = "";
+
+		str_copy(last, sizeof(last), rows[i].last);
+		assert_int_equal(rctl_told(rows[i].text, strlen(rows[i].text), rows[i].jail, last),
+		    rows[i].found);
+		assert_int_equal(
+		    rctl_told(rows[i].text, strlen(rows[i].text), rows[i].jail, last), 0);
+	}
 }
 
 static void
