@@ -3,6 +3,7 @@
 #include "base/ids.h"
 #include "base/str.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /*
@@ -19,6 +21,9 @@
 
 #define COOKIE_NAME  "NOMAD_PLUGIN_MAGIC_COOKIE"
 #define COOKIE_VALUE "e4327c2e01eabfd75a8a67adb114fb34a757d57eee7728d857a8cec6e91a7255"
+
+#define SOCKET_NAME "pot-driver-"
+enum { LEFT_OVER_S = 60 };
 
 static bool
 speaks_version_2(const char *list)
@@ -67,13 +72,45 @@ directory(void)
 	return "/tmp";
 }
 
+/* One of ours at which nobody has listened for a while: another plugin may be between bind(2) and
+ * listen(2). */
+static bool
+is_left_over(const char *dir, int fd, const char *name)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct stat st;
+	int len = snprintf(at.sun_path, sizeof(at.sun_path), "%s/%s", dir, name);
+
+	if (!str_starts(name, SOCKET_NAME) || len < 0 || (size_t)len >= sizeof(at.sun_path) ||
+	    fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode) ||
+	    st.st_uid != geteuid() || st.st_mtime > time(NULL) - LEFT_OVER_S)
+		return false;
+	autofd int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return sock >= 0 && connect(sock, (struct sockaddr *)&at, sizeof(at)) < 0 &&
+	       errno == ECONNREFUSED;
+}
+
+/* A plugin that was killed, or whose machine was, could not remove its socket. */
+static void
+remove_left_over(const char *dir)
+{
+	DIR *d = opendir(dir);
+
+	for (struct dirent *entry; d != NULL && (entry = readdir(d)) != NULL;)
+		if (is_left_over(dir, dirfd(d), entry->d_name))
+			(void)unlinkat(dirfd(d), entry->d_name, 0);
+	if (d != NULL)
+		closedir(d);
+}
+
 int
 handshake_listen(char *path, size_t size, struct err *e)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	char id[RUN_ID_TEXT];
 
-	snprintf(path, size, "%s/pot-driver-%s.sock", directory(), ids_run(id));
+	remove_left_over(directory());
+	snprintf(path, size, "%s/" SOCKET_NAME "%s.sock", directory(), ids_run(id));
 	if (!str_copy(at.sun_path, sizeof(at.sun_path), path))
 		return err_new(e, ERR_INPUT, "the path %s is too long for a socket", path);
 	autofd int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -49,6 +49,27 @@ def test_by_hand_it_explains_itself(machine):
     assert result.returncode == 1 and "TLS" in result.stderr
 
 
+def test_sockets_of_killed_plugins_are_removed(machine):
+    home = machine.dir / "sockets"
+    home.mkdir()
+    paths = {name: home / f"pot-driver-{name}.sock" for name in ("old", "young", "used", "file")}
+    listening = {name: socket.socket(socket.AF_UNIX) for name in ("old", "young", "used")}
+    for name, sock in listening.items():
+        sock.bind(str(paths[name]))
+        sock.listen()
+        if name != "used":
+            sock.close()
+    paths["file"].write_text("")
+    (home / "pot-driver-link.sock").symlink_to(paths["young"])
+    for path in (*(paths[name] for name in ("old", "used", "file")), home / "pot-driver-link.sock"):
+        os.utime(path, (1, 1), follow_symlinks=False)
+    plugin = Plugin(machine, PROGRAM, env={"PLUGIN_UNIX_SOCKET_DIR": str(home)})
+    assert os.path.dirname(plugin.path) == str(home)
+    plugin.shutdown()
+    listening["used"].close()
+    assert sorted(path.name for path in home.iterdir()) == [f"pot-driver-{name}.sock" for name in ("file", "link", "used", "young")]
+
+
 def test_first_calls(host):
     plugin = plugin_of(host)
     info = plugin.base("PluginInfo")

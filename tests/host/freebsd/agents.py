@@ -20,7 +20,7 @@ import scene
 NOMAD = os.environ.get("NOMAD_FREEBSD")
 HOLD = "trap 'exit 0' TERM; while :; do sleep 0.2; done"
 ONCE = 'restart {\n attempts = 0\n mode = "fail"\n }\n reschedule {\n attempts = 0\n unlimited = false\n }'
-DIR = "/root/potter-nomad"
+DIR = "/var/db/potter-nomad"  # where others than root may go as well
 PLUGIN = "/usr/local/libexec/nomad/plugins/nomad-pot-driver"
 PORTS = {"server": (4646, 4647, 4648), "client": (5646, 5647, 5648)}
 IMAGE = "web_1_0"
@@ -113,8 +113,9 @@ class Agents:
         """0: it does not run."""
         return int(self.m.sh(f"pgrep -F {DIR}/{name}.pid 2>/dev/null || echo 0").split()[0])
 
-    def start(self, name):
-        self.m.sh(f"cd {DIR} && daemon -p {name}.pid -o {name}.log ./nomad agent -config {name}.hcl </dev/null >/dev/null 2>&1")
+    def start(self, name, user="root"):
+        self.m.sh(f"cd {DIR} && daemon -u {user} -p {name}.pid -o {name}.log ./nomad agent -config {name}.hcl "
+                  "</dev/null >/dev/null 2>&1")
         return self
 
     def stop(self, name, sig=signal.SIGINT):

@@ -442,6 +442,41 @@ def test_plugin_configuration(nomad):
         a.ready()
 
 
+def test_a_client_that_is_not_root(nomad):
+    """Its plugin asks the service pot_runner; while that does not run, the node says so."""
+    a, m = nomad, nomad.m
+    a.stop("client")
+    m.sh(f"sysrc pot_runner_flags='--group nobody --root {DIR}/client'; mkdir -p {DIR}/alloc_mounts; "
+         f"chown -R nobody:nobody {DIR}/client {DIR}/alloc_mounts")
+    try:
+        a.configure('runner_socket = "/var/run/pot/runner.sock"').start("client", user="nobody")
+
+        def told():
+            row = (a.node() or {}).get("Drivers", {}).get("pot") or {}
+            return not row.get("Detected") and "no pot-runner serves" in row.get("HealthDescription", "")
+        wait_until(told, what="a node that says why")
+        m.sh("service pot_runner onestart")
+        a.ready()
+        pid, = a.plugins()
+        assert m.sh(f"ps -o user= -p {pid}").strip() == "nobody"
+        alloc = a.run("one", "trap 'exit 0' TERM; echo up; id -u; while :; do sleep 0.2; done")
+        wait_until(lambda: a.logs(alloc) == "up\n0\n", what="its words")
+        assert a.execute(alloc, "echo", "hello").stdout == "hello\n"
+        before = a.identity()
+        m.sh("service pot_runner onerestart")
+        a.stop("client", signal.SIGKILL)
+        a.start("client", user="nobody").ready()
+        a.wait_for("one")
+        assert a.identity() == before and a.state("one")["Restarts"] == 0
+        wait_until(lambda: a.execute(alloc, "echo", "hello").stdout == "hello\n", what="exec by the next one")
+        a.empty()
+    finally:
+        if a.pid("client"):
+            a.stop("client")
+        m.sh(f"service pot_runner onestop; sysrc -x pot_runner_flags; rm -rf {DIR}/alloc_mounts; chown -R root:wheel {DIR}/client")
+        a.configure().start("client").ready()
+
+
 def test_reboot(nomad):
     """The machine goes down hard: the task is started once more, and its old pot is removed."""
     a, m = nomad, nomad.m
