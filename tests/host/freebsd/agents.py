@@ -47,6 +47,7 @@ class Agents:
     def __init__(self, machine):
         self.m = machine
         self.local = None
+        self.back = []  # ports of the machine that lead here
 
     # ---- agents ----
 
@@ -95,19 +96,23 @@ class Agents:
             self.m.write(f"{DIR}/{name}.hcl", text)
         return self
 
+    def tunnel(self, which, ports, act="forward", check=True):
+        subprocess.run(["ssh", *self.m.words, "-p", str(self.m.port), "-O", act, which, ports, self.m.target],
+                       check=check, capture_output=True)
+
     def forward(self):
-        """The server's port here, through the connection that is open anyway."""
-        m = self.m
+        """The server's port here, through the connection that is open anyway; after it was lost, all that lead through it."""
         self.local = free_port()
-        m.sh("true")
-        subprocess.run(["ssh", *m.words, "-p", str(m.port), "-O", "forward", "-L", f"{self.local}:127.0.0.1:4646", m.target],
-                       check=True, capture_output=True)
+        self.m.sh("true")
+        self.tunnel("-L", f"{self.local}:127.0.0.1:4646")
+        for ports in self.back:
+            self.tunnel("-R", ports, act="cancel", check=False)
+            self.tunnel("-R", ports)
 
     def backward(self, port, here):
         """A port of the machine leads to one here."""
-        m = self.m
-        subprocess.run(["ssh", *m.words, "-p", str(m.port), "-O", "forward", "-R", f"127.0.0.1:{port}:127.0.0.1:{here}", m.target],
-                       check=True, capture_output=True)
+        self.back.append(f"127.0.0.1:{port}:127.0.0.1:{here}")
+        self.tunnel("-R", self.back[-1])
 
     def pid(self, name):
         """0: it does not run."""

@@ -385,6 +385,7 @@ def test_script_checks_that_hang(nomad, tmp_path):
         ' interval = "3s"\n timeout = "2s"\n }}\n'
 
     def results():
+        a.nodes()  # makes a lost connection anew, through which the results come
         lines = [line for line in told.read_text().splitlines() if "/check/update/" in line]
         return {word: [line for line in lines if word in line] for word in ("fine", "wrong", "deadline exceeded")}
     try:
@@ -410,6 +411,7 @@ def test_script_checks_that_hang(nomad, tmp_path):
     finally:
         a.stop("client")
         a.configure().start("client").ready()
+        a.back.clear()
         consul.kill()
         consul.wait()
 
