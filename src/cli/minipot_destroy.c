@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "platform/settings.h"
-#include "pot/pot.h"
+#include "pot/machine.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "codec/json.h"
 #include "image/image.h"
-#include "pot/pot.h"
+#include "pot/machine.h"
 
 #include <stdbool.h>
 #include <stdio.h>

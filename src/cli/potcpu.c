@@ -5,7 +5,7 @@
 
 #include "base/str.h"
 #include "codec/json.h"
-#include "pot/pot.h"
+#include "pot/machine.h"
 
 #include <getopt.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #ifndef CLI_POTNET_H
 #define CLI_POTNET_H
 
-#include "pot/pot.h"
+#include "pot/machine.h"
 
 int potnet_main(int argc, char **argv); /* the exit code */
 

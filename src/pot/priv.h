@@ -12,7 +12,7 @@
 #include "platform/mount.h"
 #include "platform/proc.h"
 #include "pot/keep.h"
-#include "pot/pot.h"
+#include "pot/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>

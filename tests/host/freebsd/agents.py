@@ -171,7 +171,7 @@ class Agents:
         return (self.nodes() or [None])[0]
 
     def run(self, job="one", command=HOLD, config="", task="", group="", kind="service", name="www1", pot="web",
-            image=None, wait="running", network="host", count=1, resources="", memory=64, source=None):
+            image=None, wait="running", network="host", count=1, resources="", memory=64, source=None, disk=120):
         """The last allocation; wait=None: the job is handed in, no more."""
         words = command.replace("\\", "\\\\").replace('"', '\\"').replace("${", "$${") if command else ""
         text = textwrap.dedent(f"""\
@@ -182,7 +182,7 @@ class Agents:
                 count = {count}
                 {group}
                 ephemeral_disk {{
-                  size = 120
+                  size = {disk}
                 }}
                 task "{name}" {{
                   driver = "pot"

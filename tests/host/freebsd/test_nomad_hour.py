@@ -67,8 +67,9 @@ def disturb(a, number):
 
 def test_the_hour(nomad):  # noqa: F811
     a = nomad
-    a.run("stay", "sleep 1000000", count=TASKS - TASKS // 2, wait=None, memory=16)
-    a.run("paged", "sleep 1000000", count=TASKS // 2, network="public-bridge", wait=None, memory=16)
+    small = {"task": "logs {\n max_files = 1\n max_file_size = 2\n }", "memory": 16, "disk": 10, "wait": None}
+    a.run("stay", "sleep 1000000", count=TASKS - TASKS // 2, **small)
+    a.run("paged", "sleep 1000000", count=TASKS // 2, network="public-bridge", **small)
     for job in ("stay", "paged"):
         a.wait_for(job, timeout=1200)
     since, short, disturbed, said = time.monotonic(), Short(a), 0, 0

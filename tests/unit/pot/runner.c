@@ -1,7 +1,7 @@
 /* pot-runner and its monitor as the agent meets them: real pots, real processes, below one
  * directory and in namespaces of their own. Needs root and a static busybox. */
 #include "pot/monitor.h"
-#include "pot/pot.h"
+#include "pot/machine.h"
 #include "pot/runner_proto.h"
 
 #include "base/buf.h"
