@@ -36,6 +36,8 @@ run_through(lzma_stream *z, struct err *e)
 	lzma_action action = LZMA_RUN;
 	lzma_ret rc;
 
+	z->next_out = out;
+	z->avail_out = OUT_BLOCK;
 	do {
 		if (z->avail_in == 0 && action == LZMA_RUN) {
 			ssize_t n = read(STDIN_FILENO, in, IN_BLOCK);
@@ -46,11 +48,14 @@ run_through(lzma_stream *z, struct err *e)
 			z->next_in = in;
 			z->avail_in = (size_t)n;
 		}
-		z->next_out = out;
-		z->avail_out = OUT_BLOCK;
 		rc = lzma_code(z, action);
-		if (fd_write_all(STDOUT_FILENO, out, OUT_BLOCK - z->avail_out, e) < 0)
-			return -1;
+		/* the end only when its checks are right: an archive may be whole before */
+		if ((z->avail_out == 0 && rc == LZMA_OK) || rc == LZMA_STREAM_END) {
+			if (fd_write_all(STDOUT_FILENO, out, OUT_BLOCK - z->avail_out, e) < 0)
+				return -1;
+			z->next_out = out;
+			z->avail_out = OUT_BLOCK;
+		}
 	} while (rc == LZMA_OK);
 	return rc == LZMA_STREAM_END ? 0 : xz_explain(rc, e);
 }
