@@ -269,9 +269,8 @@ world_new(void)
 	static const char *const ports[] = { "80", "udp:53", NULL };
 	struct pot_config c;
 
-	strcpy(dir,
-	    access("/dev/shm", W_OK) == 0 ? "/dev/shm/fault-pot-XXXXXX" : "/tmp/fault-pot-XXXXXX");
-	if (mkdtemp(dir) == NULL)
+	strcpy(dir, "/dev/shm/fault-pot-XXXXXX");
+	if (mkdtemp(dir) == NULL && mkdtemp(strcpy(dir, "/tmp/fault-pot-XXXXXX")) == NULL)
 		abort();
 	fake = fake_new(dir);
 	host = host_fake(fake);

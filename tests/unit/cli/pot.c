@@ -5,7 +5,7 @@
 #include "base/str.h"
 
 #include <setjmp.h>
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,7 +21,7 @@ run(const char *const *words, int n)
 	int pipe_ends[2], saved = dup(STDOUT_FILENO);
 
 	for (int i = 0; i < n; i++)
-		argv[i] = xstrdup(words[i]);
+		argv[i] = (char *)(uintptr_t)words[i]; /* getopt() looks back at the last call's */
 	argv[n] = NULL;
 	fflush(stdout);
 	FILE *file = tmpfile();
@@ -35,8 +35,6 @@ run(const char *const *words, int n)
 	rewind(file);
 	said[fread(said, 1, sizeof(said) - 1, file)] = '\0';
 	fclose(file);
-	for (int i = 0; i < n; i++)
-		free(argv[i]);
 	return rc;
 }
 

@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static struct dns_query
 ask(const char *name, enum dns_type type, uint16_t edns)

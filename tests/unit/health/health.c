@@ -153,11 +153,10 @@ status_falls_after_the_given_failures_and_rises_again(void **state)
 	turn_until(l, &s.calls, 1, 2000);
 	assert_int_equal(s.status, HEALTH_PASSING);
 	assert_true(s.at_ns - began >= 15 * NS_PER_MS);
-	shutdown(fd, SHUT_RDWR); /* no longer listening */
+	close(fd); /* no longer listening */
 	turn_until(l, &s.calls, 2, 2000);
 	assert_int_equal(s.status, HEALTH_CRITICAL);
 	health_stop(p);
-	close(fd);
 	loop_free(l);
 }
 

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,8 +69,7 @@ handler(struct http_req *r, void *ctx)
 			buf_addf(&b, "%07d\n", i);
 		http_reply_buf(r, 200, "text/plain", &b);
 	} else if (strcmp(what, "file") == 0)
-		http_reply_file(
-		    r, 206, "text/plain", open("/proc/self/exe", O_RDONLY | O_CLOEXEC), 1, 3);
+		http_reply_file(r, 206, "text/plain", open("/bin/sh", O_RDONLY | O_CLOEXEC), 1, 3);
 	else if (strcmp(what, "abort") == 0) {
 		http_reply_start(r, 200, "text/plain");
 		http_reply_chunk(r, "half", 4);

@@ -15,6 +15,7 @@
  * and what clears up behind it, runs at once, and may change places.
  */
 #include "base/buf.h"
+#include "base/own.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -33,7 +34,7 @@ static char home[400];
 static char *conf[LINES]; /* mode, transcript, program, pool, root */
 static struct err err;
 
-static void
+static NORETURN void
 die(const char *what)
 {
 	fprintf(stderr, "zfs_transcript: %s: %s\n", what,

@@ -10,6 +10,7 @@
 #include "plugin/plugin.h"
 #include "plugin/text.h"
 
+#include <signal.h>
 #include <string.h>
 
 static void
@@ -47,7 +48,7 @@ signals(void **state)
 	(void)state;
 	assert_int_equal(text_signal("SIGHUP"), 1);
 	assert_int_equal(text_signal("hup"), 1);
-	assert_int_equal(text_signal("SIGUSR1"), 10);
+	assert_int_equal(text_signal("SIGUSR1"), SIGUSR1);
 	assert_int_equal(text_signal("SIGBOGUS"), 0);
 	assert_int_equal(text_signal(""), 0);
 }
