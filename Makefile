@@ -14,7 +14,7 @@ help:
 
 ## make build      release build in $(BUILD)
 build: deps
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --buildtype=release -Doptimization=2 -Dwerror=false -Dtests=false --prefix=$(PREFIX) \
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Ddebug=false -Dwerror=false -Dtests=false --prefix=$(PREFIX) \
 	    --libexecdir=libexec --sysconfdir=etc -Dstrip=true >/dev/null
 	@grep -qsx '$(PREFIX)' $(BUILD)/.prefix || { meson configure $(BUILD) --prefix=$(PREFIX) >/dev/null && echo '$(PREFIX)' >$(BUILD)/.prefix; }
 	@ninja -C $(BUILD)

@@ -288,7 +288,7 @@ def build_project(build, arch, tools, prefix, jobs):
     cross = cross_file(build, arch, tools, prefix)
     env = {**os.environ, "PKG_CONFIG_LIBDIR": str(prefix / "lib/pkgconfig")}
     if not (tree / "build.ninja").exists():
-        run(["meson", "setup", tree, f"--cross-file={cross}", "--buildtype=release", "-Doptimization=2", "-Dtests=false", "-Dstrip=true",
+        run(["meson", "setup", tree, f"--cross-file={cross}", "-Ddebug=false", "-Dtests=false", "-Dstrip=true",
              "--prefix=/usr/local", "--libexecdir=libexec", "--mandir=share/man"], TOP, build / f"{arch}.log", env)
     # in the words a job reads: what did not compile, or what was missing when it was linked
     done = subprocess.run(["ninja", "-C", str(tree), f"-j{jobs}", "-k0"], env=env, capture_output=True, text=True)
