@@ -72,7 +72,8 @@ class Agents:
                 log_level = "DEBUG"
                 """)
             if name == "server":
-                text += "server {\n  enabled = true\n  bootstrap_expect = 1\n}\n"
+                # a busy emulated machine says nothing for a while
+                text += 'server {\n  enabled = true\n  bootstrap_expect = 1\n  heartbeat_grace = "5m"\n}\n'
             else:
                 text += textwrap.dedent(f"""\
                     plugin_dir = "{pathlib.PurePath(PLUGIN).parent}"
