@@ -388,10 +388,12 @@ on_end(void *ctx, int signo)
 {
 	struct agent *a = ctx;
 
+	if (signo == SIGTERM && a->stopping)
+		return; /* asks for less than what is under way */
 	log_info("agent", "ending: signal=%s", signo == SIGINT ? "interrupt" : "terminated");
 	tell_service_manager("STOPPING=1");
 	/* SIGTERM leaves the pots running, for the next agent to adopt; with -dev there is none. A
-	 * second signal does not wait. */
+	 * second SIGINT does not wait. */
 	a->stop_all = a->stop_all || signo == SIGINT || a->c->dev;
 	if (!a->stop_all || a->stopping || a->client == NULL) {
 		loop_stop(a->loop);

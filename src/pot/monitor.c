@@ -311,6 +311,9 @@ on_signal(struct monitor *m, int sig)
 		reap(m);
 		return;
 	}
+	/* a service manager's own signal after that of minipot, which asks for more */
+	if (sig == SIGTERM && m->stop_signal == SIGINT)
+		return;
 	if (sig == SIGTERM || sig == SIGINT) {
 		if (m->stop_signal == 0)
 			log_info(LOG, "SIG%s: stopping", proc_signal_name(sig));
