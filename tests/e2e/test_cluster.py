@@ -258,14 +258,22 @@ def test_a_new_version_waits_for_the_fixed_port_of_the_old(web):
     assert "Driver Failure" not in events and "Waiting" in events, events
 
 
-def test_a_stop_while_the_agent_is_down_stops_the_pots_too(web):
+@pytest.mark.parametrize("manager", [False, True])
+def test_a_stop_while_the_agent_is_down_stops_the_pots_too(web, manager):
+    """manager: that of the system, whose own signal follows minipot's at once."""
     web.nomad("run", web.job_file(update=Node.QUICK))
     web.wait_page()
     for _ in range(4):  # from the second time on, the next one waits
         agent = wait_until(lambda: web.pid_of("agent"), timeout=20, what="an agent")
         os.kill(agent, signal.SIGKILL)
         wait_until(lambda: web.pid_of("agent") != agent, what="its end")
-    web.stop_agent()
+    if manager:
+        monitor = web.pid_of("monitor")
+        os.kill(monitor, signal.SIGINT)
+        os.kill(monitor, signal.SIGTERM)
+        wait_until(lambda: web.pid_of("monitor") is None, timeout=60, what="the end of the agent")
+    else:
+        web.stop_agent()
     assert web.running() == []
     assert web.pid_of("haproxy") is None
 

@@ -25,8 +25,7 @@
 struct own {
 	const struct isolate_spec *spec; /* the launch's, which lives as long as its keeper */
 	int jid;
-	char
-	    told[RCTL_LINE]; /* the kernel's last word on the name, which may have had other runs */
+	char told[RCTL_LINE]; /* the kernel's last word on the name, before this run */
 };
 
 static int
