@@ -10,7 +10,8 @@
 
 /*
  * The loop: requests in, a child for each, what the children say out. Nothing in here blocks; a
- * child that hangs holds up nobody else.
+ * child that hangs holds up nobody else. What a pot uses is told by the loop itself: that is asked
+ * for once a second and task, the kernel answers from memory, and a process would cost more.
  */
 
 enum { QUICK_MAX = 16, IMPORT_MAX = 4, EXEC_MAX = 128, QUEUE_MAX = 4096, WAITERS_MAX = 8192 };
@@ -297,6 +298,18 @@ take_fds(struct runner_loop *l, struct request *r)
 }
 
 static void
+tell_usage(struct runner_loop *l, const struct request *r)
+{
+	struct runner_child c = { .config = l->config, .q = &r->q, .sock = -1 };
+	struct runner_reply p;
+	struct err e = ERR_INIT;
+
+	(void)runner_answer(&c, &p, &e);
+	runner_reply(l, &p, r->q.id);
+	arena_fini(&c.mem);
+}
+
+static void
 on_request(struct runner_loop *l, const void *body, size_t len)
 {
 	struct request *r = xcalloc(1, sizeof(*r));
@@ -309,6 +322,8 @@ on_request(struct runner_loop *l, const void *body, size_t len)
 	} else if (r->q.op == RUNNER_CANCEL) {
 		cancel(l, r->q.cancel);
 		runner_reply(l, &done, r->q.id);
+	} else if (r->q.op == RUNNER_POT_USAGE) {
+		tell_usage(l, r);
 	} else if (l->config->no_raw && runner_op_is_raw(r->q.op)) {
 		err_new(&e, ERR_RIGHTS, "this pot-runner runs no commands outside of pots");
 		runner_fail(l, r->q.id, &e);

@@ -581,10 +581,22 @@ can_cancel(enum runner_op op)
 	return op == RUNNER_POT_EXEC || op == RUNNER_RAW_EXEC || op == RUNNER_IMAGE_IMPORT;
 }
 
+int
+runner_answer(struct runner_child *c, struct runner_reply *reply, struct err *e)
+{
+	*reply = (struct runner_reply){ .kind = RUNNER_DONE };
+	if (c->q->op <= 0 || c->q->op >= RUNNER_OPS || operations[c->q->op] == NULL)
+		err_new(e, ERR_UNSUPPORTED, "this runner has no operation %d", (int)c->q->op);
+	else if (operations[c->q->op](c, reply, e) == 0)
+		return 0;
+	*reply = (struct runner_reply){ .kind = RUNNER_FAILED, .failure = *e };
+	return -1;
+}
+
 void
 runner_do(struct runner_child *c)
 {
-	struct runner_reply reply = { .kind = RUNNER_DONE };
+	struct runner_reply reply;
 	struct sigaction act = { .sa_handler = can_cancel(c->q->op) ? on_cancel : SIG_IGN };
 	struct err e = ERR_INIT, unsent = ERR_INIT;
 	sigset_t none;
@@ -592,12 +604,7 @@ runner_do(struct runner_child *c)
 	(void)sigaction(SIGTERM, &act, NULL);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (c->q->op <= 0 || c->q->op >= RUNNER_OPS || operations[c->q->op] == NULL)
-		err_new(&e, ERR_UNSUPPORTED, "this runner has no operation %d", (int)c->q->op);
-	else if (operations[c->q->op](c, &reply, &e) == 0)
-		e.kind = ERR_NONE;
-	if (e.kind != ERR_NONE)
-		reply = (struct runner_reply){ .kind = RUNNER_FAILED, .failure = e };
+	(void)runner_answer(c, &reply, &e);
 	(void)runner_say(c, &reply, NULL, &unsent);
 	_exit(0);
 }

@@ -17,8 +17,12 @@ struct runner_child {
 	struct arena mem;
 };
 
-/* ---- runner_do.c: one request, in a child; never returns ---- */
+/* ---- runner_do.c ---- */
+/* One request, in a child. */
 NORETURN void runner_do(struct runner_child *);
+/* What a request comes to: RUNNER_DONE with what was asked for, or RUNNER_FAILED with the error and
+ * -1. The reply's memory is the child's and the request's. */
+int runner_answer(struct runner_child *, struct runner_reply *, struct err *);
 /* A run that ended without a record: its remains are walked down, then it is told as lost. */
 int runner_settle(struct runner_child *, struct err *);
 

@@ -2,6 +2,7 @@
  * touched, and after a refusal of one that stands alone they are gone. */
 #include "image/source.h"
 #include "image/tool.h"
+#include "image/verbs.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static char top[64];
 
@@ -81,6 +83,15 @@ try(struct tool *t, bool layer)
 	check();
 	tree_clear(root, true);
 	tree_clear(conf, true);
+}
+
+/* Where xz is expanded by a process of its own, that is this program again. */
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	if (*argc == 4 && strcmp((*argv)[3], "expand") == 0)
+		exit(image_main(*argc, *argv));
+	return 0;
 }
 
 int

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 
 enum { SEED_MAX = 1 << 20, VARIANTS = 200 };
 
@@ -83,6 +84,8 @@ main(int argc, char **argv)
 {
 	int failed = argc < 2;
 
+	if (LLVMFuzzerInitialize != NULL)
+		(void)LLVMFuzzerInitialize(&argc, &argv);
 	for (int i = 1; i < argc; i++) {
 		struct stat st;
 
