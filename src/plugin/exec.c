@@ -17,6 +17,7 @@
 
 enum { OUT, ERR, OUTS };
 enum { CHUNK = 16384, BEHIND = 256 * 1024, INPUT_MAX = 256 * 1024, KEPT_MAX = 1 << 20 };
+enum { HELD_MAX = 1 << 20 }; /* by a pipe, or a terminal */
 
 struct exec {
 	struct plugin *plugin;
@@ -229,10 +230,11 @@ on_done(void *ctx, const struct runner_reply *r, const struct err *e)
 
 	x->request = 0;
 	x->over = true;
-	/* what it said before its end; not what those say that it left behind */
+	/* what it said before its end; not what those go on to say that it left behind */
 	for (int i = 0; i < OUTS; i++)
-		while (x->out[i] >= 0 && read_some(x, i))
-			;
+		for (int left = HELD_MAX / CHUNK; left > 0 && x->out[i] >= 0; left--)
+			if (!read_some(x, i))
+				break;
 	if (x->call != NULL && x->timed_out)
 		grpc_fail(x->call, GRPC_UNKNOWN, "the command did not end in time and was killed");
 	else if (x->call != NULL && e != NULL && !answer_no_command(x, e))

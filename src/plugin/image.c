@@ -27,6 +27,7 @@ struct pull {
 	size_t at;
 	uint64_t request;
 	int64_t shown; /* percent that was told */
+	bool given_up; /* nobody wanted it any more: its import was cancelled */
 };
 
 static void
@@ -91,6 +92,10 @@ on_imported(void *ctx, const struct runner_reply *r, const struct err *e)
 
 	(void)r;
 	l->request = 0;
+	if (e != NULL && l->given_up && l->wants != NULL) { /* but somebody does again */
+		begin(l);
+		return;
+	}
 	/* somebody else may have brought it meanwhile */
 	if (e == NULL || e->kind == ERR_EXISTS || l->wants == NULL) {
 		pull_end(l, NULL);
@@ -117,6 +122,7 @@ begin(struct pull *l)
 	struct runner *r = plugin_runner(l->plugin, &e);
 
 	l->shown = 0;
+	l->given_up = false;
 	if (r != NULL)
 		l->request = runner_call(r, &req, NULL, 0, on_progress, on_imported, l);
 }
@@ -173,8 +179,10 @@ image_want_free(struct pull_want *w)
 	if (w->next != NULL)
 		w->next->self = w->self;
 	free(w);
-	if (l->wants == NULL && l->request != 0)
+	if (l->wants == NULL && l->request != 0) {
+		l->given_up = true;
 		runner_cancel(plugin_runner(l->plugin, &e), l->request);
+	}
 }
 
 /* ---- garbage ---- */

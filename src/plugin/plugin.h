@@ -88,9 +88,10 @@ struct plugin {
 	struct map images;     /* struct image of gc: what tasks came from */
 	struct stream *events, *fingerprints;
 	struct loop_timer *fingerprint_timer;
-	struct buf fingerprint; /* the last one, packed */
-	struct asking *asking;	/* fingerprint.c: a question to the runner is on its way */
-	bool in_service;	/* the agent counts on this process, and may come back to it */
+	struct buf fingerprint;	  /* the last one, packed */
+	struct asking *asking;	  /* fingerprint.c: a question to the runner is on its way */
+	int64_t recover_until_ns; /* monotonic; 0: no recovery has to wait */
+	bool in_service;	  /* the agent counts on this process, and may come back to it */
 	struct loop_timer *unused_timer;
 	void (*stop)(struct plugin *p);
 };

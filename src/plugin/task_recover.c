@@ -1,5 +1,6 @@
 #include "plugin/task.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "plugin/env.h"
@@ -17,14 +18,19 @@ struct recover {
 	struct plugin *plugin;
 	struct grpc_call *call;
 	struct task *task;
+	struct loop_timer *again;
 	char *run_id; /* of the handle; "" unknown */
 };
+
+/* How long all recoveries together wait for a runner: an agent asks for one after the other. */
+enum { PATIENCE_S = 30, AGAIN_MS = 1000 };
 
 static void
 recover_free(struct recover *r)
 {
 	if (r->call != NULL)
 		grpc_on_gone(r->call, NULL, NULL);
+	loop_timer_free(&r->again);
 	free(r->run_id);
 	free(r);
 }
@@ -55,10 +61,45 @@ static void
 done(struct recover *r)
 {
 	log_info("task", "%s is recovered", r->task->pot);
+	r->plugin->recover_until_ns = 0;
 	if (r->call != NULL)
 		grpc_reply_empty(r->call);
 	r->call = NULL;
 	recover_free(r);
+}
+
+static void look(void *ctx);
+
+/* A runner that is not there yet, or has too much to do, says nothing about the pot; and a task
+ * that is not recovered is started anew, beside its pot that runs. */
+static void
+unsure(struct recover *r, const struct err *e)
+{
+	int64_t now = clock_mono_ns(), *until = &r->plugin->recover_until_ns;
+
+	if (*until == 0)
+		*until = now + (int64_t)PATIENCE_S * NS_PER_SEC;
+	if (e->kind == ERR_CORRUPT || e->kind == ERR_INPUT || r->call == NULL || now >= *until) {
+		fail(r, e->text);
+		return;
+	}
+	log_warn("task", "not recovered yet: pot %s: %s", r->task->pot, e->text);
+	if (r->again == NULL)
+		r->again = loop_timer(r->plugin->loop, AGAIN_MS, 0, look, r);
+	else
+		loop_timer_set(r->again, AGAIN_MS);
+}
+
+static void
+ask(struct recover *r, const struct runner_request *req, runner_done *answered)
+{
+	struct err e = ERR_INIT;
+	struct runner *runner = plugin_runner(r->plugin, &e);
+
+	if (runner == NULL)
+		unsure(r, &e);
+	else
+		runner_call(runner, req, NULL, 0, NULL, answered, r);
 }
 
 static void
@@ -66,13 +107,15 @@ on_waited(void *ctx, const struct runner_reply *reply, const struct err *e)
 {
 	struct recover *r = ctx;
 
-	if (e != NULL || reply->lost) {
-		fail(r, e != NULL ? e->text : "it does not run any more");
-		return;
+	if (e != NULL) {
+		unsure(r, e);
+	} else if (reply->lost) {
+		fail(r, "it does not run any more");
+	} else {
+		/* asked once more for the record, which is there: the usual way to an exit */
+		task_runs(r->task, r->run_id);
+		done(r);
 	}
-	/* asked once more for the record, which is there: the usual way to an exit */
-	task_runs(r->task, r->run_id);
-	done(r);
 }
 
 static void
@@ -80,11 +123,10 @@ on_listed(void *ctx, const struct runner_reply *reply, const struct err *e)
 {
 	struct recover *r = ctx;
 	struct runner_request req = { .op = RUNNER_POT_WAIT, .pot = r->task->pot };
-	struct err ignored = ERR_INIT;
 	const struct runner_run *run = e == NULL && reply->n_runs > 0 ? &reply->runs[0] : NULL;
 
 	if (e != NULL) {
-		fail(r, e->text);
+		unsure(r, e);
 	} else if (run != NULL && run->running &&
 		   (r->run_id[0] == '\0' || str_eq(run->run_id, r->run_id))) {
 		if (run->ip != NULL)
@@ -95,8 +137,17 @@ on_listed(void *ctx, const struct runner_reply *reply, const struct err *e)
 		fail(r, "it does not run any more");
 	} else {
 		req.run_id = r->run_id;
-		runner_call(plugin_runner(r->plugin, &ignored), &req, NULL, 0, NULL, on_waited, r);
+		ask(r, &req, on_waited);
 	}
+}
+
+static void
+look(void *ctx)
+{
+	struct recover *r = ctx;
+	struct runner_request req = { .op = RUNNER_POT_LIST, .pot = r->task->pot };
+
+	ask(r, &req, on_listed);
 }
 
 static void
@@ -104,11 +155,9 @@ begin(struct plugin *p, struct grpc_call *call, const Np__TaskConfig *config,
     const struct task_kept *kept)
 {
 	struct recover *r = xcalloc(1, sizeof(*r));
-	struct runner_request req = { .op = RUNNER_POT_LIST };
 	struct err e = ERR_INIT;
 	autoarena struct arena mem = ARENA_INIT;
 	struct strs env = { 0 };
-	struct runner *runner = plugin_runner(p, &e);
 
 	r->plugin = p;
 	r->call = call;
@@ -124,12 +173,7 @@ begin(struct plugin *p, struct grpc_call *call, const Np__TaskConfig *config,
 		image_used(p, kept->image, 1);
 		r->task->started_ns = kept->started_ns;
 	}
-	if (runner == NULL) {
-		fail(r, e.text);
-		return;
-	}
-	req.pot = r->task->pot;
-	runner_call(runner, &req, NULL, 0, NULL, on_listed, r);
+	look(r);
 }
 
 void

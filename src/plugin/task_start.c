@@ -226,7 +226,9 @@ do_start(struct start *s)
 {
 	const Np__TaskConfig *a = s->asked;
 	const Np__Allocated *allocated = a->resources != NULL ? a->resources->allocated : NULL;
-	struct runner_request req = { .op = RUNNER_POT_START, .pot = s->task->pot };
+	struct runner_request req = {
+		.op = RUNNER_POT_START, .pot = s->task->pot, .take_over = true
+	};
 
 	if (cancelled(s))
 		return;
@@ -311,8 +313,7 @@ on_cleared(void *ctx, const struct runner_reply *r, const struct err *e)
 		do_prepare(s);
 }
 
-/* A plugin that died while it started this very task: Nomad never got its handle, so nobody else
- * wants what runs under its name. */
+/* Half a start, by a plugin that died over it: nobody else wants what is there. */
 static void
 clear(struct start *s)
 {
@@ -329,8 +330,11 @@ on_prepared(void *ctx, const struct runner_reply *r, const struct err *e)
 {
 	struct start *s = ctx;
 
-	(void)r;
-	if (e == NULL) {
+	if (e == NULL && r->n_runs > 0) {
+		/* a plugin died that had started it, and Nomad, which never got its handle, asks
+		 * once more: a second start would run the command twice, and lose how it ended */
+		on_started(s, r, NULL);
+	} else if (e == NULL) {
 		on_copied(s, NULL, NULL);
 	} else if (e->kind == ERR_ABSENT && !s->imported && *s->config.path == '\0') {
 		if (cancelled(s))
@@ -368,6 +372,7 @@ do_prepare(struct start *s)
 		.tag = *c->path == '\0' ? c->tag : NULL,
 		.source = *c->path != '\0' ? c->path : NULL,
 		.command = c->command,
+		.take_over = true,
 		.ports = list(&s->ports, &s->mem),
 		.attributes = list(&c->attributes, &s->mem),
 		.limit_cpus = c->cpus,

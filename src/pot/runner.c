@@ -14,7 +14,7 @@
  * for once a second and task, the kernel answers from memory, and a process would cost more.
  */
 
-enum { QUICK_MAX = 16, IMPORT_MAX = 4, EXEC_MAX = 128, QUEUE_MAX = 4096, WAITERS_MAX = 8192 };
+enum { QUEUE_MAX = 4096, WAITERS_MAX = 8192 };
 
 static volatile sig_atomic_t asked_to_end;
 
@@ -124,25 +124,39 @@ runner_fail(struct runner_loop *l, uint64_t id, const struct err *e)
 
 /* ---- children ---- */
 
-enum class { QUICK, IMPORT, EXEC };
+/* Kinds of work, each with places of its own: what waits for a pot's end, as long as its grace is,
+ * holds up no start, and whoever asks whether all is well hears it beside both. */
+enum class { WORK, ASKED, ENDING, IMPORT, EXEC, CLASSES };
+
+static const size_t places[CLASSES] = {
+	[WORK] = 16, [ASKED] = 8, [ENDING] = 128, [IMPORT] = 4, [EXEC] = 128
+};
 
 static enum class class_of(enum runner_op op) {
-	return op == RUNNER_IMAGE_IMPORT			? IMPORT
-	       : op == RUNNER_POT_EXEC || op == RUNNER_RAW_EXEC ? EXEC
-								: QUICK;
+	static const enum class of[RUNNER_OPS] = {
+		[RUNNER_HELLO] = ASKED,
+		[RUNNER_FACTS] = ASKED,
+		[RUNNER_POT_LIST] = ASKED,
+		[RUNNER_POT_STOP] = ENDING,
+		[RUNNER_POT_DESTROY] = ENDING,
+		[RUNNER_RAW_STOP] = ENDING,
+		[RUNNER_RAW_DESTROY] = ENDING,
+		[RUNNER_IMAGE_IMPORT] = IMPORT,
+		[RUNNER_POT_EXEC] = EXEC,
+		[RUNNER_RAW_EXEC] = EXEC,
+	}; /* all others: WORK */
+
+	return op > 0 && op < RUNNER_OPS ? of[op] : WORK;
 }
 
 static bool
 has_place(const struct runner_loop *l, enum runner_op op)
 {
-	static const size_t room[] = {
-		[QUICK] = QUICK_MAX, [IMPORT] = IMPORT_MAX, [EXEC] = EXEC_MAX
-	};
 	size_t n = 0;
 
 	VEC_FOREACH (struct job *, j, &l->jobs)
 		n += class_of(j->op) == class_of(op);
-	return n < room[class_of(op)];
+	return n < places[class_of(op)];
 }
 
 /* In the child: whatever belongs to the loop goes, so that each end is seen by whom it concerns. */
@@ -378,7 +392,7 @@ agent_is_gone(struct runner_loop *l)
 		request_free(w->request);
 	}
 	VEC_FOREACH (struct job *, j, &l->jobs)
-		if (class_of(j->op) != QUICK)
+		if (class_of(j->op) == IMPORT || class_of(j->op) == EXEC)
 			(void)kill(j->pid, SIGTERM);
 	flush(l);
 }

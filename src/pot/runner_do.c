@@ -51,7 +51,7 @@ make_room(struct runner_child *c, struct err *e)
 
 	if (live != 0)
 		return err_new(e, ERR_BUSY, "pot %s runs already", c->q->pot);
-	return pot_destroy(env, c->q->pot, NULL, e);
+	return pot_destroy(env, c->q->pot, NULL, e) < 0 && e->kind != ERR_ABSENT ? -1 : 0;
 }
 
 static int
@@ -156,9 +156,16 @@ do_prepare(struct runner_child *c, struct runner_reply *p, struct err *e)
 		    .ip = q->addresses,
 		    .bridge = q->bridge } };
 	int there = pot_exists(c->config->env, q->pot, e);
-	if (there < 0 || (there > 0 && make_room(c, e) < 0))
+	int left = there > 0 && q->take_over ? runner_left_take(c, p, e) : 0;
+	if (there < 0 || left != 0)
+		return there < 0 || left < 0 ? -1 : 0;
+	if (q->take_over && q->addresses != NULL) /* which the other may have */
+		runner_left_clear(c);
+	if (there > 0 && make_room(c, e) < 0)
 		return -1;
-	if (prepare(c, &o, made, e) < 0)
+	/* one whose asker died may have come to its end just now */
+	if (prepare(c, &o, made, e) < 0 &&
+	    (e->kind != ERR_EXISTS || make_room(c, e) < 0 || prepare(c, &o, made, e) < 0))
 		return -1;
 	p->pot = arena_strdup(&c->mem, made);
 	if (apply_attributes(c, e) == 0)
@@ -278,6 +285,8 @@ do_start(struct runner_child *c, struct runner_reply *p, struct err *e)
 		o.fds[1] = out;
 		o.fds[2] = err;
 	}
+	if (q->take_over) /* only now: whoever reads its output must not see an end of it */
+		runner_left_clear(c);
 	if (q->log.dir != NULL) {
 		if (runner_path_check(c->config, q->log.dir, e) < 0)
 			return -1;
@@ -328,9 +337,14 @@ static int
 do_destroy(struct runner_child *c, struct runner_reply *p, struct err *e)
 {
 	struct pot_destroy_options o = { .force = c->q->force };
+	const struct pot_stop_options at_once = { .timeout_ms = 0 };
 
 	(void)p;
 	if (need("name of the pot", c->q->pot, e) < 0)
+		return -1;
+	/* not by the patience of a stop that is under way */
+	if (o.force && run_is_live(c->config->env, c->q->pot) != 0 &&
+	    pot_stop(c->config->env, c->q->pot, &at_once, e) < 0 && e->kind != ERR_ABSENT)
 		return -1;
 	return pot_destroy(c->config->env, c->q->pot, &o, e) < 0 && e->kind != ERR_ABSENT ? -1 : 0;
 }

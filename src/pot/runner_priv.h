@@ -26,6 +26,13 @@ int runner_answer(struct runner_child *, struct runner_reply *, struct err *);
 /* A run that ended without a record: its remains are walked down, then it is told as lost. */
 int runner_settle(struct runner_child *, struct err *);
 
+/* ---- runner_left.c: for a request with take_over ---- */
+/* 1: the pot of that name runs, or has run and left a record of its end: the reply tells; 0: it
+ * never ran, or half; waits for a start of it that is under way. */
+int runner_left_take(struct runner_child *, struct runner_reply *, struct err *);
+/* Removes pots of other tries of the same task. */
+void runner_left_clear(struct runner_child *);
+
 /* ---- runner_raw.c ---- */
 int raw_start(struct runner_child *, struct runner_reply *, struct err *);
 int raw_stop(struct runner_child *, struct runner_reply *, struct err *);

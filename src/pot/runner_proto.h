@@ -22,11 +22,12 @@
 
 enum runner_op {
 	RUNNER_HELLO = 1,   /* → version; body.text: of the program */
-	RUNNER_POT_PREPARE, /* image, pot, argv, env, ports, network, limits, attributes → pot */
+	RUNNER_POT_PREPARE, /* image, pot, argv, env, ports, network, limits, attributes → pot, and
+			     * with take_over perhaps run */
 	RUNNER_POT_START, /* pot, log, binds, env, stop_signal, stop_timeout_ms, user … → run */
 	RUNNER_POT_STOP,  /* pot, stop_signal, stop_timeout_ms */
 	RUNNER_POT_SIGNAL,  /* pot, signal */
-	RUNNER_POT_DESTROY, /* pot, force */
+	RUNNER_POT_DESTROY, /* pot, force: what runs is killed */
 	RUNNER_POT_EXEC,  /* pot, argv, env, user, tty, rows, columns; three descriptors without tty
 			   * → STARTED (with tty: the terminal's descriptor), DONE: code, signal */
 	RUNNER_POT_USAGE, /* pot → usage */
@@ -101,6 +102,9 @@ struct runner_request {
 	int stop_signal;	 /* 0: TERM (STOP: what the start said) */
 	int64_t stop_timeout_ms; /* -1: what the start said */
 	bool force, tty;
+	/* PREPARE: what is asked for again is told if it runs or has run. START: what other tries
+	 * of the task, "<task>_<8 hex digits>_<allocation>", have left is removed. */
+	bool take_over;
 	unsigned rows, columns;
 	uint64_t cancel;
 };
@@ -127,7 +131,7 @@ struct runner_reply {
 	uint64_t id;
 	struct err failure; /* FAILED */
 	const char *pot;
-	struct runner_run *runs; /* START: one */
+	struct runner_run *runs; /* START: one; PREPARE: the one that was taken over */
 	size_t n_runs;
 	struct runner_usage usage;
 	int code, signal; /* EXEC, WAIT */

@@ -1,6 +1,7 @@
 """nomad-pot-driver as an agent of Nomad sees it: the protocol, and tasks from start to removal."""
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 
@@ -229,6 +230,39 @@ def test_an_image_that_cannot_be_had_may_be_tried_again(host):
     events.cancel()
 
 
+REGISTRY = """import socket
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 8099)); s.listen()
+held = []
+print("listens", flush=True)
+while True:
+    held.append(s.accept()[0]); print("asked", flush=True)
+    if len(held) > 1:
+        held[-1].recv(4096); held[-1].sendall(b"HTTP/1.1 404 none here\\r\\nContent-Length: 0\\r\\n\\r\\n")
+"""
+
+
+def test_an_image_is_wanted_again_after_a_cancelled_download(host):
+    """A start must not share the end of a download that was given up just before."""
+    registry = host.popen("python3", "-c", REGISTRY, stdout=subprocess.PIPE, text=True)
+    assert registry.stdout.readline() == "listens\n"
+    options = {"pot": "other", "image": "http://127.0.0.1:8099"}
+    first = make(host, options=options).collect()
+    call = plugin_of(host).stream("StartTask", {1: first.request()})
+    assert registry.stdout.readline() == "asked\n"
+    worker = next(pid for pid, words in host.processes().items() if "pot-runner --worker" in words)
+    os.kill(worker, signal.SIGSTOP)
+    call.cancel()
+    second = make(host, name="www2", options=options).collect()
+    again = plugin_of(host).stream("StartTask", {1: second.request()})
+    plugin_of(host).base("PluginInfo")
+    os.kill(worker, signal.SIGCONT)
+    with pytest.raises(Refused, match="404|not there|no image"):
+        again.get(30)
+    assert registry.stdout.readline() == "asked\n"
+    registry.kill()
+    registry.wait()
+
+
 def test_nobody_reads_the_output(host):
     task = make(host)
     for fifo in task.fifos:
@@ -236,6 +270,20 @@ def test_nobody_reads_the_output(host):
     with pytest.raises(Refused, match="nobody reads it"):
         plugin_of(host).driver("StartTask", {1: task.request()})
     assert host.pot("ls", "-q").split() == ["web_1_0"]
+
+
+def test_many_that_take_their_time_to_end(host):
+    """Those that wait for the end of a task hold up no others."""
+    slow = [make(host, "trap '' TERM; echo ready; while :; do sleep 0.05; done", name=f"slow{n}").start() for n in range(18)]
+    for task in slow:
+        wait_until(lambda: task.output[0] == b"ready\n", what="its first word")
+    stops = [plugin_of(host).stream("StopTask", {1: task.id, 2: {1: 600}}) for task in slow]
+    quick = make(host, "true; exit 4").start()
+    assert quick.result() == (4, 0, False, "")
+    assert one(plugin_of(host).stream("Fingerprint").get(), 2) == 2
+    for task in [*slow, quick]:
+        task.destroy()
+    assert all(call.ended() for call in stops)
 
 
 # ---- exec ----
@@ -256,6 +304,17 @@ def test_exec_task(host):
     with pytest.raises(Refused, match="task not found"):
         plugin_of(host).driver("ExecTask", {1: "x/y/z", 2: ["true"]})
     task.stop()
+    task.destroy()
+
+
+def test_a_command_that_leaves_somebody_who_talks(host):
+    """Its end is told, though what it left behind goes on to write."""
+    task = make(host).start()
+    for terminal in (False, True):
+        call = plugin_of(host).stream("ExecTaskStreaming", {1: {1: task.id, 2: ["sh", "-c", "trap '' HUP; yes & exit 5"],
+                                                                3: terminal}}, end=False)
+        assert read_exec(call)[3] == 5
+    assert one(fields(one(plugin_of(host).driver("ExecTask", {1: task.id, 2: ["sh", "-c", "yes & exit 6"]}), 3)), 1) == 6
     task.destroy()
 
 
@@ -372,21 +431,49 @@ def test_a_killed_plugin_leaves_no_open_end(host):
     task.destroy()
 
 
-def test_a_start_that_nobody_got_to_know_of(host):
-    """The plugin died before its answer: asked again for the same task, the next one begins anew."""
-    task = make(host).start()
-    before = host.pot_json("ps")[0]["pid"]
+def another_plugin(host):
+    """In place of one that is killed."""
     plugin_of(host).kill()
-    plugin = task.plugin = Plugin(host, PROGRAM)
-    host.plugins[:] = [plugin]
-    call = plugin.stream("StartTask", {1: task.request()})
-    wait_until(lambda: not host.running(), what="the end of the one that was left")
-    task.collect()
-    assert 3 in call.get(20) and call.ended()
-    now, = host.pot_json("ps")
-    assert now["pid"] != before
+    host.plugins[:] = [Plugin(host, PROGRAM)]
+    return plugin_of(host)
+
+
+def test_a_start_that_nobody_got_to_know_of(host):
+    """The plugin died before its answer: asked again for the same task, the next one takes over what runs."""
+    task = make(host, "echo once >>/local/starts; trap 'exit 3' TERM; while :; do sleep 0.02; done").start()
+    before = host.pot_json("ps")[0]["pid"]
+    task.plugin = another_plugin(host)
+    task.start()
+    assert host.pot_json("ps")[0]["pid"] == before
     task.stop()
+    assert task.result() == (3, 0, False, "") and (task.dir / "www1/local/starts").read_text() == "once\n"
     task.destroy()
+    assert host.pot("ls", "-q").split() == ["web_1_0"]
+
+
+def test_a_start_that_nobody_got_to_know_of_has_ended(host):
+    """How it ended is told; the command does not run again."""
+    task = make(host, "echo once >>/local/starts; exit 7").start()
+    wait_until(lambda: not host.running(), what="its end")
+    task.plugin = another_plugin(host)
+    task.start()
+    assert task.result() == (7, 0, False, "") and (task.dir / "www1/local/starts").read_text() == "once\n"
+    task.destroy()
+    assert host.pot("ls", "-q").split() == ["web_1_0"]
+
+
+def test_what_an_agent_left_that_died_with_its_plugin(host):
+    """It goes on with another invocation of the task; the one that nobody knows of is removed."""
+    first = make(host).start()
+    other = make(host, name="www2").start()
+    first_pot = f"www1_{first.id.rpartition('/')[2]}_{first.alloc}"
+    other.plugin = another_plugin(host)
+    second = make(host, "echo second; sleep 1000", invocation="00000002").start()
+    wait_until(lambda: b"second\n" in first.output[0] + second.output[0], what="its word, though the first has ended")
+    names = host.pot("ls", "-q").split()
+    assert len(names) == 3 and first_pot not in names and len(host.running()) == 2, names
+    for task in (second, other):
+        task.destroy()
 
 
 def test_the_worker_is_replaced(host):
@@ -632,7 +719,7 @@ def test_what_the_agent_configures(machine):
 def test_an_image_that_no_task_uses_goes(host):
     plugin = Plugin(host, PROGRAM, config={"image_gc": True, "image_gc_delay": "1s"})
     host.plugins.append(plugin)
-    first, second = (make(host, invocation=number).start() for number in ("00000001", "00000002"))
+    first, second = (make(host, name=name).start() for name in ("www1", "www2"))
     first.stop(timeout=0)
     first.destroy()
     recovered = Plugin(host, PROGRAM, config={"image_gc": True, "image_gc_delay": "1s"})  # it knows the image by the handle
@@ -711,6 +798,26 @@ def test_tasks_of_an_agent_that_is_not_root(served):
     assert served.pot_json("ps")[0]["pid"] == before
     task.stop()
     assert task.result(waiting) == (3, 0, False, "")
+    task.destroy()
+
+
+def test_recovered_before_the_runner_is_there(served):
+    """The client and the service start together, and the client is first."""
+    task = make(served, "trap 'exit 3' TERM; while :; do sleep 0.02; done").start()
+    before = served.pot_json("ps")[0]["pid"]
+    plugin_of(served).kill()
+    served.runner.terminate()
+    assert served.runner.wait(10) == 0
+    plugin = task.plugin = Plugin(served, PROGRAM, config={"runner_socket": served.socket}, become=become())
+    served.plugins[:] = [plugin]
+    handle = fields(task.handle)
+    call = plugin.stream("RecoverTask", {2: {1: one(handle, 1), 2: task.message, 3: 1, 4: one(handle, 4)}})
+    wait_until(lambda: any("not recovered yet" in line for line in plugin.lines), what="the first try")
+    served.runner, _ = serve(served, served.dir / "allocs")
+    call.get(20)
+    assert served.pot_json("ps")[0]["pid"] == before
+    task.stop()
+    assert task.result() == (3, 0, False, "")
     task.destroy()
 
 
