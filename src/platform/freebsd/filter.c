@@ -131,7 +131,9 @@ ready(struct host *h, bool isolated, struct err *e)
 	n = pfdev_rules(fd, PF_NAT_ANCHOR, PFDEV_NAT, &ticket, &known, e);
 	if (n < 0 || (n == 0 && known))
 		return n;
-	return called(h, fd, e);
+	n = called(h, fd, e);
+	/* rules stay when somebody disables pf, and do nothing */
+	return n > 0 && pfdev_start(fd, e) < 0 ? -1 : n;
 }
 
 /* ---- making ---- */
@@ -340,6 +342,8 @@ setup(struct host *h, const struct filter_net *n, struct err *e)
 
 	if (probe(h, e) < 0 || link_module("pf", e) < 0 || gather(h, n, &net, e) < 0)
 		return -1;
+	/* its numbers begin anew when pf is loaded anew */
+	(void)forget(h, "seen", &none);
 	autofd int fd = pfdev_open(e);
 	if (fd < 0 || attach(h, fd, e) < 0 || load_network(h, n, &net, e) < 0)
 		return -1;

@@ -21,14 +21,37 @@
 #include <unistd.h>
 
 static int
+boot_time(struct timeval *boot, struct err *e)
+{
+	static const int mib[2] = { CTL_KERN, KERN_BOOTTIME };
+	size_t len = sizeof(*boot);
+
+	return sysctl(mib, 2, boot, &len, NULL, 0) < 0 ? err_sys(e, "read kern.boottime") : 0;
+}
+
+/* The kernel knows when a process began after the boot, and tells it with the time of the boot
+ * added, which moves when somebody sets the clock (fill_kinfo_proc_only() in sys/kern/kern_proc.c).
+ * ki_start becomes what the kernel knows. */
+static int
 read_info(pid_t pid, struct kinfo_proc *info, struct err *e)
 {
 	int mib[4] = { CTL_KERN, KERN_PROC, KERN_PROC_PID, pid };
-	size_t len = sizeof(*info);
+	struct timeval before, after;
+	size_t len;
 
-	if (sysctl(mib, 4, info, &len, NULL, 0) < 0 && errno != ESRCH)
-		return err_sys(e, "look at process %d", pid);
-	return len == sizeof(*info) ? 0 : err_new(e, ERR_ABSENT, "process %d does not exist", pid);
+	do { /* with the clock at rest */
+		len = sizeof(*info);
+		if (boot_time(&before, e) < 0)
+			return -1;
+		if (sysctl(mib, 4, info, &len, NULL, 0) < 0 && errno != ESRCH)
+			return err_sys(e, "look at process %d", pid);
+		if (boot_time(&after, e) < 0)
+			return -1;
+	} while (timercmp(&before, &after, !=));
+	if (len != sizeof(*info))
+		return err_new(e, ERR_ABSENT, "process %d does not exist", pid);
+	timersub(&info->ki_start, &before, &info->ki_start);
+	return 0;
 }
 
 static uint64_t
@@ -169,9 +192,8 @@ proc_boot_id(char out[PROC_BOOT_ID_TEXT], struct err *e)
 			snprintf(out + 2 * i, 3, "%02x", id[i]);
 		return 0;
 	}
-	len = sizeof(boot);
-	if (sysctlbyname("kern.boottime", &boot, &len, NULL, 0) < 0)
-		return err_sys(e, "read kern.boottime");
+	if (boot_time(&boot, e) < 0)
+		return -1;
 	snprintf(out, PROC_BOOT_ID_TEXT, "%lld", (long long)boot.tv_sec);
 	return 0;
 }

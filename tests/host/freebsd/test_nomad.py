@@ -295,6 +295,30 @@ def test_mounts_copies_and_environment(nomad):
     assert "192.0.2.9" in words and "other" in words, words
 
 
+def test_attributes_limits_and_name_servers(nomad):
+    """What becomes parameters of the jail, rules and files."""
+    a = nomad
+    alloc = a.run("asked", "cat /etc/resolv.conf; grep db1 /etc/hosts; mount -p; ulimit -n; " + HOLD,
+                  config='attributes = ["mlock:yes", "procfs:yes", "stop_timeout:7"]\n dns = ["9.9.9.9"]\n '
+                  'hosts = ["db1:192.0.2.7"]\n limits {\n files = "123"\n processes = "40"\n cpus = "1"\n }')
+    has_words(a, alloc, "123\n")
+    words, (pot,) = a.logs(alloc), a.running()
+    assert words.startswith("nameserver 9.9.9.9\n") and "192.0.2.7" in words and "procfs" in words, words
+    assert a.m.sh(f"jls -j {pot} allow.mlock").strip() in ("1", "true")
+    rules = a.m.sh(f"rctl jail:{pot}")
+    assert "maxproc:deny=40" in rules and "pcpu:deny=100" in rules, rules
+
+
+def test_bad_values_of_these(nomad):
+    """Each is refused by its name."""
+    a = nomad
+    for job, config, word in (("key", 'limits {\n odd = "1"\n }', "odd"), ("server", 'dns = ["nowhere"]', "nowhere"),
+                              ("attribute", 'attributes = ["bogus:yes"]', "bogus")):
+        a.run(job, wait=None, group=ONCE, config=config)
+        a.wait_for(job, "failed")
+        assert any(word in e for e in a.events(job)), a.events(job)
+
+
 # ---- stopped at the wrong time ----
 
 def test_stopped_at_its_start(nomad):
@@ -442,6 +466,28 @@ def test_plugin_configuration(nomad):
         if not a.pid("client"):
             a.start("client")
         a.ready()
+
+
+def test_mirrors_and_images_that_nobody_uses(nomad):
+    """An image comes from the mirror, whose registry the job does not name, and goes some time after its last task."""
+    a = nomad
+    a.stop("client")
+    a.m.pot("destroy", "-p", IMAGE, "-F")
+    try:
+        a.configure(config=f'registry_mirrors = ["file://{DIR}/registry/"]\n image_gc = true\n image_gc_delay = "2s"')
+        a.start("client").ready()
+        alloc = a.run("mirrored", "echo from the mirror", kind="batch", wait="complete", image="http://127.0.0.1:1/")
+        assert a.logs(alloc) == "from the mirror\n"
+        a.empty()
+        wait_until(lambda: a.m.pot("ls", "-q") == "", what="the end of the image")
+        a.stop("client")
+    finally:
+        a.configure()
+        if not a.pid("client"):
+            a.start("client")
+        a.ready()
+        a.run("again", "true", kind="batch", wait="complete")
+        a.empty()
 
 
 def test_a_client_that_is_not_root(nomad):

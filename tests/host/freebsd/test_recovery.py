@@ -1,4 +1,5 @@
 """What a killed program, a machine that goes down and a full pool leave: nothing, and pots that start again."""
+import json
 import re
 import time
 
@@ -192,3 +193,39 @@ def test_a_pool_that_is_full(tight):
     m.pot("stop", "held")
     m.pot("clone", "-p", "copied", "-P", "held")
     assert m.pot("doctor").endswith("nothing is left behind\n")
+
+
+def step_clock(m, hours):
+    m.sh(f"date -n $(date -v{hours:+d}H +%Y%m%d%H%M.%S) >/dev/null 2>&1 || date $(date -v{hours:+d}H +%Y%m%d%H%M.%S)")
+
+
+def test_the_clock_is_set(pot):
+    """ntpd's first step, an hour: what runs is still known, goes on, and ends as it was told to."""
+    m = pot
+    m.pot("set-cmd", "-p", "held", "-c", "/bin/sh -c 'trap \"exit 0\" TERM; while :; do sleep 0.2; done'")
+    m.pot("start", "-d", "held")
+    jid = m.sh("jls -j held jid").strip()
+    try:
+        for hours in (1, -3):
+            step_clock(m, hours)
+            assert "held" in m.pot("ps", "-q").split()
+            assert m.pot("exec", "-p", "held", "echo", "inside") == "inside\n"
+            m.pot("doctor")
+            m.pot("start", "-d", "held")
+            assert m.sh("jls -j held jid").strip() == jid
+        m.pot("stop", "held")
+    finally:
+        step_clock(m, 2)
+    assert not running(m) and left_of_a_run(m) == ""
+    assert json.loads(m.pot("last-run-stats", "-p", "held")) == {"ExitCode": 0}
+
+
+def test_pf_was_disabled(pot):
+    """Its rules stay loaded and do nothing: the next start with a network enables it."""
+    m = pot
+    m.pot("start", "-d", "held")
+    m.pot("stop", "held")
+    m.sh("pfctl -q -d")
+    m.pot("start", "-d", "held")
+    assert "Enabled" in m.sh("pfctl -q -s info")
+    m.pot("stop", "held")
