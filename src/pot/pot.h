@@ -445,8 +445,9 @@ struct pot_start_options {
 	unsigned cpu_shares;	    /* 0: none */
 	const char *const *hosts;   /* more "ip name" lines for /etc/hosts */
 	const char *network_path;   /* a network that is there, for a pot of type inherit */
-	bool snapshot;		    /* take one first */
-	bool idle; /* up without a command and whom it depends on: to build in it */
+	bool needs_servers; /* a resolver file of its own that names none gets the machine's */
+	bool snapshot;	    /* take one first */
+	bool idle;	    /* up without a command and whom it depends on: to build in it */
 	/* detach: wait until it is ready, at most this long; the same for pots that it needs. 0:
 	 * running is enough. Ready is a pot whose start-up command (/etc/rc) has come to its end,
 	 * or whose exported TCP ports answer; one with neither is ready when it runs. */

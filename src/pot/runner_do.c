@@ -260,7 +260,8 @@ do_start(struct runner_child *c, struct runner_reply *p, struct err *e)
 		.stop_timeout_ms = q->stop_timeout_ms > 0 ? q->stop_timeout_ms : 0,
 		.memory_bytes = q->memory_bytes,
 		.cpu_shares = q->cpu_shares,
-		.hosts = q->hosts };
+		.hosts = q->hosts,
+		.needs_servers = true };
 
 	autofd int nothing = -1, out = -1, err = -1;
 

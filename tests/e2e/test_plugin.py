@@ -425,6 +425,24 @@ def test_everything_a_job_may_ask_for(host):
     task.destroy()
 
 
+def test_a_dns_block_without_servers(host):
+    """It is added to the machine's: a pot that only searches must be able to ask somebody."""
+    machines = host.dir / "resolv.conf"
+    machines.write_text("# ours\nsearch own.example\nnameserver 127.0.0.53\n  nameserver\t192.0.2.7\n")
+    host.run("mount", "--bind", machines, "/etc/resolv.conf")
+    servers, wish = "nameserver 127.0.0.53\n  nameserver\t192.0.2.7\n", "search a.example b.example\noptions ndots:2\n"
+    block = {2: ["a.example", "b.example"], 3: ["ndots:2"]}
+    for invocation, dns, options, text_of_it in (
+            ("1", block, {}, servers + wish), ("2", {1: ["", "none", "192.0.2.8 x"], **block}, {}, servers + wish),
+            ("3", {1: ["192.0.2.8", "fe80::1%eth0"], **block}, {}, "nameserver 192.0.2.8\nnameserver fe80::1%eth0\n" + wish),
+            ("4", block, {"dns": ["9.9.9.9"]}, "nameserver 9.9.9.9\n" + wish), ("5", {1: [""]}, {}, machines.read_text())):
+        task = make(host, "cat /etc/resolv.conf", invocation=invocation, options=options)
+        task.message[17] = dns
+        task.start()
+        assert task.result()[0] == 0 and task.logs()[0].decode() == text_of_it
+        task.destroy()
+
+
 def test_reserved_cores(host):
     """Those of resources.cores, unless the job's own limits say which."""
     last = max(os.sched_getaffinity(0))
