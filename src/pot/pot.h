@@ -210,10 +210,11 @@ struct pot_spec {
 	unsigned rss_cpu_weight;	   /* own key: 2–262144, 1024 is usual */
 	struct pot_strs hooks;		   /* own key pot.hook: of an imported pot those set here */
 	char **attr;			   /* by position in pot_attrs(); NULL: not set */
-	bool outdated;	/* holds keys of old versions (ip4, pot.export.static.ports) */
-	char *root_dir; /* own key pot.root: a directory of this machine below the root's own
-			   files; "" none; not of an imported pot */
-	bool imported;	/* pot.image: came as an image; its hooks are not run by themselves */
+	bool outdated;	  /* holds keys of old versions (ip4, pot.export.static.ports) */
+	char *root_dir;	  /* own key pot.root: a directory of this machine below the root's own
+			     files; "" none; not of an imported pot */
+	bool root_strict; /* own key pot.root.no-links: none may lie on the way to root_dir */
+	bool imported;	  /* pot.image: came as an image; its hooks are not run by themselves */
 };
 /* ERR_ABSENT: no such pot. ERR_CORRUPT: it is there and cannot be used, with the reason. */
 int pot_spec_load(
@@ -398,10 +399,12 @@ char *pot_base_pristine(struct pot_env *, const char *base, struct arena *); /* 
 struct pot_prepare_options {
 	const char *name; /* -n, else <image>_<tag> */
 	const char *image, *tag;
-	const char *root_dir;	 /* in place of both: the pot writes over this directory's files,
-				  * which stay as they are */
-	const char *alloc;	 /* -a */
-	const char *cmd;	 /* -c */
+	const char *root_dir; /* in place of both: the pot writes over this directory's files,
+			       * which stay as they are */
+	int root_fd;	      /* what root_dir means, if no link may lie on the way to it, now and
+			       * at each start; 0: links are followed */
+	const char *alloc;    /* -a */
+	const char *cmd;      /* -c */
 	const char *const *argv; /* exact list in place of cmd */
 	const char *const *ports;
 	struct pot_net_options net;
@@ -532,6 +535,9 @@ const char *pot_signal_text(int signal); /* "TERM"; "?" when unknown */
 
 struct pot_copy_in_options {
 	const char *source, *dest;
+	/* A directory that holds the last component of source, which is then looked up there and
+	 * must not be a link; 0: none, links in source are followed. */
+	int source_dir;
 	bool force_running, make_parent;
 	int tell; /* a descriptor that "from -> to" of each entry is written to; 0: none */
 };

@@ -1,6 +1,7 @@
 """nomad-pot-driver as an agent of Nomad sees it: the protocol, and tasks from start to removal."""
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 
@@ -496,6 +497,14 @@ def test_a_directory_in_place_of_an_image(upon):
     with pytest.raises(Refused, match="no directory"):
         make(host, options={**gone, "path": "/nowhere"}).start()
     assert host.pot("ls", "-q") == ""
+    # nobody is kept out of anything here: links lead where they like
+    (host.dir / "way").symlink_to(root.parent)
+    (host.dir / "it").symlink_to(host.dir / "way" / root.name)
+    (host.dir / "file").symlink_to(root / "etc/passwd")
+    task = make(host, "stat -c %a /home; readlink /copied || echo a file",
+                options={**gone, "path": f"{host.dir}/it", "copy": [f"{host.dir}/file:/copied"]}, name="links").start()
+    assert task.result()[0] == 0 and task.logs()[0] == b"711\na file\n"
+    task.destroy()
 
 
 def test_an_old_handle_of_the_go_driver(host):
@@ -759,6 +768,57 @@ ask(2, field(1, "www1_223ab329_x") + field(2, "web") + field(3, "1.0") + field(1
     said = served.run(*become(), "python3", "-c", program).splitlines()
     assert "outside of pots" in said[0] and "outside of what pot-runner may touch" in said[1], said
     assert served.pot("ls", "-q").split() == ["web_1_0"]
+
+
+def test_links_below_a_root_lead_nowhere(served):
+    """Its directories belong to the agent, who could put one to any file of the machine there."""
+    allocs, outside = served.dir / "allocs", served.dir / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("outside\n")
+    root = shutil.copytree(served.busybox_root(), outside / "root", symlinks=True)
+    allocs.mkdir(exist_ok=True)
+    for name, to in (("file", outside / "file"), ("dir", outside), ("root", root)):
+        (allocs / name).symlink_to(to)
+    (allocs / "own").mkdir()
+    (allocs / "own/link").symlink_to("/etc/passwd")
+    gone = {"image": None, "pot": None, "tag": None}
+    for options, name in (({"copy": [f"{allocs}/file:/etc/file"]}, "file"), ({"copy": [f"{allocs}/file/:/etc/file"]}, "file"),
+                          ({"copy": [f"{allocs}/dir/file:/etc/file"]}, "dir"), ({**gone, "path": f"{allocs}/root"}, "root"),
+                          ({**gone, "path": f"{allocs}/dir/root/"}, "dir")):
+        with pytest.raises(Refused, match=f"{name}.* symbolic link") as refused:
+            make(served, options=options).start()
+        assert refused.value.recoverable is None
+    assert served.pot("ls", "-q").split() == ["web_1_0"]
+    # what lies in a directory stays what it is
+    task = make(served, "readlink /own/link", options={"copy": [f"{allocs}/own:/own"]}, name="own").start()
+    assert task.result()[0] == 0 and task.logs()[0] == b"/etc/passwd\n"
+    task.destroy()
+
+
+def test_a_directory_that_becomes_a_link(served):
+    """The one in place of an image is looked at anew by each start."""
+    root, outside = (shutil.copytree(served.busybox_root(), served.dir / where, symlinks=True)
+                     for where in ("allocs/in/root", "outside"))
+    task = make(served, "cat /mark; sleep 1000", options={"image": None, "pot": None, "tag": None, "path": str(root)})
+    (root / "mark").write_text("mine\n")
+    (outside / "mark").write_text("outside\n")
+    task.start()
+    wait_until(lambda: task.output[0] == b"mine\n", what="its word")
+    task.stop(timeout=0)
+    name = next(name for name in served.pot("ls", "-q").split() if name.startswith("www1_"))
+    root.rename(root.parent / "before")
+    root.symlink_to(outside)
+    served.pot_fails("start", name, says="symbolic link")
+    root.unlink()
+    (root.parent / "before").rename(root)
+    elsewhere = root.parent.rename(served.dir / "elsewhere")
+    root.parent.symlink_to(elsewhere)
+    served.pot_fails("start", name, says="symbolic link")
+    root.parent.unlink()
+    elsewhere.rename(root.parent)
+    served.pot("start", "-d", name)
+    assert served.pot("exec", "-p", name, "cat", "/mark") == "mine\n"
+    task.destroy()
 
 
 def test_no_runner_for_an_agent_that_is_not_root(served):
