@@ -473,9 +473,11 @@ int pot_start(struct pot_env *, const char *name, const struct pot_start_options
 
 struct pot_stop_options {
 	int signal;	    /* 0: what the start said */
-	int64_t timeout_ms; /* < 0: what the start said; 0: kill at once */
+	int64_t timeout_ms; /* < 0: what the start said; 0: kill at once, without exec_stop */
 };
-/* ERR_ABSENT: no such pot. Stopping a stopped one clears up what is left of it. opt may be NULL. */
+/* ERR_ABSENT: no such pot. Stopping a stopped one clears up what is left of it. opt may be NULL.
+ * The attribute exec_stop is run first, in the time there is; a further stop does not wait for it.
+ */
 int pot_stop(struct pot_env *, const char *name, const struct pot_stop_options *, struct err *);
 /* The last steps of a run, walked by the finish program of its keeper; nothing if it is another's.
  */

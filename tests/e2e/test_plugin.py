@@ -166,6 +166,23 @@ def test_stop_signal_and_timeout(host):
     stubborn.destroy()
 
 
+def test_a_stop_whose_exec_stop_hangs(host):
+    """It has the job's kill_timeout, like the signal; without any it is not run."""
+    for timeout, left in ((1, True), (0, False)):
+        task = make(host, "trap '' TERM; echo ready; while :; do sleep 0.02; done",
+                    options={"attributes": ["exec_stop:touch /local/asked; sleep 4321"]}).start()
+        waiting = task.wait()
+        wait_until(lambda: task.output[0], what="the trap")
+        task.stop(timeout=timeout)
+        assert task.result(waiting)[:2] == (137, 9)
+        asked = task.dir / "www1/local/asked"
+        assert asked.exists() == left
+        task.destroy()
+        asked.unlink(missing_ok=True)
+        for fifo in task.fifos:
+            fifo.unlink()
+
+
 def test_signals(host):
     task = make(host, "trap 'echo hup' HUP; trap 'echo usr1' USR1; echo ready; while :; do sleep 0.02; done").start()
     wait_until(lambda: b"ready" in task.output[0], what="the traps")
