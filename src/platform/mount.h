@@ -29,6 +29,7 @@ struct mount_root {
 	const char *const *lower; /* … layers below, the top one first, ended by NULL … */
 	const char *upper, *work; /* … and where changes go; both NULL: read-only */
 	bool read_only;
+	bool no_links; /* layers: refuse a symbolic link anywhere on the way to the lowest one */
 };
 
 /* MOUNT_TREE: a tree that is put together like a root; read-only when its root says so. */

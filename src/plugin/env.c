@@ -152,6 +152,18 @@ no_break(const char *s)
 	return strpbrk(s, "\r\n") == NULL;
 }
 
+/* As resolv.conf knows one: an address, of a link perhaps with its interface behind '%'. What a job
+ * interpolates may have come to nothing. */
+static bool
+is_server(const char *text, struct arena *a)
+{
+	struct ip address;
+	size_t n = strcspn(text, "%");
+
+	return ip_parse(arena_strndup(a, text, n), &address) &&
+	       text[n + strcspn(text + n, " \t\r\n")] == '\0';
+}
+
 int
 resolver_text(
     const char **out, const struct strs *dns, const Np__Dns *task, struct arena *a, struct err *e)
@@ -166,7 +178,7 @@ resolver_text(
 		buf_addf(&text, "nameserver %s\n", dns->at[i]);
 	}
 	for (size_t i = 0; task != NULL && dns->n == 0 && i < task->n_servers; i++)
-		if (no_break(task->servers[i]))
+		if (is_server(task->servers[i], a))
 			buf_addf(&text, "nameserver %s\n", task->servers[i]);
 	for (size_t i = 0; task != NULL && i < task->n_searches; i++)
 		if (no_break(task->searches[i]))

@@ -13,7 +13,7 @@ int env_gather(
     struct strs *out, const Np__TaskConfig *task, const char *file, struct arena *a, struct err *e);
 
 /* What stands in /etc/resolv.conf: the name servers of the config, else of the task; NULL: neither
- * has a wish. */
+ * has a wish. Without any server the pot gets the machine's before it (pot-runner sees to that). */
 int resolver_text(
     const char **out, const struct strs *dns, const Np__Dns *task, struct arena *a, struct err *e);
 

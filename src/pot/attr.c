@@ -54,9 +54,9 @@ static const struct pot_attr attrs[] = {
 	{ "devfs_ruleset", POT_ATTR_UINT, "4", true, false, true, POT_ATTR_SYSTEM,
 	    "which devices it sees; on Linux null, zero, full, random, urandom, tty" },
 	{ "exec_stop", POT_ATTR_STRING, "", true, false, true, POT_ATTR_EVERYWHERE,
-	    "command run inside before the pot is stopped" },
+	    "command run inside before the pot is stopped; its time is taken from stop_timeout" },
 	{ "stop_timeout", POT_ATTR_UINT, "10", true, false, true, POT_ATTR_EVERYWHERE,
-	    "seconds between the stop signal and the kill" },
+	    "seconds between the stop signal and the kill; 0 kills at once, without exec_stop" },
 };
 
 const struct pot_attr *

@@ -307,11 +307,48 @@ with_tree(struct pot_env *env, const char *name, bool force, mount_fn *fn, struc
 	return mount->with_root(&tree.root, tree.items, tree.n, fn, c, e);
 }
 
+/* Where the source lies, and its name there (part of `text`): what its path leads to. */
+static int
+source_by_path(const char *source, char text[PATH_MAX], const char **name, struct err *e)
+{
+	if (realpath(source, text) == NULL)
+		return err_sys(e, "copy-in: source %s", source);
+	char *slash = strrchr(text, '/');
+	*name = slash + 1;
+	if (**name == '\0')
+		return err_new(e, ERR_INPUT, "copy-in: '/' cannot be the source");
+	*slash = '\0';
+	return open_dir(slash == text ? "/" : text, e);
+}
+
+/* The same for what lies in a directory that is held: the entry that is there. One that becomes a
+ * link after this look is copied as a link. */
+static int
+source_in(int dir, const char *source, char text[PATH_MAX], const char **name, struct err *e)
+{
+	struct stat st;
+
+	if (!str_copy(text, PATH_MAX, source))
+		return err_new(e, ERR_INPUT, "copy-in: source too long: %s", source);
+	for (size_t n = strlen(text); n > 1 && text[n - 1] == '/'; n--)
+		text[n - 1] = '\0';
+	*name = last_component(text);
+	if (fstatat(dir, *name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, "copy-in: source %s", source);
+	if (S_ISLNK(st.st_mode))
+		return err_new(e, ERR_INPUT,
+		    "copy-in: source %s is a symbolic link, and none is followed here: name what "
+		    "it leads to",
+		    source);
+	int held = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+	return held < 0 ? err_sys(e, "copy-in: source %s", source) : held;
+}
+
 int
 pot_copy_in(
     struct pot_env *env, const char *name, const struct pot_copy_in_options *o, struct err *e)
 {
-	char real[PATH_MAX];
+	char text[PATH_MAX];
 	struct copying c = { .dest = o->dest,
 		.make_parent = o->make_parent,
 		.tell = o->tell,
@@ -322,17 +359,9 @@ pot_copy_in(
 	if (o->dest == NULL || o->dest[0] != '/')
 		return err_new(
 		    e, ERR_INPUT, "copy-in: the destination must be an absolute path in the pot");
-	if (realpath(o->source, real) == NULL)
-		return err_sys(e, "copy-in: source %s", o->source);
-	if (need_root("copy-in", e) < 0)
-		return -1;
-	char *slash = strrchr(real, '/');
-	c.source = slash + 1;
-	if (*c.source == '\0')
-		return err_new(e, ERR_INPUT, "copy-in: '/' cannot be the source");
-	*slash = '\0';
-	autofd int dir = open_dir(slash == real ? "/" : real, e);
-	if (dir < 0)
+	autofd int dir = o->source_dir > 0 ? source_in(o->source_dir, o->source, text, &c.source, e)
+					   : source_by_path(o->source, text, &c.source, e);
+	if (dir < 0 || need_root("copy-in", e) < 0)
 		return -1;
 	c.source_dir = dir;
 	if (with_tree(env, name, o->force_running, copy_inside, &c, e) < 0)

@@ -57,16 +57,24 @@ add_file(struct start *s, const char *path, unsigned mode, const struct buf *tex
 	return f;
 }
 
+/* The address in a line "nameserver ADDRESS"; NULL: it is none. */
+static const char *
+server_of(const char *line)
+{
+	line += strspn(line, " \t");
+	if (!str_starts(line, "nameserver"))
+		return NULL;
+	line += strlen("nameserver");
+	size_t blanks = strspn(line, " \t");
+	return blanks > 0 && line[blanks] != '\0' ? line + blanks : NULL;
+}
+
 static bool
 loopback_server(const char *line)
 {
-	while (*line == ' ' || *line == '\t')
-		line++;
-	if (!str_starts(line, "nameserver"))
-		return false;
-	line += strlen("nameserver");
-	line += strspn(line, " \t");
-	return str_starts(line, "127.") || strcmp(line, "::1") == 0;
+	const char *server = server_of(line);
+
+	return server != NULL && (str_starts(server, "127.") || strcmp(server, "::1") == 0);
 }
 
 /* The host's resolver for a pot with a network of its own: the host's loopback is not its. */
@@ -81,7 +89,7 @@ reachable_servers(const char *text, struct arena *mem, struct buf *out)
 	for (size_t i = 0; i < n; i++) {
 		if (loopback_server(line[i]) || (i + 1 == n && *line[i] == '\0'))
 			continue;
-		server = server || str_starts(line[i], "nameserver");
+		server = server || server_of(line[i]) != NULL;
 		buf_addf(out, "%s\n", line[i]);
 	}
 	return server;
@@ -115,6 +123,44 @@ inherited_resolver(struct start *s, struct buf *out, struct err *e)
 	    pot_spec_stack(s->env, s->spec) != POT_STACK_IPV6 ? s->env->conf.gateway
 							      : s->env->conf.gateway6);
 	return 0;
+}
+
+/* How many of its lines name a server; they go to out, which may be NULL. */
+static size_t
+servers_in(const struct buf *text, struct arena *mem, struct buf *out)
+{
+	size_t n, found = 0;
+	char **line = str_split(mem, buf_str(text), '\n', &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (server_of(line[i]) == NULL)
+			continue;
+		found++;
+		if (out != NULL)
+			buf_addf(out, "%s\n", line[i]);
+	}
+	return found;
+}
+
+/* Who wishes for search domains alone wants names resolved all the same: the servers are then those
+ * of a pot that inherits. */
+static void
+complete_resolver(struct start *s, struct buf *text)
+{
+	autobuf struct buf inherited = BUF_INIT, whole = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	if (!s->o->needs_servers || servers_in(text, s->mem, NULL) > 0)
+		return;
+	if (inherited_resolver(s, &inherited, &e) < 0) {
+		pot_say(
+		    s->env, POT_SAY_INFO, "pot %s has no name servers: %s", s->spec->name, e.text);
+		return;
+	}
+	(void)servers_in(&inherited, s->mem, &whole);
+	buf_add(&whole, buf_str(text), text->len);
+	buf_reset(text);
+	buf_add(text, buf_str(&whole), whole.len);
 }
 
 /* The second label, as pot always had it, and the whole of the rest where there is more. */
@@ -151,6 +197,7 @@ resolver(struct start *s, struct err *e)
 		path_at(path, "%s/jails/%s/conf/resolv.conf", s->env->conf.fs_root, s->spec->name);
 		if (buf_read_file(&text, path, 65536, e) < 0)
 			return err_ctx(e, "the pot's own resolver file");
+		complete_resolver(s, &text);
 		break;
 	}
 	if (text.len > 0)

@@ -210,10 +210,11 @@ struct pot_spec {
 	unsigned rss_cpu_weight;	   /* own key: 2–262144, 1024 is usual */
 	struct pot_strs hooks;		   /* own key pot.hook: of an imported pot those set here */
 	char **attr;			   /* by position in pot_attrs(); NULL: not set */
-	bool outdated;	/* holds keys of old versions (ip4, pot.export.static.ports) */
-	char *root_dir; /* own key pot.root: a directory of this machine below the root's own
-			   files; "" none; not of an imported pot */
-	bool imported;	/* pot.image: came as an image; its hooks are not run by themselves */
+	bool outdated;	  /* holds keys of old versions (ip4, pot.export.static.ports) */
+	char *root_dir;	  /* own key pot.root: a directory of this machine below the root's own
+			     files; "" none; not of an imported pot */
+	bool root_strict; /* own key pot.root.no-links: none may lie on the way to root_dir */
+	bool imported;	  /* pot.image: came as an image; its hooks are not run by themselves */
 };
 /* ERR_ABSENT: no such pot. ERR_CORRUPT: it is there and cannot be used, with the reason. */
 int pot_spec_load(
@@ -398,10 +399,12 @@ char *pot_base_pristine(struct pot_env *, const char *base, struct arena *); /* 
 struct pot_prepare_options {
 	const char *name; /* -n, else <image>_<tag> */
 	const char *image, *tag;
-	const char *root_dir;	 /* in place of both: the pot writes over this directory's files,
-				  * which stay as they are */
-	const char *alloc;	 /* -a */
-	const char *cmd;	 /* -c */
+	const char *root_dir; /* in place of both: the pot writes over this directory's files,
+			       * which stay as they are */
+	int root_fd;	      /* what root_dir means, if no link may lie on the way to it, now and
+			       * at each start; 0: links are followed */
+	const char *alloc;    /* -a */
+	const char *cmd;      /* -c */
 	const char *const *argv; /* exact list in place of cmd */
 	const char *const *ports;
 	struct pot_net_options net;
@@ -445,8 +448,9 @@ struct pot_start_options {
 	unsigned cpu_shares;	    /* 0: none */
 	const char *const *hosts;   /* more "ip name" lines for /etc/hosts */
 	const char *network_path;   /* a network that is there, for a pot of type inherit */
-	bool snapshot;		    /* take one first */
-	bool idle; /* up without a command and whom it depends on: to build in it */
+	bool needs_servers; /* a resolver file of its own that names none gets the machine's */
+	bool snapshot;	    /* take one first */
+	bool idle;	    /* up without a command and whom it depends on: to build in it */
 	/* detach: wait until it is ready, at most this long; the same for pots that it needs. 0:
 	 * running is enough. Ready is a pot whose start-up command (/etc/rc) has come to its end,
 	 * or whose exported TCP ports answer; one with neither is ready when it runs. */
@@ -469,9 +473,11 @@ int pot_start(struct pot_env *, const char *name, const struct pot_start_options
 
 struct pot_stop_options {
 	int signal;	    /* 0: what the start said */
-	int64_t timeout_ms; /* < 0: what the start said; 0: kill at once */
+	int64_t timeout_ms; /* < 0: what the start said; 0: kill at once, without exec_stop */
 };
-/* ERR_ABSENT: no such pot. Stopping a stopped one clears up what is left of it. opt may be NULL. */
+/* ERR_ABSENT: no such pot. Stopping a stopped one clears up what is left of it. opt may be NULL.
+ * The attribute exec_stop is run first, in the time there is; a further stop does not wait for it.
+ */
 int pot_stop(struct pot_env *, const char *name, const struct pot_stop_options *, struct err *);
 /* The last steps of a run, walked by the finish program of its keeper; nothing if it is another's.
  */
@@ -531,6 +537,9 @@ const char *pot_signal_text(int signal); /* "TERM"; "?" when unknown */
 
 struct pot_copy_in_options {
 	const char *source, *dest;
+	/* A directory that holds the last component of source, which is then looked up there and
+	 * must not be a link; 0: none, links in source are followed. */
+	int source_dir;
 	bool force_running, make_parent;
 	int tell; /* a descriptor that "from -> to" of each entry is written to; 0: none */
 };

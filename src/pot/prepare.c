@@ -3,6 +3,7 @@
 #include "pot/edit.h"
 #include "pot/tree.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,12 +80,13 @@ make_layer(const char *path, const struct stat *as, struct err *e)
 
 /* Layers in the dataset's one directory, where its file system can hold such. */
 static int
-layers_fit(struct pot_env *env, const char *plain, const char *below, const struct stat *st,
-    struct arena *mem, struct err *e)
+layers_fit(struct pot_env *env, const char *plain, const char *below, bool strict,
+    const struct stat *st, struct arena *mem, struct err *e)
 {
 	struct mount_root root;
 
 	tree_layers_in(plain, below, mem, &root);
+	root.no_links = strict;
 	if (make_layer(root.upper, st, e) == 0 && make_layer(root.work, st, e) == 0 &&
 	    env->host->mount->with_root(&root, NULL, 0, nothing, NULL, e) == 0)
 		return 0;
@@ -96,21 +98,20 @@ layers_fit(struct pot_env *env, const char *plain, const char *below, const stru
 }
 
 static int
-copy_all(const char *from, const char *to, struct err *e)
+copy_all(int from, const char *to, struct err *e)
 {
-	autofd int source = open_dir(from, e);
-	autofd int target = source >= 0 ? open_dir(to, e) : -1;
+	autofd int target = open_dir(to, e);
 
 	if (target < 0 || tree_empty(target, e) < 0)
 		return -1;
-	return tree_copy(source, target, NULL, e) < 0 ? err_ctx(e, "copy %s", from) : 0;
+	return tree_copy(from, target, NULL, e);
 }
 
 /* Makes the empty pot one upon the directory: layers above it, where they can be had, else a copy
  * of its files. *upon: whether the directory stays in use. */
 static int
-put_upon(struct pot_env *env, const char *name, const struct wishes *w, const struct stat *st,
-    bool *upon, struct err *e)
+put_upon(struct pot_env *env, const char *name, const struct wishes *w, int root_fd,
+    const struct stat *st, bool *upon, struct err *e)
 {
 	const char *below = w->o->root_dir;
 	char dataset[DATASET_SIZE];
@@ -122,11 +123,25 @@ put_upon(struct pot_env *env, const char *name, const struct wishes *w, const st
 		return -1;
 	if (root.plain == NULL) /* frozen, so that there is a layer to write to above */
 		return pot_snapshot(env, name, false, e);
-	if (layers_fit(env, root.plain, below, st, w->mem, &why) == 0)
+	if (layers_fit(env, root.plain, below, w->o->root_fd > 0, st, w->mem, &why) == 0)
 		return 0;
 	pot_say(env, POT_SAY_INFO, "pot %s gets a copy of %s: %s", name, below, why.text);
 	*upon = false;
-	return copy_all(below, root.plain, e);
+	return copy_all(root_fd, root.plain, e) < 0 ? err_ctx(e, "copy %s", below) : 0;
+}
+
+/* To be read; what was held for us is what is meant, whatever its name leads to by now. */
+static int
+open_root(const struct pot_prepare_options *o, struct stat *st, struct err *e)
+{
+	autofd int fd = o->root_dir[0] != '/' ? -1
+			: o->root_fd > 0
+			    ? openat(o->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+			    : open(o->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, st) < 0)
+		return err_new(e, ERR_INPUT, "%s is no directory of this machine", o->root_dir);
+	return take_fd(&fd);
 }
 
 static int
@@ -136,15 +151,16 @@ make_upon(struct pot_env *env, const char *name, const struct wishes *w, struct 
 	struct stat st;
 	bool upon;
 
-	if (w->o->root_dir[0] != '/' || stat(w->o->root_dir, &st) < 0 || !S_ISDIR(st.st_mode))
-		return err_new(e, ERR_INPUT, "%s is no directory of this machine", w->o->root_dir);
-	if (pot_create(env, &create, e) < 0)
+	autofd int root = open_root(w->o, &st, e);
+	if (root < 0 || pot_create(env, &create, e) < 0)
 		return -1;
 	autoedit struct edit x = EDIT_INIT;
-	if (put_upon(env, name, w, &st, &upon, e) == 0 &&
+	if (put_upon(env, name, w, root, &st, &upon, e) == 0 &&
 	    edit_begin(&x, env, name, "prepare", e) == 0) {
 		if (upon)
 			conf_set(&x.conf, "pot.root", w->o->root_dir);
+		if (upon && w->o->root_fd > 0)
+			conf_set(&x.conf, "pot.root.no-links", "YES");
 		if (apply(&x.conf, (void *)(uintptr_t)w, e) == 0 && edit_end(&x, e) == 0)
 			return 0;
 	}

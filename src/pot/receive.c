@@ -267,7 +267,8 @@ adapt_conf(
 	struct making m = { .env = env, .name = r->name, .mem = ARENA_INIT };
 	struct pot_spec *spec;
 	enum pot_net net;
-	static const char *const dropped[] = { "pot.attr.to-be-pruned", "pot.hook", "pot.root" };
+	static const char *const dropped[] = { "pot.attr.to-be-pruned", "pot.hook", "pot.root",
+		"pot.root.no-links" };
 
 	if (conf_load(&conf, env, r->name, e) < 0 ||
 	    pot_spec_load(env, r->name, &r->mem, &spec, e) < 0)

@@ -285,9 +285,20 @@ starter_gone(struct pot_env *env, const struct run *r)
 
 enum { LOOK_UP_EVERY_MS = 200 };
 
-/* Until it is gone; -1 also for one who is asked to end meanwhile. */
+/* Somebody else is about to ask it, or has. */
+static bool
+stopper_lives(struct pot_env *env, const struct run *r)
+{
+	struct err e = ERR_INIT;
+
+	return r->stopper != 0 && r->stopper != getpid() &&
+	       env->host->proc->alive(r->stopper, r->stopper_start, &e) != 0;
+}
+
+/* Until it is gone; -1 also for one who is asked to end meanwhile. A stopper who goes without
+ * having asked it leaves that to us. */
 static int
-watch_end(struct pot_env *env, const struct run *r, struct err *e)
+watch_end(struct pot_env *env, const struct run *r, bool asked, struct err *e)
 {
 	const struct proc_ops *proc = env->host->proc;
 	autofd int handle = proc->open(r->keeper, r->keeper_start, e);
@@ -295,19 +306,29 @@ watch_end(struct pot_env *env, const struct run *r, struct err *e)
 
 	if (handle < 0)
 		return e->kind == ERR_ABSENT ? 0 : -1;
-	while ((ended = proc->wait(handle, LOOK_UP_EVERY_MS, e)) == 0)
+	while ((ended = proc->wait(handle, LOOK_UP_EVERY_MS, e)) == 0) {
 		if (interrupted(env, e) < 0)
 			return -1;
+		if (asked || stopper_lives(env, r))
+			continue;
+		if (env->keep->ask(r->keeper, r->keeper_start, e) < 0)
+			return -1;
+		asked = true;
+	}
 	return ended < 0 ? -1 : 0;
 }
 
-/* Waits for the end of a keeper that is on its way there, or is sent there now. */
+/* Waits for the end of a keeper that is on its way there, or is sent there now. Who is stopping it
+ * may still wait for the pot's exec_stop, which is not to be cut short by a start. */
 static int
 see_off(struct pot_env *env, const struct run *r, struct err *e)
 {
 	if (!r->stopping)
 		return env->keep->kill(r->keeper, r->keeper_start, e);
-	return env->keep->ask(r->keeper, r->keeper_start, e) < 0 ? -1 : watch_end(env, r, e);
+	bool ours = !stopper_lives(env, r);
+	if (ours && env->keep->ask(r->keeper, r->keeper_start, e) < 0)
+		return -1;
+	return watch_end(env, r, ours, e);
 }
 
 bool

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -129,6 +130,27 @@ prepare(struct runner_child *c, struct pot_prepare_options *o, char made[POT_NAM
 	return rc;
 }
 
+/* The directory in place of an image. What is written down of it is free of links, as it is walked
+ * again at each start; the root may be reached by one, which is the operator's. */
+static int
+take_directory(struct runner_child *c, struct pot_prepare_options *o, struct err *e)
+{
+	struct pinned pinned = { .keep_name = false };
+	char root[PATH_MAX];
+
+	o->root_dir = c->q->source;
+	if (runner_everywhere(c->config))
+		return runner_path_check(c->config, c->q->source, e);
+	if (runner_pin(c, c->q->source, &pinned, e) < 0)
+		return -1;
+	if (realpath(pinned.root, root) == NULL)
+		return err_sys(e, "open %s", pinned.root);
+	o->root_dir =
+	    arena_printf(&c->mem, "%s%s%s", root, *pinned.below != '\0' ? "/" : "", pinned.below);
+	o->root_fd = pinned.fd;
+	return 0;
+}
+
 static int
 do_prepare(struct runner_child *c, struct runner_reply *p, struct err *e)
 {
@@ -136,8 +158,7 @@ do_prepare(struct runner_child *c, struct runner_reply *p, struct err *e)
 	char made[POT_NAME_MAX + 1];
 
 	if (need("name of the pot", q->pot, e) < 0 ||
-	    (q->source == NULL && (need("image", q->image, e) < 0 || need("tag", q->tag, e) < 0)) ||
-	    (q->source != NULL && runner_path_check(c->config, q->source, e) < 0))
+	    (q->source == NULL && (need("image", q->image, e) < 0 || need("tag", q->tag, e) < 0)))
 		return -1;
 	char *name = arena_strdup(&c->mem, q->pot), *alloc = strrchr(name, '_');
 	if (alloc == NULL)
@@ -146,7 +167,6 @@ do_prepare(struct runner_child *c, struct runner_reply *p, struct err *e)
 	struct pot_prepare_options o = { .name = name,
 		.image = q->image,
 		.tag = q->tag,
-		.root_dir = q->source,
 		.alloc = alloc,
 		.cmd = q->command,
 		.argv = q->argv,
@@ -155,6 +175,8 @@ do_prepare(struct runner_child *c, struct runner_reply *p, struct err *e)
 		    .stack = q->stack,
 		    .ip = q->addresses,
 		    .bridge = q->bridge } };
+	if (q->source != NULL && take_directory(c, &o, e) < 0)
+		return -1;
 	int there = pot_exists(c->config->env, q->pot, e);
 	int left = there > 0 && q->take_over ? runner_left_take(c, p, e) : 0;
 	if (there < 0 || left != 0)
@@ -267,7 +289,8 @@ do_start(struct runner_child *c, struct runner_reply *p, struct err *e)
 		.stop_timeout_ms = q->stop_timeout_ms > 0 ? q->stop_timeout_ms : 0,
 		.memory_bytes = q->memory_bytes,
 		.cpu_shares = q->cpu_shares,
-		.hosts = q->hosts };
+		.hosts = q->hosts,
+		.needs_servers = true };
 
 	autofd int nothing = -1, out = -1, err = -1;
 
@@ -371,15 +394,24 @@ do_usage(struct runner_child *c, struct runner_reply *p, struct err *e)
 static int
 do_copy_in(struct runner_child *c, struct runner_reply *p, struct err *e)
 {
+	struct pinned pinned = { .keep_name = true };
+	struct pot_copy_in_options o = { .dest = c->q->target, .make_parent = true };
 	char *source;
 
 	(void)p;
 	if (need("name of the pot", c->q->pot, e) < 0 || need("target", c->q->target, e) < 0 ||
-	    runner_path(c, c->q->source, true, &source, e) < 0)
+	    runner_pin(c, c->q->source, &pinned, e) < 0)
 		return -1;
-	struct pot_copy_in_options o = {
-		.source = source, .dest = c->q->target, .make_parent = true
-	};
+	o.source = c->q->source;
+	o.source_dir = pinned.fd;
+	/* a root itself is the operator's, and where nobody is kept out its last component may be a
+	 * link as on the command line */
+	if (*pinned.name == '\0' || runner_everywhere(c->config)) {
+		if (runner_path(c, c->q->source, true, &source, e) < 0)
+			return -1;
+		o.source = source;
+		o.source_dir = 0;
+	}
 	return pot_copy_in(c->config->env, c->q->pot, &o, e);
 }
 

@@ -62,37 +62,81 @@ runner_path_check(const struct runner_config *c, const char *path, struct err *e
 	return root_of(c, path, &rest) != NULL ? 0 : refused(path, e);
 }
 
+bool
+runner_everywhere(const struct runner_config *c)
+{
+	for (size_t i = 0; c->roots != NULL && c->roots[i] != NULL; i++)
+		if (c->roots[i][strspn(c->roots[i], "/")] == '\0')
+			return true;
+	return false;
+}
+
+/* Of a walk that failed at a link: which one it is. */
+static void
+blame_link(int base, char *dir, const char *path, struct err *e)
+{
+	char to[1];
+
+	for (char *p = dir; *p != '\0';) {
+		p += strcspn(p, "/");
+		char kept = *p;
+		*p = '\0';
+		bool link = readlinkat(base, dir, to, sizeof(to)) >= 0;
+		if (link)
+			err_new(e, ERR_INPUT,
+			    "%s: \"%s\" is a symbolic link, and pot-runner follows none below a "
+			    "--root: name what it leads to",
+			    path, dir);
+		*p = kept;
+		if (link)
+			return;
+		p += strspn(p, "/");
+	}
+}
+
 int
-runner_path(struct runner_child *child, const char *path, bool keep_name, char **out, struct err *e)
+runner_pin(struct runner_child *child, const char *path, struct pinned *out, struct err *e)
 {
 	const char *rest = "";
-	char dir[PATH_SIZE], at[PATH_OF_FD];
+	char dir[PATH_SIZE];
 
 	if (runner_path_check(child->config, path, e) < 0)
 		return -1;
-	const char *root = root_of(child->config, path, &rest);
+	out->root = root_of(child->config, path, &rest);
 	if (!str_copy(dir, sizeof(dir), rest))
 		return err_new(e, ERR_INPUT, "path too long: %s", path);
 	size_t len = strlen(dir);
 	while (len > 0 && dir[len - 1] == '/')
 		dir[--len] = '\0';
-	char *name = strrchr(dir, '/');
-	if (keep_name && name != NULL)
-		*name++ = '\0';
-	else if (keep_name) {
-		name = arena_strdup(&child->mem, dir);
-		dir[0] = '\0';
+	out->below = out->name = arena_strdup(&child->mem, dir);
+	if (out->keep_name) {
+		char *slash = strrchr(dir, '/');
+		out->name += slash != NULL ? slash + 1 - dir : 0;
+		*(slash != NULL ? slash : dir) = '\0';
 	}
-	autofd int base = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autofd int base = open(out->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (base < 0)
-		return err_sys(e, "open %s", root);
-	/* stays open as long as this child lives, which is as long as the path is used */
-	int pinned = beneath_pin(base, dir, e);
-	if (pinned < 0)
-		return err_ctx(e, "%s", path);
-	path_of_fd(pinned, at);
-	*out = keep_name && *name != '\0' ? arena_printf(&child->mem, "%s/%s", at, name)
-					  : arena_strdup(&child->mem, at);
+		return err_sys(e, "open %s", out->root);
+	out->fd = beneath_pin(base, dir, e);
+	if (out->fd >= 0)
+		return 0;
+	err_ctx(e, "%s", path);
+	blame_link(base, dir, path, e);
+	return -1;
+}
+
+int
+runner_path(struct runner_child *child, const char *path, bool keep_name, char **out, struct err *e)
+{
+	struct pinned pinned = { .keep_name = keep_name };
+	char at[PATH_OF_FD];
+
+	if (runner_pin(child, path, &pinned, e) < 0)
+		return -1;
+	path_of_fd(pinned.fd, at);
+	*out = keep_name && *pinned.name != '\0'
+		   ? arena_printf(&child->mem, "%s/%s", at, pinned.name)
+		   : arena_strdup(&child->mem, at);
 	return 0;
 }
 

@@ -44,6 +44,19 @@ int raw_destroy(struct runner_child *, struct runner_reply *, struct err *);
 int raw_name(const struct runner_request *, char out[POT_NAME_MAX + 1], struct err *);
 
 /* ---- runner_path.c ---- */
+/* What a path means now, held fast: the descriptor stays open as long as the child lives, which is
+ * as long as it is used. No link is followed below the root; ERR_INPUT names the one in the way.
+ * Strings are the child's. */
+struct pinned {
+	bool keep_name;	   /* wanted: the directory that it lies in, without its last component */
+	const char *root;  /* as the operator gave it */
+	const char *below; /* the path from there, "" for the root itself … */
+	const char *name;  /* … and its last component */
+	int fd;
+};
+int runner_pin(struct runner_child *, const char *path, struct pinned *, struct err *);
+/* Nobody is kept out of any place of the machine: links may lead where they like. */
+bool runner_everywhere(const struct runner_config *);
 /* A path by which the keeper and libpot reach exactly what `path` means now; memory of the child.
  * The last component stays in it when keep_name is set. */
 int runner_path(struct runner_child *, const char *path, bool keep_name, char **out, struct err *);

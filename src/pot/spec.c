@@ -431,6 +431,14 @@ read_root(struct reader *r, const char *key, const char *value)
 }
 
 static int
+read_root_strict(struct reader *r, const char *key, const char *value)
+{
+	(void)key;
+	r->s->root_strict = strcmp(squeezed(r, value), "YES") == 0;
+	return 0;
+}
+
+static int
 read_outdated(struct reader *r, const char *key, const char *value)
 {
 	(void)key;
@@ -472,6 +480,7 @@ static const struct {
 	{ "pot.hook", read_hook },
 	{ "pot.image", read_image },
 	{ "pot.root", read_root },
+	{ "pot.root.no-links", read_root_strict },
 	{ "ip4", read_outdated },
 	{ "pot.export.static.ports", read_outdated },
 };

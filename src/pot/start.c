@@ -338,12 +338,22 @@ start_locked(struct start *s, const char *name, int *lock, struct err *e)
 
 /* ---- the wait of a start in the foreground ---- */
 
+/* Whoever asked for a start alone has got it, although the run is over: what cannot be cleared up
+ * then is told, and waits for the next who touches the pot, as when its keeper finishes it. */
 static int
 run_ended(struct start *s, struct err *e)
 {
-	int rc = pot_finish(s->env, s->run.name, s->run.id, e);
+	struct err why = ERR_INIT;
 
-	return rc < 0 ? err_ctx(e, "pot %s has ended", s->run.name) : 0;
+	if (pot_finish(s->env, s->run.name, s->run.id, &why) == 0)
+		return 0;
+	err_ctx(&why, "pot %s has ended", s->run.name);
+	if (s->o->detach) {
+		pot_say(s->env, POT_SAY_ERROR, "%s ('pot doctor' mends it)", why.text);
+		return 0;
+	}
+	*e = why;
+	return -1;
 }
 
 static int

@@ -134,6 +134,7 @@ put_below(const struct pot_spec *spec, struct arena *mem, struct mount_root *roo
 		    spec->root_dir);
 	if (root->plain != NULL) {
 		tree_layers_in(root->plain, spec->root_dir, mem, root);
+		root->no_links = spec->root_strict;
 		return 0;
 	}
 	while (root->lower != NULL && root->lower[n] != NULL)
@@ -143,6 +144,7 @@ put_below(const struct pot_spec *spec, struct arena *mem, struct mount_root *roo
 		memcpy(lower, root->lower, n * sizeof(*lower));
 	lower[n] = spec->root_dir;
 	root->lower = lower;
+	root->no_links = spec->root_strict;
 	return 0;
 }
 

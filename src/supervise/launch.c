@@ -19,6 +19,7 @@ static const struct wire_row mount_rows[] = {
 	WIRE_ROW(9, WIRE_STR, struct mount_item, tree.upper),
 	WIRE_ROW(10, WIRE_STR, struct mount_item, tree.work),
 	WIRE_ROW(11, WIRE_BOOL, struct mount_item, tree.read_only),
+	WIRE_ROW(12, WIRE_BOOL, struct mount_item, tree.no_links),
 	WIRE_ROWS_END,
 };
 
@@ -78,6 +79,7 @@ static const struct wire_row launch_rows[] = {
 	WIRE_ROW(42, WIRE_STRS, struct launch, isolate.attributes),
 	WIRE_ROW(43, WIRE_STRS, struct launch, isolate.addresses),
 	WIRE_ROW(44, WIRE_STR, struct launch, isolate.root.at),
+	WIRE_ROW(45, WIRE_BOOL, struct launch, isolate.root.no_links),
 	WIRE_ROWS_END,
 };
 

@@ -443,3 +443,23 @@ class Task:
             thread.join(max(0.1, deadline - time.monotonic()))
             assert not thread.is_alive(), "the log collector does not see the end"
         return self.output[0], self.output[1]
+
+
+# ---- what scenes begin with ----
+
+def config(command="sleep 1000", **more):
+    return {"image": "http://127.0.0.1:1/none", "pot": "web", "tag": "1.0", "command": command, "network_mode": "host",
+            **more}
+
+
+def plugin_of(machine):
+    return machine.plugins[-1]
+
+
+def make(machine, command="sleep 1000", invocation="223ab329", options=None, **more):
+    return Task(plugin_of(machine), machine.dir / "allocs", config(command, **(options or {})), invocation=invocation, **more)
+
+
+def health(plugin):
+    first = plugin.stream("Fingerprint").get()
+    return one(first, 2, 0), text(first, 3)

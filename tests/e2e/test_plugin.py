@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from machine import BIN, wait_until
-from nomad_host import BASE, Connection, DRIVER, ENVIRONMENT, Plugin, Refused, Task, fields, msgpack, one, text
+from nomad_host import (BASE, Connection, DRIVER, ENVIRONMENT, Plugin, Refused, Task, config, fields, health, make, msgpack, one,
+                        plugin_of, text)
 
 PROGRAM = BIN / "nomad-pot-driver"
 
@@ -24,19 +25,6 @@ def host(machine):
     machine.over = True
     for plugin in machine.plugins:
         plugin.shutdown()
-
-
-def config(command="sleep 1000", **more):
-    return {"image": "http://127.0.0.1:1/none", "pot": "web", "tag": "1.0", "command": command, "network_mode": "host",
-            **more}
-
-
-def plugin_of(machine):
-    return machine.plugins[-1]
-
-
-def make(machine, command="sleep 1000", invocation="223ab329", options=None, **more):
-    return Task(plugin_of(machine), machine.dir / "allocs", config(command, **(options or {})), invocation=invocation, **more)
 
 
 # ---- before the first call ----
@@ -164,6 +152,23 @@ def test_stop_signal_and_timeout(host):
     stubborn.stop(timeout=0)
     assert stubborn.result()[:2] == (137, 9)
     stubborn.destroy()
+
+
+def test_a_stop_whose_exec_stop_hangs(host):
+    """It has the job's kill_timeout, like the signal; without any it is not run."""
+    for timeout, left in ((1, True), (0, False)):
+        task = make(host, "trap '' TERM; echo ready; while :; do sleep 0.02; done",
+                    options={"attributes": ["exec_stop:touch /local/asked; sleep 4321"]}).start()
+        waiting = task.wait()
+        wait_until(lambda: task.output[0], what="the trap")
+        task.stop(timeout=timeout)
+        assert task.result(waiting)[:2] == (137, 9)
+        asked = task.dir / "www1/local/asked"
+        assert asked.exists() == left
+        task.destroy()
+        asked.unlink(missing_ok=True)
+        for fifo in task.fifos:
+            fifo.unlink()
 
 
 def test_signals(host):
@@ -512,6 +517,24 @@ def test_everything_a_job_may_ask_for(host):
     task.destroy()
 
 
+def test_a_dns_block_without_servers(host):
+    """It is added to the machine's: a pot that only searches must be able to ask somebody."""
+    machines = host.dir / "resolv.conf"
+    machines.write_text("# ours\nsearch own.example\nnameserver 127.0.0.53\n  nameserver\t192.0.2.7\n")
+    host.run("mount", "--bind", machines, "/etc/resolv.conf")
+    servers, wish = "nameserver 127.0.0.53\n  nameserver\t192.0.2.7\n", "search a.example b.example\noptions ndots:2\n"
+    block = {2: ["a.example", "b.example"], 3: ["ndots:2"]}
+    for invocation, dns, options, text_of_it in (
+            ("1", block, {}, servers + wish), ("2", {1: ["", "none", "192.0.2.8 x"], **block}, {}, servers + wish),
+            ("3", {1: ["192.0.2.8", "fe80::1%eth0"], **block}, {}, "nameserver 192.0.2.8\nnameserver fe80::1%eth0\n" + wish),
+            ("4", block, {"dns": ["9.9.9.9"]}, "nameserver 9.9.9.9\n" + wish), ("5", {1: [""]}, {}, machines.read_text())):
+        task = make(host, "cat /etc/resolv.conf", invocation=invocation, options=options)
+        task.message[17] = dns
+        task.start()
+        assert task.result()[0] == 0 and task.logs()[0].decode() == text_of_it
+        task.destroy()
+
+
 def test_reserved_cores(host):
     """Those of resources.cores, unless the job's own limits say which."""
     last = max(os.sched_getaffinity(0))
@@ -565,6 +588,14 @@ def test_a_directory_in_place_of_an_image(upon):
     with pytest.raises(Refused, match="no directory"):
         make(host, options={**gone, "path": "/nowhere"}).start()
     assert host.pot("ls", "-q") == ""
+    # nobody is kept out of anything here: links lead where they like
+    (host.dir / "way").symlink_to(root.parent)
+    (host.dir / "it").symlink_to(host.dir / "way" / root.name)
+    (host.dir / "file").symlink_to(root / "etc/passwd")
+    task = make(host, "stat -c %a /home; readlink /copied || echo a file",
+                options={**gone, "path": f"{host.dir}/it", "copy": [f"{host.dir}/file:/copied"]}, name="links").start()
+    assert task.result()[0] == 0 and task.logs()[0] == b"711\na file\n"
+    task.destroy()
 
 
 def test_an_old_handle_of_the_go_driver(host):
@@ -741,132 +772,6 @@ def test_a_burst_of_output_is_whole(host):
     assert task.result(timeout=60)[0] == 0
     assert task.logs()[0] == block * 100 + b"end\n"
     task.destroy()
-
-
-# ---- an agent that is not root ----
-
-NOBODY, STRANGER, GROUP = 64111, 64222, 64112
-
-
-def become(groups=(GROUP,), uid=NOBODY):
-    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={','.join(map(str, groups))}" if groups else
-            "--clear-groups", "--"]
-
-
-def serve(machine, *roots):
-    process = machine.popen(BIN / "pot-runner", "--serve", "--group", GROUP, *(w for r in roots for w in ("--root", r)),
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    path = f"{machine.conf['POT_RUN_DIR']}/runner.sock"
-    wait_until(lambda: os.path.exists(path) and os.stat(path).st_mode & 0o060, what="the socket")
-    return process, path
-
-
-def health(plugin):
-    first = plugin.stream("Fingerprint").get()
-    return one(first, 2, 0), text(first, 3)
-
-
-@pytest.fixture
-def served(machine):
-    """A pot-runner that serves, and a plugin of another user's that uses it."""
-    machine.make_pot("web_1_0")
-    machine.pot("snapshot", "-p", "web_1_0")
-    machine.runner, machine.socket = serve(machine, machine.dir / "allocs")
-    machine.plugins, machine.over = [Plugin(machine, PROGRAM, config={"runner_socket": machine.socket}, become=become())], False
-    yield machine
-    machine.over = True
-    for plugin in machine.plugins:
-        plugin.shutdown()
-
-
-def test_tasks_of_an_agent_that_is_not_root(served):
-    assert os.stat(f"/proc/{plugin_of(served).pid}").st_uid == NOBODY
-    assert health(plugin_of(served)) == (2, "Healthy")
-    task = make(served, "trap 'exit 3' TERM; id -u; cat /etc/resolv.conf; while :; do sleep 0.02; done",
-                options={"dns": ["9.9.9.9"]}).start()
-    waiting = task.wait()
-    wait_until(lambda: task.output[0].count(b"\n") == 2, what="its words")
-    assert task.output[0] == b"0\nnameserver 9.9.9.9\n"
-    reply = plugin_of(served).driver("ExecTask", {1: task.id, 2: ["echo", "inside"]})
-    assert one(reply, 1) == b"inside\n"
-    # another pot-runner takes over, and the task goes on
-    before = served.pot_json("ps")[0]["pid"]
-    served.runner.terminate()
-    assert served.runner.wait(10) == 0 and not os.path.exists(served.socket)
-    served.runner, _ = serve(served, served.dir / "allocs")
-    wait_until(lambda: any("--worker" in words for words in served.processes().values()), what="another connection")
-    assert served.pot_json("ps")[0]["pid"] == before
-    task.stop()
-    assert task.result(waiting) == (3, 0, False, "")
-    task.destroy()
-
-
-def test_recovered_before_the_runner_is_there(served):
-    """The client and the service start together, and the client is first."""
-    task = make(served, "trap 'exit 3' TERM; while :; do sleep 0.02; done").start()
-    before = served.pot_json("ps")[0]["pid"]
-    plugin_of(served).kill()
-    served.runner.terminate()
-    assert served.runner.wait(10) == 0
-    plugin = task.plugin = Plugin(served, PROGRAM, config={"runner_socket": served.socket}, become=become())
-    served.plugins[:] = [plugin]
-    handle = fields(task.handle)
-    call = plugin.stream("RecoverTask", {2: {1: one(handle, 1), 2: task.message, 3: 1, 4: one(handle, 4)}})
-    wait_until(lambda: any("not recovered yet" in line for line in plugin.lines), what="the first try")
-    served.runner, _ = serve(served, served.dir / "allocs")
-    call.get(20)
-    assert served.pot_json("ps")[0]["pid"] == before
-    task.stop()
-    assert task.result() == (3, 0, False, "")
-    task.destroy()
-
-
-def test_what_others_than_root_may_not(served):
-    outside = served.dir / "outside"
-    outside.mkdir()
-    (outside / "file").write_text("x")
-    for options in ({"mount": [f"{outside}:/mnt"]}, {"copy": [f"{outside}/file:/etc/file"]},
-                    {"image": None, "pot": None, "tag": None, "path": str(outside)}):
-        with pytest.raises(Refused, match="outside of what pot-runner may touch"):
-            make(served, options=options).start()
-    task = make(served)
-    task.message[8] = [{1: "/dev/x", 2: "/dev/zero", 3: "rwm"}]
-    with pytest.raises(Refused, match="outside of what pot-runner may touch"):
-        task.start()
-    # a command outside of pots, and a file that only root may read, asked for by frames of one's own
-    program = f"""import socket, sys
-s = socket.socket(socket.AF_UNIX); s.connect({served.socket!r})
-def ask(kind, fields):
-    body = bytes([1, 0]) + kind.to_bytes(2, "big") + (7).to_bytes(8, "big") + fields
-    s.sendall(len(body).to_bytes(4, "big") + body)
-    size = int.from_bytes(s.recv(4, socket.MSG_WAITALL), "big")
-    print(s.recv(size, socket.MSG_WAITALL)[12:])
-def field(tag, text): return tag.to_bytes(2, "big") + len(text).to_bytes(4, "big") + text.encode()
-ask(12, b"")
-ask(2, field(1, "www1_223ab329_x") + field(2, "web") + field(3, "1.0") + field(11, "inherit") + field(13, "custom:/etc/shadow"))
-"""
-    said = served.run(*become(), "python3", "-c", program).splitlines()
-    assert "outside of pots" in said[0] and "outside of what pot-runner may touch" in said[1], said
-    assert served.pot("ls", "-q").split() == ["web_1_0"]
-
-
-def test_no_runner_for_an_agent_that_is_not_root(served):
-    """The node says why, and so do tasks; nothing ends."""
-    stranger = Plugin(served, PROGRAM, config={"runner_socket": served.socket}, become=become((), STRANGER))
-    served.plugins.insert(0, stranger)
-    state, why = health(stranger)
-    assert state == 0 and "may not use the pot-runner" in why
-    absent = Plugin(served, PROGRAM, config={"runner_socket": f"{served.socket}.none"}, become=become())
-    served.plugins.insert(0, absent)
-    state, why = health(absent)
-    assert state == 0 and "no pot-runner serves" in why
-    with pytest.raises(Refused, match="no pot-runner serves") as refused:
-        Task(absent, served.dir / "allocs", config()).start()
-    assert refused.value.recoverable
-    with pytest.raises(Refused, match="pot_root: runner_socket is given"):
-        absent.base("SetConfig", {1: msgpack({"runner_socket": served.socket, "pot_root": "/x"})})
-    twice = served.try_run(BIN / "pot-runner", "--serve")
-    assert twice.returncode == 1 and "another pot-runner" in twice.stderr
 
 
 # ---- malice and mistakes ----

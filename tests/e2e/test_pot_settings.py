@@ -2,6 +2,7 @@
 import pathlib
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -243,6 +244,73 @@ def test_stop_asks_in_the_way_that_the_attributes_say(machine):
     m.pot("set-cmd", "-p", "web", "-c", "sleep 1000")
     m.start("web")
     assert m.pot("exec", "-p", "web", "cat", "/root/asked") == "a=b=c\n"
+
+
+GATED = "touch /root/asked; while [ ! -e /root/go ]; do sleep 0.05; done; touch /root/through"
+
+
+def asked(m, name):
+    return m.try_pot("exec", "-p", name, "test", "-e", "/root/asked").returncode == 0
+
+
+def test_an_exec_stop_that_hangs_has_the_grace_alone(machine):
+    m = machine
+    m.make_pot("web", cmd="sh -c 'trap \"touch /root/termed\" TERM; while :; do sleep 0.05; done'")
+    m.pot("set-attr", "-p", "web", "-A", "exec_stop", "-V", "sleep 1234 & sleep 4321")
+    m.pot("set-attr", "-p", "web", "-A", "stop_timeout", "-V", "2")
+    m.start("web")
+    began = time.monotonic()
+    result = m.try_pot("stop", "web", timeout=20)
+    assert result.returncode == 0 and "exec_stop" in result.stdout
+    assert 1.5 < time.monotonic() - began < 8 and "web" not in m.running()
+    assert not any("4321" in words or "1234" in words for words in m.processes().values())
+    # what it leaves of the grace is the signal's
+    m.pot("set-attr", "-p", "web", "-A", "exec_stop", "-V", "touch /root/asked")
+    m.start("web")
+    m.pot("stop", "web", timeout=20)
+    m.pot("set-cmd", "-p", "web", "-c", "sleep 1000")
+    m.pot("set-attr", "-p", "web", "-A", "exec_stop", "-V", "")
+    m.start("web")
+    assert m.pot("exec", "-p", "web", "ls", "/root").split() == ["asked", "termed"]
+
+
+def test_others_go_on_while_an_exec_stop_runs(machine):
+    m = machine
+    m.make_pot("web", cmd="sleep 1000")
+    m.pot("set-attr", "-p", "web", "-A", "exec_stop", "-V", GATED)
+    m.pot("set-attr", "-p", "web", "-A", "stop_timeout", "-V", "60")
+    m.start("web")
+    (m.dir / "go").write_text("")
+    # a start that comes meanwhile waits for the end, and cuts nothing short
+    stopping = m.popen(BIN / "pot", "stop", "web")
+    wait_until(lambda: asked(m, "web"), what="the command")
+    starting = m.popen(BIN / "pot", "start", "-d", "web")
+    before = m.pot_json("ps")[0]["pid"]
+    m.pot("copy-in", "-F", "-p", "web", "-s", m.dir / "go", "-d", "/root/go", timeout=20)  # wants the pot's lock
+    assert stopping.wait(timeout=20) == 0 and starting.wait(timeout=20) == 0
+    assert m.pot_json("ps")[0]["pid"] != before
+    assert "through" in m.pot("exec", "-p", "web", "ls", "/root").split()
+    # one that is killed is not waited for: who comes next ends the run
+    m.pot("exec", "-p", "web", "sh", "-c", "rm /root/*")
+    stopping = m.popen(BIN / "pot", "stop", "web")
+    wait_until(lambda: asked(m, "web"), what="the command")
+    before = m.pot_json("ps")[0]["pid"]
+    starting = m.popen(BIN / "pot", "start", "-d", "web")
+    stopping.kill()
+    assert starting.wait(timeout=20) == 0 and m.pot_json("ps")[0]["pid"] != before
+    # who asks a second time has no patience with it
+    m.pot("exec", "-p", "web", "sh", "-c", "rm /root/*")
+    stopping = m.popen(BIN / "pot", "stop", "web", stderr=subprocess.DEVNULL)
+    wait_until(lambda: asked(m, "web"), what="the command")
+    m.pot("stop", "web", timeout=20)
+    assert stopping.wait(timeout=20) == 0 and m.running() == []
+    m.start("web")
+    assert "through" not in m.pot("exec", "-p", "web", "ls", "/root").split()
+    m.pot("exec", "-p", "web", "sh", "-c", "rm /root/*")
+    stopping = m.popen(BIN / "pot", "stop", "web", stderr=subprocess.DEVNULL)
+    wait_until(lambda: asked(m, "web"), what="the command")
+    m.pot("destroy", "-F", "-p", "web", timeout=20)
+    assert stopping.wait(timeout=20) == 0 and m.pot("ls", "-q") == ""
 
 
 def test_the_environment_reaches_the_command_as_it_is(networked):

@@ -180,6 +180,19 @@ do_start(void)
 	return start("src", true);
 }
 
+/* Its start-up command is waited for. */
+static int
+do_start_ready(void)
+{
+	static const char *const argv[] = { "/bin/sh", "/etc/rc", NULL };
+	struct pot_start_options o = {
+		.detach = true, .stdio = POT_STDIO_NULL, .argv = argv, .ready_ms = 1000
+	};
+	struct pot_exit x;
+
+	return pot_start(env, "src", &o, &x, &e);
+}
+
 static int
 do_run(void)
 {
@@ -513,8 +526,9 @@ has_died(void)
 }
 
 /* All or nothing: a refused one leaves nothing even before anybody looks. What was interrupted is
- * asked for again before all must work. */
-enum { WHOLE = 1, AGAIN = 2 };
+ * asked for again before all must work. A start whose command ran has not failed, whatever becomes
+ * of clearing up after it. */
+enum { WHOLE = 1, AGAIN = 2, RAN = 4 };
 
 static const struct deed {
 	const char *name;
@@ -532,6 +546,8 @@ static const struct deed {
 	{ "export", do_export, NULL, 0 },
 	{ "make a base", do_base, NULL, WHOLE },
 	{ "start", do_start, NULL, WHOLE },
+	{ "start what ends at once", do_start, commands_end_at_once, RAN },
+	{ "start until it is ready", do_start_ready, NULL, RAN },
 	{ "start and wait", do_run, NULL, 0 },
 	{ "start, stop, start", do_start_stop, NULL, 0 },
 	{ "start what has died", do_start, has_died, 0 },
@@ -711,6 +727,8 @@ run_trial(const struct trial *t)
 		complain(t, "fails without a fault", "");
 	if (t->mode == FAKE_REFUSE && fired)
 		check_refused(t, rc);
+	if ((t->deed->flags & RAN) != 0 && rc == 1 && end_was_told())
+		complain(t, "its command ran, and the start failed", "");
 	keepers_notice();
 	if (t->power && fired)
 		fake_power_cut(fake);

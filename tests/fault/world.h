@@ -33,6 +33,10 @@ int make_base(const char *name);
 int make_pot(const char *name);
 int start(const char *name, bool detach);
 void first_keeper_ends(void);
+/* From now on each command is over before its starter lets go of the keeper. */
+void commands_end_at_once(void);
+/* A starter has heard from a keeper that its command ended. */
+bool end_was_told(void);
 /* A keeper whose starter went away before "go" gives up. */
 void keepers_notice(void);
 

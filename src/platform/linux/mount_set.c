@@ -24,6 +24,15 @@ mount_private(struct err *e)
 
 /* ---- the root ---- */
 
+static int
+open_without_links(const char *path, int flags)
+{
+	struct open_how how = { .flags = (uint64_t)(unsigned)(O_PATH | O_CLOEXEC | flags),
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
 /* The options of one overlay must fit in a page, and know no commas or colons in paths: with
  * `by_fd` each directory is named by a descriptor of its own. */
 struct overlay_text {
@@ -41,16 +50,19 @@ plain_path(const char *path)
 }
 
 static int
-overlay_add(struct overlay_text *o, const char *before, const char *path, struct err *e)
+overlay_add(
+    struct overlay_text *o, const char *before, const char *path, bool no_links, struct err *e)
 {
 	char by_fd[40];
 
 	if (o->by_fd) {
 		if (o->n_fds == NELEM(o->fds))
 			return err_new(e, ERR_FULL, "more than %zu layers", NELEM(o->fds));
-		int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		int fd = no_links ? open_without_links(path, O_DIRECTORY)
+				  : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
-			return err_sys(e, "open layer %s", path);
+			return err_sys(e, "open layer %s%s", path,
+			    no_links && errno == ELOOP ? ", where no symbolic link may be" : "");
 		o->fds[o->n_fds++] = fd;
 		snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", fd);
 		path = by_fd;
@@ -72,13 +84,14 @@ overlay_text(struct overlay_text *o, const struct mount_root *r, bool by_fd, str
 	o->fits = true;
 	o->by_fd = by_fd;
 	for (size_t i = 0; r->lower[i] != NULL; i++)
-		if (overlay_add(o, i == 0 ? "lowerdir=" : ":", r->lower[i], e) < 0)
+		if (overlay_add(o, i == 0 ? "lowerdir=" : ":", r->lower[i],
+			r->no_links && r->lower[i + 1] == NULL, e) < 0)
 			return -1;
 	if (r->upper == NULL)
 		return 0;
-	if (overlay_add(o, ",upperdir=", r->upper, e) < 0)
+	if (overlay_add(o, ",upperdir=", r->upper, false, e) < 0)
 		return -1;
-	return overlay_add(o, ",workdir=", r->work, e);
+	return overlay_add(o, ",workdir=", r->work, false, e);
 }
 
 static int
@@ -87,9 +100,9 @@ mount_overlay(const struct mount_root *r, const char *target, struct err *e)
 	struct overlay_text o;
 	/* what an image brings as a device is none: those of a pot are in its /dev */
 	unsigned long flags = MS_NODEV | (r->upper == NULL || r->read_only ? MS_RDONLY : 0UL);
-	int result = overlay_text(&o, r, false, e);
+	int result = r->no_links ? 0 : overlay_text(&o, r, false, e);
 
-	if (result == 0 && !o.fits)
+	if (result == 0 && (r->no_links || !o.fits))
 		result = overlay_text(&o, r, true, e);
 	if (result == 0 && !o.fits)
 		result = err_new(e, ERR_FULL, "too many layers below %s", target);
@@ -105,7 +118,7 @@ static bool
 has_layers(const struct mount_root *r)
 {
 	return r->plain == NULL && (r->upper != NULL || (r->lower != NULL && r->lower[0] != NULL &&
-							    r->lower[1] != NULL));
+							    (r->lower[1] != NULL || r->no_links)));
 }
 
 /* Any directory serves as the mount point: what is mounted is entered or taken, not named, from
@@ -180,13 +193,11 @@ attributes(unsigned flags)
 static int
 source_clone(const struct mount_item *item, unsigned recursive)
 {
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
 	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive;
 
 	if ((item->flags & MOUNT_NO_LINKS) == 0)
 		return (int)syscall(SYS_open_tree, AT_FDCWD, item->source, flags);
-	autofd int fd = (int)syscall(SYS_openat2, AT_FDCWD, item->source, &how, sizeof(how));
+	autofd int fd = open_without_links(item->source, 0);
 	return fd < 0 ? -1 : (int)syscall(SYS_open_tree, fd, "", flags | AT_EMPTY_PATH);
 }
 
