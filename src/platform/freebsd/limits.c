@@ -264,12 +264,11 @@ lock_limits(struct host *h, struct err *e)
 static int
 check(struct host *h, const struct limits *l, struct err *e)
 {
-	if (l->io_weight > 0)
-		return err_new(e, ERR_UNSUPPORTED,
-		    "weight of disks: rctl knows bytes and operations a second, no weights");
 	if (h->roots.reserve_memory_bytes > 0)
-		return err_new(e, ERR_UNSUPPORTED,
+		return err_new(e, ERR_INPUT,
 		    "POT_RESERVE_MEMORY: rctl has no limit for all pots together; limit each one");
+	if (rctl_check(l, e) < 0)
+		return -1;
 	if ((l->memory_bytes > 0 || l->pids > 0 || l->cpu_quota_percent > 0) && !racct_on())
 		return err_new(e, ERR_UNSUPPORTED, "limits: %s", off);
 	return 0;

@@ -94,10 +94,12 @@ def test_limits_without_accounting(pot):
     """kern.racct.enable=0, as FreeBSD comes: the pot starts, and it is said each time. With it: the rules are there."""
     m = pot
     on = m.sh("sysctl -n kern.racct.enable").strip() == "1"
-    m.pot("set-rss", "-p", "served", "-M", "64M", "-C", "1")
+    m.pot("set-rss", "-p", "served", "-M", "64M", "-C", "1", "-I", "50", "-W", "2000")
     for _ in range(2):
         r = m.raw("pot start -d served")
         assert r.returncode == 0
+        for weight in ("disks", "processors"):
+            assert f"weight of {weight}" in r.stdout + r.stderr
         assert ("kern.racct.enable" in r.stdout + r.stderr) == (not on), r.stdout + r.stderr
         assert m.sh("jexec served cpuset -g -p 1 2>/dev/null; cpuset -g -j served").strip()
         assert ("memoryuse" in m.sh("rctl 2>/dev/null", ok=None)) == on

@@ -112,6 +112,25 @@ test_told(void **state)
 }
 
 static void
+test_weights(void **state)
+{
+	struct limits l = { .cpu_shares = 500 };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(rctl_check(&l, &e), 0); /* comes with every task */
+	l.shares_asked = true;
+	l.io_weight = 10;
+	assert_int_equal(rctl_check(&l, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	assert_non_null(strstr(e.text, "disks"));
+	l.io_weight = 0;
+	assert_int_equal(rctl_check(&l, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	assert_non_null(strstr(e.text, "processors"));
+}
+
+static void
 test_kept(void **state)
 {
 	autorctl_run struct rctl_run r = RCTL_RUN_INIT, back = RCTL_RUN_INIT;
@@ -161,6 +180,7 @@ main(void)
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_cpus),
 	};
