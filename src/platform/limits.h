@@ -55,6 +55,9 @@ struct limits_ops {
 	/* What can be set only when the isolate is there; called before its command starts. NULL:
 	 * nothing. */
 	int (*bind)(struct host *, const char *run, struct err *);
+	/* The command by which a person binds a running pot to CPUs ("0,1"); to be freed. NULL:
+	 * there is none. */
+	char *(*bind_command)(const char *pot, const char *cpus);
 	/* Changes the limits of a live run. */
 	int (*update)(struct host *, const char *run, const struct limits *, struct err *);
 	/* The directories a process joins at birth (isolate_spec.cgroups), absolute. */

@@ -128,6 +128,12 @@ rctl_rules(const char *jail, const struct limits *l, struct names *out)
 }
 
 char *
+rctl_cpuset(const char *jail, const char *cpus)
+{
+	return xasprintf("cpuset -l %s -j %s", cpus, jail);
+}
+
+char *
 rctl_filter(const char *rule)
 {
 	return xstrndup(rule, strcspn(rule, "="));

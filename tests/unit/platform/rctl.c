@@ -168,6 +168,8 @@ test_cpus(void **state)
 	cpus_least(from, used, 3, out);
 	cpus_write(out, &text);
 	assert_string_equal(buf_str(&text), "2-3,8");
+	autofree char *command = rctl_cpuset("web", "1,3");
+	assert_string_equal(command, "cpuset -l 1,3 -j web");
 	assert_int_equal(cpus_parse("3-1", from, &e), -1);
 	assert_int_equal(cpus_parse("1,", from, &e), -1);
 }
