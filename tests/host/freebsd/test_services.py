@@ -111,6 +111,18 @@ def test_limits_without_accounting(pot):
     assert "jail:served" not in m.sh("rctl 2>/dev/null", ok=None)
 
 
+def test_a_device_is_not_mounted(pot):
+    """Which is how a task would get one of a device plugin."""
+    m, conf = pot, "/opt/pot/jails/served/conf/fscomp.conf"
+    m.sh(f"echo '/dev/null /root/null' >>{conf}")
+    try:
+        r = m.raw("pot start -d served")
+        assert r.returncode != 0 and "/dev/null is a device" in r.stdout + r.stderr, r.stdout + r.stderr
+        m.sh("test ! -e /opt/pot/jails/served/m/root/null")
+    finally:
+        m.sh(f"sed -i '' '\\,^/dev/null,d' {conf}")
+
+
 def test_a_jail_that_became_empty_and_is_removed_by_hand(clean):
     """Nobody is told of that by the kernel: who looks after a pot without processes finds out by itself."""
     m = clean
