@@ -303,16 +303,21 @@ def check_plist(into):
     root = into / "usr/local"
     installed = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_symlink() or p.is_file()}
     plist = TOP / "packaging/freebsd/port/pkg-plist"
-    listed = {line.removesuffix(".gz").removeprefix("@sample ").removesuffix(".sample") for line in plist.read_text().splitlines()
-              if "completion" not in line and "site-functions" not in line}
+    lines = [line for line in plist.read_text().splitlines() if "completion" not in line and "site-functions" not in line]
+    listed = {line.removesuffix(".gz").removeprefix("@sample ").removesuffix(".sample").removeprefix("%%COMPAT%%") for line in lines}
     if installed != listed:
         raise Failed(f"{plist.relative_to(TOP)} lacks {sorted(installed - listed)} and names {sorted(listed - installed)} in vain")
+    links = {str(p.relative_to(root)) for p in (root / "bin").iterdir() if p.is_symlink()}
+    optional = {line.removeprefix("%%COMPAT%%") for line in lines if line.startswith("%%COMPAT%%")}
+    if links != optional:
+        raise Failed(f"{plist.relative_to(TOP)}: of the links in bin the option COMPAT has {sorted(optional)}, and they are {sorted(links)}")
 
 
 # The order that portlint(1) wants of a port's variables.
 PORT_ORDER = ["PORTNAME", "DISTVERSION", "CATEGORIES", "MASTER_SITES", "MAINTAINER", "COMMENT", "WWW", "LICENSE", "LICENSE_FILE",
               "ONLY_FOR_ARCHS", "BUILD_DEPENDS", "LIB_DEPENDS", "RUN_DEPENDS", "USES", "CONFLICTS_INSTALL", "MESON_ARGS", "SUB_FILES",
-              "USERS", "GROUPS"]
+              "USERS", "GROUPS", "OPTIONS_DEFINE", "OPTIONS_DEFAULT", "OPTIONS_SUB", "COMPAT_DESC", "COMPAT_CONFLICTS_INSTALL",
+              "COMPAT_MESON_TRUE"]
 
 
 def check_port():

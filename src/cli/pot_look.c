@@ -55,17 +55,6 @@ json_attributes(struct jsonw *w, const struct pot_spec *spec)
 	jsonw_end_object(w);
 }
 
-/* Attributes that are set to something, and that this system keeps without doing anything. */
-static bool
-idle(const struct pot_env *env, const struct pot_spec *spec, size_t i)
-{
-	size_t n;
-	const struct pot_attr *a = &pot_attrs(&n)[i];
-
-	return spec->attr[i] != NULL && !str_eq(spec->attr[i], a->def) &&
-	       !pot_attr_has_effect(env, a);
-}
-
 static void
 json_limits(struct jsonw *w, const struct pot_spec *spec)
 {
@@ -412,7 +401,7 @@ info_idle(struct pot_call *c, const struct pot_spec *spec)
 	const struct pot_attr *attrs = pot_attrs(&n);
 
 	for (size_t i = 0; i < n; i++) {
-		if (!idle(c->env, spec, i))
+		if (!pot_attr_idle(c->env, spec, &attrs[i]))
 			continue;
 		if (first)
 			puts("\tkept, without effect on this system:");
@@ -525,7 +514,7 @@ info_json(struct pot_call *c, const struct pot_info *info)
 	size_t n;
 	const struct pot_attr *attrs = pot_attrs(&n);
 	for (size_t i = 0; i < n; i++)
-		if (idle(c->env, info->spec, i))
+		if (pot_attr_idle(c->env, info->spec, &attrs[i]))
 			jsonw_str(&w, attrs[i].name);
 	jsonw_end_array(&w);
 	json_state(&w, &info->state);

@@ -154,7 +154,9 @@ attributes(bool jail, FILE *to)
 			fprintf(to, "; default:\n.Ql %s .\n", a[i].def);
 		else
 			fputs("; default: none.\n", to);
-		if (!pot_attr_has_effect(NULL, &a[i]) && uname(&system) == 0)
+		if (a[i].effect == POT_ATTR_NOWHERE)
+			fputs("Without effect.\n", to);
+		else if (!pot_attr_has_effect(NULL, &a[i]) && uname(&system) == 0)
 			fprintf(to, "Without effect on %s.\n", system.sysname);
 	}
 }

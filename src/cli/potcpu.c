@@ -100,7 +100,9 @@ ask_rebalance(struct question *q, struct err *e)
 		return 0;
 	}
 	for (size_t i = 0; i < c.n; i++)
-		if (c.at[i].moved != NULL)
+		if (c.at[i].command != NULL)
+			puts(c.at[i].command);
+		else if (c.at[i].moved != NULL)
 			printf("%s %s -> %s\n", c.at[i].pot, c.at[i].cpus, c.at[i].moved);
 	return 0;
 }

@@ -180,6 +180,10 @@ struct isolate_ops {
 	/* System V memory, semaphores and messages are the machine's all three, or none of them;
 	 * else each by its attribute. */
 	bool ipc_is_one;
+	/* pot 0.16 has made pots here, which have raw sockets whatever their configuration says. */
+	bool shell_pots;
+	/* Who has a network of its own has raw sockets in it, whatever the attribute says. */
+	bool own_network_is_raw;
 };
 extern const struct isolate_ops isolate_native;
 

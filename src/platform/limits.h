@@ -16,10 +16,12 @@
 
 /* Zero or NULL: no such limit. */
 struct limits {
-	uint64_t memory_bytes;	    /* more is refused: the kernel kills in the group */
-	unsigned cpu_count;	    /* this many CPUs, the least used ones; all when >= online */
-	const char *cpuset;	    /* or these: "0-1,3" */
-	uint64_t cpu_shares;	    /* weight against others under contention, 1024 is usual */
+	uint64_t memory_bytes; /* more is refused: the kernel kills in the group */
+	unsigned cpu_count;    /* this many CPUs, the least used ones; all when >= online */
+	const char *cpuset;    /* or these: "0-1,3" */
+	uint64_t cpu_shares;   /* weight against others under contention, 1024 is usual */
+	bool shares_asked;     /* somebody wants just these; else each task comes with some, and
+				* a machine without weights says nothing */
 	uint64_t cpu_quota_percent; /* of one CPU: 150 is one and a half */
 	uint64_t pids;		    /* processes and threads */
 	uint64_t io_weight;	    /* against others under contention, 1–1000, 100 is usual */
@@ -53,6 +55,9 @@ struct limits_ops {
 	/* What can be set only when the isolate is there; called before its command starts. NULL:
 	 * nothing. */
 	int (*bind)(struct host *, const char *run, struct err *);
+	/* The command by which a person binds a running pot to CPUs ("0,1"); to be freed. NULL:
+	 * there is none. */
+	char *(*bind_command)(const char *pot, const char *cpus);
 	/* Changes the limits of a live run. */
 	int (*update)(struct host *, const char *run, const struct limits *, struct err *);
 	/* The directories a process joins at birth (isolate_spec.cgroups), absolute. */

@@ -41,7 +41,9 @@ static const struct pot_attr attrs[] = {
 	    "may mount ZFS; on Linux never" },
 	/* pot 0.16 granted them whatever was set: that is what a new pot gets, and NO is meant */
 	{ "raw_sockets", POT_ATTR_BOOL, "YES", true, false, true, POT_ATTR_SYSTEM,
-	    "may use raw sockets (tcpdump, arping); on Linux ping works without" },
+	    "may use raw sockets (tcpdump, arping); on Linux ping works without, on FreeBSD a pot "
+	    "on a "
+	    "bridge always may" },
 	{ "sysvshm", POT_ATTR_SYSV, "new", true, false, true, POT_ATTR_SYSTEM,
 	    "System V shared memory; on Linux inherit is for all three of them" },
 	{ "sysvsem", POT_ATTR_SYSV, "new", true, false, true, POT_ATTR_SYSTEM,
@@ -87,4 +89,24 @@ pot_attr_has_effect(const struct pot_env *env, const struct pot_attr *a)
 	while (known != NULL && *known != NULL && strcmp(*known, a->name) != 0)
 		known++;
 	return known != NULL && *known != NULL;
+}
+
+/* Beside its own configuration: the kernel's mind, and that of pot 0.16. */
+static bool
+raw_anyway(const struct pot_env *env, const struct pot_spec *s)
+{
+	return attr_raw_sockets(env, s) ||
+	       (env->host->isolate->own_network_is_raw &&
+		   (s->net == POT_NET_PUBLIC || s->net == POT_NET_PRIVATE));
+}
+
+bool
+pot_attr_idle(const struct pot_env *env, const struct pot_spec *s, const struct pot_attr *a)
+{
+	const char *set = s->attr[a - attrs];
+
+	if (set == NULL || strcmp(set, a->def) == 0)
+		return false;
+	return !pot_attr_has_effect(env, a) ||
+	       (strcmp(a->name, "raw_sockets") == 0 && raw_anyway(env, s));
 }

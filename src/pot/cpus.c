@@ -168,6 +168,10 @@ pot_cpus_rebalance(
 		if (strcmp(to, u->cpus) == 0)
 			continue;
 		u->moved = to;
+		if (env->host->limits->bind_command != NULL) {
+			autofree char *command = env->host->limits->bind_command(u->pot, to);
+			u->command = arena_strdup(mem, command);
+		}
 		moves++;
 	}
 	for (size_t i = 0; i < c->n && apply; i++)

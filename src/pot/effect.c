@@ -7,12 +7,21 @@
  * What a pot's attributes mean to the machine.
  */
 
+/* pot 0.16 writes NO into each pot and grants them all the same, so where its pots are taken over a
+ * NO counts that somebody has said to us. */
+bool
+attr_raw_sockets(const struct pot_env *env, const struct pot_spec *s)
+{
+	return pot_spec_yes(s, "raw_sockets") ||
+	       (env->host->isolate->shell_pots && !s->raw_refused);
+}
+
 uint64_t
-attr_caps(const struct pot_spec *s)
+attr_caps(const struct pot_env *env, const struct pot_spec *s)
 {
 	uint64_t caps = ISOLATE_CAPS_DEFAULT & ~ISOLATE_CAP_NET_RAW;
 
-	if (pot_spec_yes(s, "raw_sockets"))
+	if (attr_raw_sockets(env, s))
 		caps |= ISOLATE_CAP_NET_RAW;
 	if (pot_spec_yes(s, "mlock"))
 		caps |= ISOLATE_CAP_IPC_LOCK;
@@ -70,7 +79,10 @@ attr_system(struct pot_env *env, const struct pot_spec *s, struct arena *mem)
 		n++;
 	const char **list = arena_array(mem, n + 1, const char *);
 	for (size_t i = 0; i < n; i++)
-		list[i] = arena_printf(mem, "%s=%s", known[i], pot_spec_attr(s, known[i]));
+		list[i] = arena_printf(mem, "%s=%s", known[i],
+		    strcmp(known[i], "raw_sockets") != 0 ? pot_spec_attr(s, known[i])
+		    : attr_raw_sockets(env, s)		 ? "YES"
+							 : "NO");
 	return list;
 }
 

@@ -73,7 +73,7 @@ pot_enter(struct pot_env *env, const char *name, const struct pot_exec_options *
 		.login = o->workdir == NULL,
 		.max_files = spec->rss_files,
 		.no_family = stack_lacks(env, spec),
-		.caps = attr_caps(spec) };
+		.caps = attr_caps(env, spec) };
 	bool own = o->fds[0] == 0 && o->fds[1] == 0 && o->fds[2] == 0;
 	for (int i = 0; i < 3; i++)
 		in.stdio[i] = own ? i : o->fds[i];

@@ -426,7 +426,7 @@ launch_fill(struct start *s, struct err *e)
 		return -1;
 	i->hostname = *s->spec->hostname != '\0' ? s->spec->hostname : s->spec->name;
 	i->persist = pot_spec_yes(s->spec, "persistent");
-	i->process.caps = attr_caps(s->spec);
+	i->process.caps = attr_caps(s->env, s->spec);
 	i->process.no_family = stack_lacks(s->env, s->spec);
 	i->process.max_files = s->spec->rss_files;
 	i->process.user = s->o->user;

@@ -113,6 +113,7 @@ struct pot_cpu_use { /* a running pot */
 	unsigned wanted; /* pot.rss.cpus; 0: no limit */
 	char *cpus;	 /* that it is bound to, "0-1"; "" when all */
 	char *moved;	 /* pot_cpus_rebalance(): where it goes, or NULL */
+	char *command;	 /* the same: of the system, by which it does; NULL: there is none */
 };
 struct pot_cpus {
 	struct pot_cpu_use *at; /* by name */

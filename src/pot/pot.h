@@ -184,6 +184,9 @@ const struct pot_attr *pot_attrs(size_t *n);
 const struct pot_attr *pot_attr_named(const char *name); /* NULL: unknown */
 /* Without env: on the system that this was built for. */
 bool pot_attr_has_effect(const struct pot_env *, const struct pot_attr *);
+struct pot_spec;
+/* It is set to something, and this pot keeps that without being another one for it. */
+bool pot_attr_idle(const struct pot_env *, const struct pot_spec *, const struct pot_attr *);
 
 /* All of pot.conf, checked. */
 struct pot_spec {
@@ -215,6 +218,7 @@ struct pot_spec {
 			     files; "" none; not of an imported pot */
 	bool root_strict; /* own key pot.root.no-links: none may lie on the way to root_dir */
 	bool imported;	  /* pot.image: came as an image; its hooks are not run by themselves */
+	bool raw_refused; /* own key pot.raw_sockets: the NO of that attribute was said to us */
 };
 /* ERR_ABSENT: no such pot. ERR_CORRUPT: it is there and cannot be used, with the reason. */
 int pot_spec_load(

@@ -60,7 +60,9 @@ int64_t now_seconds(void);
 /* ---- what attributes mean to the machine (effect.c) ---- */
 int pot_number(const struct pot_env *, pid_t init);		 /* pot_state.number */
 unsigned stack_lacks(struct pot_env *, const struct pot_spec *); /* ISOLATE_NO_… */
-uint64_t attr_caps(const struct pot_spec *); /* ISOLATE_CAP… of its commands */
+/* ISOLATE_CAP… of its commands */
+uint64_t attr_caps(const struct pot_env *, const struct pot_spec *);
+bool attr_raw_sockets(const struct pot_env *, const struct pot_spec *); /* they are granted */
 /* ISOLATE_IPC as it is to be shared or not, and what is switched off of it. */
 unsigned attr_what(struct pot_env *, const struct pot_spec *, unsigned what, unsigned *no_ipc);
 /* "name=value" of all that the system understands by itself. */
@@ -134,6 +136,10 @@ void fscomp_merge(
 int fscomp_load(struct pot_env *, const char *pot, struct arena *, struct fscomps *, struct err *e);
 int fscomp_save(struct pot_env *, const char *pot, const struct fscomps *, struct err *e);
 void fscomp_add(struct fscomps *, struct arena *, const struct pot_fscomp *);
+
+/* pot.raw_sockets beside pot.attr.raw_sockets=NO: this NO is not the one that pot 0.16 writes into
+ * every pot. */
+#define POT_RAW_REFUSED "refused"
 
 /* "64m" in bytes; -1: malformed. (spec.c) */
 int memory_parse(const char *text, uint64_t *bytes);

@@ -251,6 +251,7 @@ pot_set_attr(
 {
 	const struct pot_attr *a = pot_attr_named(attr);
 	autoedit struct edit x = EDIT_INIT;
+	size_t n;
 
 	if (a == NULL || a->read_only)
 		return err_new(e, ERR_INPUT,
@@ -261,7 +262,12 @@ pot_set_attr(
 	    (strcmp(attr, "no-tmpfs") == 0 && check_no_tmpfs(&x, env, name, value, e) < 0))
 		return -1;
 	conf_set(&x.conf, arena_printf(&x.mem, "pot.attr.%s", attr), value);
-	if (value != NULL && strcmp(value, a->def) != 0 && !pot_attr_has_effect(env, a))
+	x.spec->attr[a - pot_attrs(&n)] = value != NULL ? arena_strdup(&x.mem, value) : NULL;
+	if (strcmp(attr, "raw_sockets") == 0) {
+		x.spec->raw_refused = value != NULL && strcmp(value, "NO") == 0;
+		conf_set(&x.conf, "pot.raw_sockets", x.spec->raw_refused ? POT_RAW_REFUSED : NULL);
+	}
+	if (pot_attr_idle(env, x.spec, a))
 		pot_say(env, POT_SAY_INFO,
 		    "attribute %s is kept, without effect on this system: %s", attr, a->meaning);
 	return edit_end(&x, e);

@@ -423,6 +423,14 @@ read_image(struct reader *r, const char *key, const char *value)
 }
 
 static int
+read_raw_sockets(struct reader *r, const char *key, const char *value)
+{
+	(void)key;
+	r->s->raw_refused = strcmp(squeezed(r, value), POT_RAW_REFUSED) == 0;
+	return 0;
+}
+
+static int
 read_root(struct reader *r, const char *key, const char *value)
 {
 	(void)key;
@@ -481,6 +489,7 @@ static const struct {
 	{ "pot.image", read_image },
 	{ "pot.root", read_root },
 	{ "pot.root.no-links", read_root_strict },
+	{ "pot.raw_sockets", read_raw_sockets },
 	{ "ip4", read_outdated },
 	{ "pot.export.static.ports", read_outdated },
 };

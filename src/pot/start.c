@@ -13,17 +13,20 @@
  * have begun are walked down again (run.c).
  */
 
-/* A weight is a wish; a machine that cannot weigh serves everybody alike. And where the kernel
- * comes without limits, pots have always started without. */
-static bool
-leave_out(const struct limits_ops *limits, struct limits *want)
+bool
+limits_leave_out(const struct limits_ops *limits, struct limits *want)
 {
 	if (want->io_weight > 0) {
 		want->io_weight = 0;
 		return true;
 	}
-	if (!limits->optional ||
-	    (want->memory_bytes == 0 && want->pids == 0 && want->cpu_quota_percent == 0))
+	if (!limits->optional)
+		return false;
+	if (want->shares_asked) {
+		want->shares_asked = false;
+		return true;
+	}
+	if ((want->memory_bytes == 0 && want->pids == 0 && want->cpu_quota_percent == 0))
 		return false;
 	want->memory_bytes = want->pids = want->cpu_quota_percent = 0;
 	return true;
@@ -39,6 +42,7 @@ limits_up(struct start *s, struct err *e)
 		.cpuset = *spec->rss_pin != '\0' ? spec->rss_pin : NULL,
 		.cpu_count = spec->rss_cpus,
 		.cpu_shares = s->o->cpu_shares != 0 ? s->o->cpu_shares : spec->rss_cpu_weight,
+		.shares_asked = s->o->cpu_shares == 0 && spec->rss_cpu_weight > 0,
 		/* and the pot's own first process */
 		.pids = spec->rss_processes > 0 ? spec->rss_processes + 1 : 0,
 		.io_weight = spec->rss_io_weight };
@@ -46,7 +50,7 @@ limits_up(struct start *s, struct err *e)
 
 	run_group(&s->run, group);
 	while (limits->create(s->env->host, group, &want, e) < 0) {
-		if (e->kind != ERR_UNSUPPORTED || !leave_out(limits, &want))
+		if (e->kind != ERR_UNSUPPORTED || !limits_leave_out(limits, &want))
 			return -1;
 		pot_say(s->env, POT_SAY_INFO, "pot %s: %s; it starts without", spec->name, e->text);
 	}

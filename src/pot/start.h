@@ -25,6 +25,12 @@ struct start {
 	struct pot_strs environ;
 };
 
+struct limits;
+struct limits_ops;
+/* Takes what create() of the limits has refused as unsupported out of `want`; false: it stays, and
+ * the pot does not start. A weight is a wish: a machine that cannot weigh serves everybody alike.
+ * And where the kernel comes without limits, pots have always started without. (start.c) */
+bool limits_leave_out(const struct limits_ops *, struct limits *want);
 /* launch.c; needs run, spec, options */
 int launch_fill(struct start *, struct err *e);
 int64_t stop_timeout_of(const struct pot_spec *, const struct pot_start_options *);

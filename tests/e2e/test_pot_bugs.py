@@ -293,6 +293,8 @@ def test_13_attributes_are_honoured_and_can_be_cleared(machine):
         status = pathlib.Path(f"/proc/{children[0]}/status").read_text()
         assert int(next(l for l in status.splitlines() if l.startswith("CapBnd")).split()[1], 16) & raw == right
         m.pot("stop", "web")
+        # this NO is told from that which pot 0.16 writes into every pot
+        assert ("pot.raw_sockets=refused\n" in (jails(m) / "web/conf/pot.conf").read_text()) == (value == "NO")
     before = m.pot_json("info", "-p", "web")["attributes"]
     for attribute, value in (("raw_sockets", "NO"), ("exec_stop", "/bin/true -x=y"), ("prunable", "YES")):
         m.pot("set-attr", "-p", "web", "-A", attribute, "-V", value)

@@ -1,4 +1,5 @@
 """Flavours: command files, scripts that run inside, where they are looked for, and what stays when they fail."""
+import json
 import os
 import pathlib
 import shutil
@@ -176,7 +177,7 @@ def test_those_of_the_prefix(machine):
     (flavours / "mine").write_text("set-env -E FROM=prefix\n")
     (flavours / "mine.d").mkdir()
     pot = prefix / "bin" / "pot"
-    assert m.run(pot, "ls", "-qF") == "mine\nslim\nupgrade\n"
+    assert m.run(pot, "ls", "-qF") == "dns\nfbsd-update\nmine\nslim\nupgrade\n"
     m.run(pot, "create", "-p", "a", "-t", "single", "-b", "bb", "-f", "mine")
     assert 'pot.env="FROM=prefix"' in conf(m, "a")
     (m.dir / "mine").write_text("set-env -E FROM=here\n")
@@ -191,6 +192,55 @@ def test_those_of_the_prefix(machine):
     m.pot_fails("create", "-p", "d", "-b", "bb", "-f", flavours / "upgrade", says="ended with 1")
     m.start("c")
     assert sh(m, "c", "find /usr/share/doc -type f") == ""
+
+
+BSD = r"""
+mkdir -p /usr/bin /usr/lib/clang/19 /usr/share/man/man1 /usr/share/zoneinfo /boot/kernel /usr/local/lib /var/db/pkg /var/db/freebsd-update
+echo 'echo 14.2-RELEASE' >/bin/freebsd-version
+cat >/bin/pkg <<'END'
+case $1 in -N) test -e /var/db/pkg/local.sqlite ;; *) echo "$ASSUME_ALWAYS_YES $*" >>/root/asked ;; esac
+END
+cat >/bin/freebsd-update <<'END'
+echo "$PAGER $*" >>/root/asked
+case $2 in fetch) if [ -e /root/news ]; then ln -s x /var/db/freebsd-update/1-install; fi ;; install) test -L /var/db/freebsd-update/1-install ;; esac
+END
+echo 'echo "$*" >>/root/asked' >/bin/sysrc
+chmod 755 /bin/freebsd-version /bin/pkg /bin/freebsd-update /bin/sysrc
+for f in /usr/bin/cc /usr/bin/llvm-ar /usr/bin/clang-19 /usr/bin/true /usr/lib/libc.a /usr/lib/libc.so.7 /usr/local/lib/libx.a \
+    /usr/lib/clang/19/h /usr/lib/libprivatellvm.so.19 /usr/share/man/man1/ls.1 /usr/share/zoneinfo/UTC /boot/kernel/kernel \
+    /var/db/pkg/local.sqlite /var/db/pkg/repo-a.sqlite; do echo >$f; done
+"""
+
+
+def test_those_for_freebsd(machine):
+    """What they do there, with programs in the pot that only note how they were called."""
+    m = machine
+    recipes = TOP / "packaging" / "flavours"
+    asked = lambda pot: sh(m, pot, "cat /root/asked").splitlines()
+    prepared = flavour(m, "bsd", script=BSD)
+    news = flavour(m, "news", script=": >/root/news\n")
+    m.pot("create", "-p", "slim", "-t", "single", "-b", "bb", "-f", prepared, "-f", recipes / "slim")
+    m.start("slim")
+    left = sh(m, "slim", "find /usr/bin /usr/lib /usr/local/lib /usr/share /boot /var/db -type f").split()
+    assert sorted(f for f in left if not f.startswith("/usr/share/") or "UTC" in f or "man" in f) == [
+        "/usr/bin/true", "/usr/lib/libc.so.7", "/usr/share/zoneinfo/UTC", "/var/db/pkg/local.sqlite"]
+    assert asked("slim") == ["yes delete -qfy pkg"]
+    for name, before in (("calm", []), ("patched", ["-f", news])):
+        m.pot("create", "-p", name, "-t", "single", "-b", "bb", "-f", prepared, *before, "-f", recipes / "fbsd-update")
+        m.start(name)
+        fetched = ["cat --not-running-from-cron fetch"]
+        assert asked(name) == fetched + (["cat --not-running-from-cron install"] if before else [])
+        assert sh(m, name, "ls /var/db/freebsd-update") == ""
+    m.pot("create", "-p", "newer", "-t", "single", "-b", "bb", "-f", prepared, "-f", recipes / "upgrade")
+    m.start("newer")
+    assert asked("newer") == ["yes update -q", "yes upgrade -qy", "yes clean -qay"]
+    m.pot("create", "-p", "dns", "-t", "single", "-b", "bb", "-f", prepared, "-f", recipes / "dns")
+    assert "pot.attr.early-start-at-boot=YES" in conf(m, "dns")
+    m.start("dns")
+    assert asked("dns") == ["yes install -qy dnsmasq consul", "yes clean -qay", "-q dnsmasq_enable=YES consul_enable=YES"]
+    assert "server=/consul/127.0.0.1#8600" in sh(m, "dns", "cat /usr/local/etc/dnsmasq.conf")
+    assert json.loads(sh(m, "dns", "cat /usr/local/etc/consul.d/pot.json"))["bootstrap_expect"] == 1
+    m.pot_fails("create", "-p", "bare", "-t", "single", "-b", "bb", "-f", recipes / "fbsd-update", says="ended with 1")
 
 
 def test_a_long_script_keeps_nobody_waiting(machine):

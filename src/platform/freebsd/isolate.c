@@ -336,4 +336,6 @@ const struct isolate_ops isolate_native = {
 	.sweep = jail_sweep,
 	.attributes = parameters_attributes,
 	.aliases_are_shared = true,
+	.shell_pots = true,
+	.own_network_is_raw = true, /* prison_priv_check() of the kernel: PRIV_NETINET_RAW */
 };

@@ -1,5 +1,6 @@
 #include "platform/freebsd/jailuse.h"
 
+#include "base/str.h"
 #include "base/vec.h"
 
 #include <errno.h>
@@ -120,6 +121,29 @@ jailuse_cpus(bool cpus[CPUS_MAX], struct err *e)
 			n++;
 		}
 	return n;
+}
+
+int
+jailuse_bound(int jid, char *out, size_t size, struct err *e)
+{
+	autofree bool *cpus = xcalloc(CPUS_MAX, sizeof(*cpus));
+	autobuf struct buf text = BUF_INIT;
+	bool some = false;
+	cpuset_t set;
+
+	if (cpuset_getaffinity(CPU_LEVEL_WHICH, CPU_WHICH_JAIL, jid, sizeof(set), &set) < 0)
+		return err_sys(e, "look at the CPUs of jail %d", jid);
+	if (jailuse_cpus(cpus, e) < 0)
+		return -1;
+	for (int i = 0; i < CPU_SETSIZE && i < CPUS_MAX; i++) {
+		some = some || (cpus[i] && !CPU_ISSET(i, &set));
+		cpus[i] = cpus[i] && CPU_ISSET(i, &set);
+	}
+	if (some)
+		cpus_write(cpus, &text);
+	if (!str_copy(out, size, buf_str(&text)))
+		out[0] = '\0';
+	return 0;
 }
 
 int

@@ -14,6 +14,8 @@ int jailuse_pids(int jid, int **out, size_t *n, struct err *e);
 int jailuse_sum(int jid, struct usage *out, struct err *e);
 /* All CPUs of this machine: how many. */
 int jailuse_cpus(bool cpus[CPUS_MAX], struct err *e);
+/* Those that the jail is bound to, "0-1"; "": to all, or to more than there is room for. */
+int jailuse_bound(int jid, char *out, size_t size, struct err *e);
 int jailuse_bind(int jid, const char *cpus, struct err *e); /* "": to all */
 
 #endif

@@ -156,7 +156,30 @@ merge_rules(struct rctl_run *r, const struct names *fresh)
 	r->rules = all;
 }
 
+/* The jail, if it is this run's; 0: it has none. */
+static int
+jail_of_run(const struct rctl_run *r, struct err *e)
+{
+	int jid;
+
+	if (r->jid == 0)
+		return 0;
+	jid = jail_named(r->jail, e);
+	return jid < 0 ? -1 : jid == r->jid ? jid : 0;
+}
+
 /* ---- CPUs ---- */
+
+/* As the kernel has it, since cpuset(1) may have been at work. */
+static void
+bound_to(const struct rctl_run *r, char out[RCTL_CPUS])
+{
+	struct err gone = ERR_INIT;
+	int jid = jail_of_run(r, &gone);
+
+	if (jid <= 0 || jailuse_bound(jid, out, RCTL_CPUS, &gone) < 0)
+		(void)str_copy(out, RCTL_CPUS, r->cpus);
+}
 
 /* How many other runs are bound to each. */
 static int
@@ -170,9 +193,12 @@ count_bound(struct host *h, const char *own, unsigned *used, struct err *e)
 	for (size_t i = 0; i < runs.n; i++) {
 		autorctl_run struct rctl_run r = RCTL_RUN_INIT;
 		struct err gone = ERR_INIT;
+		char at[RCTL_CPUS];
 
-		if (str_eq(runs.at[i], own) || load(h, runs.at[i], &r, &gone) < 0 ||
-		    r.cpus[0] == '\0' || cpus_parse(r.cpus, cpus, &gone) < 0)
+		if (str_eq(runs.at[i], own) || load(h, runs.at[i], &r, &gone) < 0)
+			continue;
+		bound_to(&r, at);
+		if (at[0] == '\0' || cpus_parse(at, cpus, &gone) < 0)
 			continue;
 		for (int k = 0; k < CPUS_MAX; k++)
 			used[k] += cpus[k];
@@ -264,12 +290,11 @@ lock_limits(struct host *h, struct err *e)
 static int
 check(struct host *h, const struct limits *l, struct err *e)
 {
-	if (l->io_weight > 0)
-		return err_new(e, ERR_UNSUPPORTED,
-		    "weight of disks: rctl knows bytes and operations a second, no weights");
 	if (h->roots.reserve_memory_bytes > 0)
-		return err_new(e, ERR_UNSUPPORTED,
+		return err_new(e, ERR_INPUT,
 		    "POT_RESERVE_MEMORY: rctl has no limit for all pots together; limit each one");
+	if (rctl_check(l, e) < 0)
+		return -1;
 	if ((l->memory_bytes > 0 || l->pids > 0 || l->cpu_quota_percent > 0) && !racct_on())
 		return err_new(e, ERR_UNSUPPORTED, "limits: %s", off);
 	return 0;
@@ -321,18 +346,6 @@ create(struct host *h, const char *run, const struct limits *l, struct err *e)
 			return err_ctx(e, "limits of %s", run);
 		}
 	return 0;
-}
-
-/* The jail, if it is this run's; 0: it has none. */
-static int
-jail_of_run(const struct rctl_run *r, struct err *e)
-{
-	int jid;
-
-	if (r->jid == 0)
-		return 0;
-	jid = jail_named(r->jail, e);
-	return jid < 0 ? -1 : jid == r->jid ? jid : 0;
 }
 
 static int
@@ -395,6 +408,7 @@ usage(struct host *h, const char *run, struct usage *out, struct err *e)
 	autorctl_run struct rctl_run r = RCTL_RUN_INIT;
 	autofree char *text = xcalloc(1, FILE_MAX);
 	struct usage u = { .pids = 0 };
+	char cpus[RCTL_CPUS];
 	uint64_t value;
 	int jid;
 
@@ -412,7 +426,8 @@ usage(struct host *h, const char *run, struct usage *out, struct err *e)
 		if (rctl_value(text, "cputime", &value) && value * 1000000000U > u.cpu_ns)
 			u.cpu_ns = value * 1000000000U;
 	}
-	(void)str_copy(u.cpus, sizeof(u.cpus), r.cpus);
+	bound_to(&r, cpus);
+	(void)str_copy(u.cpus, sizeof(u.cpus), cpus);
 	*out = u;
 	return 0;
 }
@@ -495,6 +510,7 @@ const struct limits_ops limits_freebsd = {
 	.probe = probe,
 	.create = create,
 	.bind = bind,
+	.bind_command = rctl_cpuset,
 	.update = update,
 	.join = join,
 	.usage = usage,

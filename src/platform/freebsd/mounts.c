@@ -184,15 +184,22 @@ mount_source(
 			return e->kind == ERR_ABSENT && (item->flags & MOUNT_MAY_LACK)
 				   ? 0
 				   : err_ctx(e, "mount %s: source %s", item->target, source);
-		if (pinned[0] == '\0')
-			return err_new(e, ERR_SYS, "mount %s: source %s has no name any more",
-			    item->target, source);
-		source = pinned;
 	}
 	if ((pin >= 0 ? fstat(pin, &is) : stat(source, &is)) < 0)
 		return errno == ENOENT && (item->flags & MOUNT_MAY_LACK)
 			   ? 0
 			   : err_sys(e, "mount %s: source %s", item->target, source);
+	/* nullfs mounts directories and plain files, and nothing is mounted in devfs */
+	if (S_ISCHR(is.st_mode) || S_ISBLK(is.st_mode))
+		return err_new(e, ERR_UNSUPPORTED,
+		    "%s is a device, which on this system cannot be mounted at %s: a pot has the "
+		    "devices that its attribute devfs_ruleset shows",
+		    source, item->target);
+	if (pin >= 0 && pinned[0] == '\0')
+		return err_new(
+		    e, ERR_SYS, "mount %s: source %s has no name any more", item->target, source);
+	if (pin >= 0)
+		source = pinned;
 	int result = S_ISDIR(is.st_mode)
 			 ? mount_directory(root_fd, source, &is, item->target, flags, e)
 			 : mount_file(root_fd, source, item->target, flags, e);

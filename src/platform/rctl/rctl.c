@@ -97,6 +97,18 @@ add(struct names *out, const char *jail, const char *resource, const char *actio
 	names_add(out, rule);
 }
 
+int
+rctl_check(const struct limits *l, struct err *e)
+{
+	if (l->io_weight > 0)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "weight of disks: rctl knows bytes and operations a second, no weights");
+	if (l->cpu_shares > 0 && l->shares_asked)
+		return err_new(e, ERR_UNSUPPORTED,
+		    "weight of processors: rctl knows percentages of one, no weights");
+	return 0;
+}
+
 void
 rctl_rules(const char *jail, const struct limits *l, struct names *out)
 {
@@ -113,6 +125,12 @@ rctl_rules(const char *jail, const struct limits *l, struct names *out)
 	}
 	if (l->cpu_quota_percent > 0)
 		add(out, jail, "pcpu", "deny", l->cpu_quota_percent);
+}
+
+char *
+rctl_cpuset(const char *jail, const char *cpus)
+{
+	return xasprintf("cpuset -l %s -j %s", cpus, jail);
 }
 
 char *

@@ -30,8 +30,13 @@ int rctl_run_parse(const char *text, struct rctl_run *out, struct err *e);
 
 /* The jail's name of "<pot>.<run id>"; false: that is not the name of a run. */
 bool rctl_jail_of(const char *run, char out[RCTL_JAIL]);
+/* ERR_UNSUPPORTED by name for what no rule can do, one at a time: the weight of disks, then that of
+ * processors. */
+int rctl_check(const struct limits *l, struct err *e);
 /* The rules that these limits come to: "jail:web:memoryuse:deny=67108864". */
 void rctl_rules(const char *jail, const struct limits *l, struct names *out);
+/* The command of cpuset(1) for a jail, as pot's own potcpu writes it. */
+char *rctl_cpuset(const char *jail, const char *cpus);
 /* The rule without its amount, "jail:web:memoryuse:deny": what it replaces. */
 char *rctl_filter(const char *rule);
 /* One number of "cputime=3,memoryuse=4096"; false: it is not there. */

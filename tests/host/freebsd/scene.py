@@ -70,6 +70,9 @@ def base_archive(m, archive="small.txz" if os.environ.get("FREEBSD_BASE") == "sm
     FREEBSD_BASE=small that of small(), for the whole matrix on a slow machine."""
     rel = release(m)
     file = f"{CACHE}/{rel}-RELEASE_base.txz"
+    # the whole world has a freebsd-update that would fetch the patches of months; that of the small one finds none
+    flavour = HERE.parents[2] / "packaging" / "flavours" / "fbsd-update.sh"
+    m.write("/usr/local/etc/pot/flavours/fbsd-update.sh", flavour.read_text() if archive == "small.txz" else "exit 0\n")
     m.sh(f"""
         mkdir -p {CACHE} /usr/local/share/freebsd/MANIFESTS
         if [ ! -f {TOP}/{archive} ]; then

@@ -40,6 +40,11 @@ def page(m, port):
     return m.sh(f"jexec world fetch -T 10 -qo- http://203.0.113.1:{port}/", ok=None)
 
 
+def ended(m):
+    """The kernel has taken down the network stacks of the pots that were stopped."""
+    m.sh("i=0; while pgrep -qf '[p]ot-ending' && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done")
+
+
 def use(m, who, pot, net, stopper):
     at(m, who, "start", pot)
     assert pot in m.sh("jls name").split()
@@ -47,16 +52,16 @@ def use(m, who, pot, net, stopper):
         assert at(m, one, "exec", "-p", pot, "echo", "inside") == "inside\n"
     assert at(m, "ours", "exec", "-p", pot, "sh", "-c", "'exit 7'", ok=False) == ""
     assert "uid=0" in m.sh(f"printf 'id\\nexit\\n' | {program('ours')} term {pot}")
+    m.sh(f"jexec -l {pot} ping -c1 -t5 {OUT[4]}")  # raw sockets, also where the shell version has written NO
     if net == "public-bridge":
         m.run("ping", "-c1", "-t5", address(m, pot))
-        m.sh(f"jexec -l {pot} ping -c1 -t5 {OUT[4]}")
         m.sh(f"jexec {pot} {'/usr/local/bin/world'} >/dev/null 2>&1 </dev/null &")
         assert page(m, 8077) == "page\n"
     assert pot in at(m, "ours", "ls")
     assert re.search(rf"\b{pot}\b", at(m, "ours", "ps"))
     at(m, stopper, "stop", pot)
     assert pot not in m.sh("jls name").split()
-    m.sh("i=0; while pgrep -qf '[p]ot-ending' && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done")
+    ended(m)
     assert m.sh("ifconfig -l | tr ' ' '\\n' | grep '^p[0-9a-f]\\{6,\\}'; pfctl -q -a pot-rdr/" + pot + " -sn", ok=None) == ""
 
 
@@ -82,6 +87,35 @@ def test_one_makes_and_the_other_uses(both, maker, user, net):
     use(m, "shell", "crossed-clone", net, "ours")
     at(m, maker, "destroy", "-p", "crossed-clone")
     # destroyed by the shell version, ours leaves an empty directory of its records behind
+    at(m, "ours", "destroy", "-rb", rel)
+
+
+def test_raw_sockets_of_its_pots(both):
+    """It writes NO into every pot and grants them. A NO that ours is told counts, but for pots with a network of their own."""
+    m, rel = both, release(both)
+    ping = f"ping -c1 -t5 {OUT[4]}"
+    at(m, "shell", "create-base", "-r", rel)
+    for pot, net in (("raw", "inherit"), ("raw-bridge", "public-bridge")):
+        at(m, "shell", "create", "-p", pot, "-t", "multi", "-b", rel, "-N", net)
+        conf = f"/opt/pot/jails/{pot}/conf/pot.conf"
+        assert "pot.attr.raw_sockets=NO\n" in m.sh(f"cat {conf}")
+        at(m, "ours", "start", pot)
+        assert "1 packets received" in m.sh(f"jexec -l {pot} {ping}")
+        at(m, "ours", "stop", pot)
+        assert "raw_sockets" in at(m, "ours", "info", "-vp", pot).split("without effect")[1]
+        said = at(m, "ours", "set-attr", "-p", pot, "-A", "raw_sockets", "-V", "NO")
+        assert ("without effect" in said) == (net == "public-bridge"), said
+        assert "pot.raw_sockets=refused\n" in m.sh(f"cat {conf}")
+        at(m, "ours", "start", pot)
+        assert ("1 packets received" in m.sh(f"jexec -l {pot} {ping}", ok=None)) == (net == "public-bridge")
+        at(m, "ours", "stop", pot)
+        ended(m)
+        at(m, "shell", "start", pot)  # it grants them as ever
+        assert "1 packets received" in m.sh(f"jexec -l {pot} {ping}")
+        at(m, "ours", "stop", pot)
+        ended(m)
+        at(m, "ours", "set-attr", "-p", pot, "-A", "raw_sockets", "-V", "YES")
+        assert "pot.raw_sockets" not in m.sh(f"cat {conf}")
     at(m, "ours", "destroy", "-rb", rel)
 
 

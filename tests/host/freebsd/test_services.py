@@ -94,15 +94,33 @@ def test_limits_without_accounting(pot):
     """kern.racct.enable=0, as FreeBSD comes: the pot starts, and it is said each time. With it: the rules are there."""
     m = pot
     on = m.sh("sysctl -n kern.racct.enable").strip() == "1"
-    m.pot("set-rss", "-p", "served", "-M", "64M", "-C", "1")
+    m.pot("set-rss", "-p", "served", "-M", "64M", "-C", "1", "-I", "50", "-W", "2000")
     for _ in range(2):
         r = m.raw("pot start -d served")
         assert r.returncode == 0
+        for weight in ("disks", "processors"):
+            assert f"weight of {weight}" in r.stdout + r.stderr
         assert ("kern.racct.enable" in r.stdout + r.stderr) == (not on), r.stdout + r.stderr
         assert m.sh("jexec served cpuset -g -p 1 2>/dev/null; cpuset -g -j served").strip()
         assert ("memoryuse" in m.sh("rctl 2>/dev/null", ok=None)) == on
+        last = int(m.sh("sysctl -n hw.ncpu")) - 1
+        if last > 0:  # whoever moves it by hand is believed
+            m.sh(f"cpuset -l {last} -j served")
+            assert m.sh("potcpu show").split("served")[1].split()[:2] == ["1", str(last)]
         m.pot("stop", "served")
     assert "jail:served" not in m.sh("rctl 2>/dev/null", ok=None)
+
+
+def test_a_device_is_not_mounted(pot):
+    """Which is how a task would get one of a device plugin."""
+    m, conf = pot, "/opt/pot/jails/served/conf/fscomp.conf"
+    m.sh(f"echo '/dev/null /root/null' >>{conf}")
+    try:
+        r = m.raw("pot start -d served")
+        assert r.returncode != 0 and "/dev/null is a device" in r.stdout + r.stderr, r.stdout + r.stderr
+        m.sh("test ! -e /opt/pot/jails/served/m/root/null")
+    finally:
+        m.sh(f"sed -i '' '\\,^/dev/null,d' {conf}")
 
 
 def test_a_jail_that_became_empty_and_is_removed_by_hand(clean):

@@ -112,6 +112,25 @@ test_told(void **state)
 }
 
 static void
+test_weights(void **state)
+{
+	struct limits l = { .cpu_shares = 500 };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(rctl_check(&l, &e), 0); /* comes with every task */
+	l.shares_asked = true;
+	l.io_weight = 10;
+	assert_int_equal(rctl_check(&l, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	assert_non_null(strstr(e.text, "disks"));
+	l.io_weight = 0;
+	assert_int_equal(rctl_check(&l, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	assert_non_null(strstr(e.text, "processors"));
+}
+
+static void
 test_kept(void **state)
 {
 	autorctl_run struct rctl_run r = RCTL_RUN_INIT, back = RCTL_RUN_INIT;
@@ -149,6 +168,8 @@ test_cpus(void **state)
 	cpus_least(from, used, 3, out);
 	cpus_write(out, &text);
 	assert_string_equal(buf_str(&text), "2-3,8");
+	autofree char *command = rctl_cpuset("web", "1,3");
+	assert_string_equal(command, "cpuset -l 1,3 -j web");
 	assert_int_equal(cpus_parse("3-1", from, &e), -1);
 	assert_int_equal(cpus_parse("1,", from, &e), -1);
 }
@@ -161,6 +182,7 @@ main(void)
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_cpus),
 	};

@@ -1,4 +1,5 @@
 /* The files of a pot: framework configuration, pot.conf, fscomp.conf, names, commands as words. */
+#include "platform/isolate.h"
 #include "pot/export.h"
 #include "pot/priv.h"
 
@@ -173,6 +174,50 @@ nonsense_in_a_configuration_is_named(void **state)
 	}
 }
 
+/* What the machine is told about raw sockets, and whether the pot keeps its NO for nothing. */
+static void
+check_raw(struct host *host, const char *conf, bool granted, bool idle)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct pot_env env = { .host = host };
+	struct pot_spec *s;
+
+	assert_int_equal(pot_spec_parse("web", conf, strlen(conf), &mem, &s, &e), 0);
+	assert_true(pot_attr_idle(&env, s, pot_attr_named("raw_sockets")) == idle);
+	assert_true(((attr_caps(&env, s) & ISOLATE_CAP_NET_RAW) != 0) == granted);
+	assert_string_equal(
+	    attr_system(&env, s, &mem)[0], granted ? "raw_sockets=YES" : "raw_sockets=NO");
+}
+
+static void
+raw_sockets_are_refused_where_the_no_is_meant(void **state)
+{
+	static const char *const known[] = { "raw_sockets", NULL };
+	static const char old[] = "network_type=inherit\npot.attr.raw_sockets=NO\n",
+			  said[] = "network_type=alias\npot.attr.raw_sockets=NO\n"
+				   "pot.raw_sockets=refused\n",
+			  bridged[] = "network_type=public-bridge\npot.attr.raw_sockets=NO\n"
+				      "pot.raw_sockets=refused\n",
+			  again[] = "pot.attr.raw_sockets=YES\npot.raw_sockets=refused\n";
+	struct isolate_ops isolate = { .attributes = known };
+	struct host host = { .isolate = &isolate };
+
+	(void)state;
+	check_raw(&host, old, false, false);
+	check_raw(&host, said, false, false);
+	check_raw(&host, bridged, false, false);
+	check_raw(&host, again, true, false);
+	check_raw(&host, "", true, false);
+	/* where pot 0.16 has run, which wrote NO and granted them, and where the kernel grants them
+	 * to whoever has a network of its own */
+	isolate.shell_pots = isolate.own_network_is_raw = true;
+	check_raw(&host, old, true, true);
+	check_raw(&host, said, false, false);
+	check_raw(&host, bridged, false, true);
+	check_raw(&host, again, true, false);
+	check_raw(&host, "", true, false);
+}
+
 static void
 a_change_keeps_every_other_line_where_it_was(void **state)
 {
@@ -331,6 +376,7 @@ main(void)
 		cmocka_unit_test(a_configuration_of_the_original_is_read_as_it_was_meant),
 		cmocka_unit_test(a_missing_type_means_multi_and_old_keys_are_noticed),
 		cmocka_unit_test(nonsense_in_a_configuration_is_named),
+		cmocka_unit_test(raw_sockets_are_refused_where_the_no_is_meant),
 		cmocka_unit_test(a_change_keeps_every_other_line_where_it_was),
 		cmocka_unit_test(a_command_list_survives_the_file_unaltered),
 		cmocka_unit_test(words_are_split_with_their_quotes),
