@@ -124,9 +124,14 @@ on_listed(void *ctx, const struct runner_reply *reply, const struct err *e)
 	struct recover *r = ctx;
 	struct runner_request req = { .op = RUNNER_POT_WAIT, .pot = r->task->pot };
 	const struct runner_run *run = e == NULL && reply->n_runs > 0 ? &reply->runs[0] : NULL;
+	struct err soon = ERR_INIT;
 
 	if (e != NULL) {
 		unsure(r, e);
+	} else if (run != NULL && run->starting &&
+		   (r->run_id[0] == '\0' || str_eq(run->run_id, r->run_id))) {
+		err_new(&soon, ERR_BUSY, "it is being started");
+		unsure(r, &soon);
 	} else if (run != NULL && run->running &&
 		   (r->run_id[0] == '\0' || str_eq(run->run_id, r->run_id))) {
 		if (run->ip != NULL)

@@ -221,7 +221,8 @@ runner_describe(struct runner_child *c, const struct run *r, struct runner_run *
 		.ip = spec != NULL && *spec->ip != '\0' ? spec->ip : NULL,
 		.ip6 = spec != NULL && *spec->ip6 != '\0' ? spec->ip6 : NULL,
 		.ports = (const char *const *)ports.at,
-		.running = alive > 0 && r->running_ns != 0 };
+		.running = alive > 0 && r->running_ns != 0,
+		.starting = alive > 0 && r->running_ns == 0 };
 	return 0;
 }
 

@@ -99,6 +99,7 @@ static const struct wire_row run_rows[] = {
 	WIRE_ROW(7, WIRE_STR, struct runner_run, ip6),
 	WIRE_ROW(8, WIRE_STRS, struct runner_run, ports),
 	WIRE_ROW(9, WIRE_BOOL, struct runner_run, running),
+	WIRE_ROW(10, WIRE_BOOL, struct runner_run, starting),
 	WIRE_ROWS_END,
 };
 

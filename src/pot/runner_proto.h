@@ -118,6 +118,7 @@ struct runner_run {
 	const char *ip, *ip6;	  /* NULL: none */
 	const char *const *ports; /* "tcp:80:20001": proto, pot port, host port */
 	bool running;
+	bool starting; /* not yet, but soon or not at all */
 };
 
 struct runner_usage {
