@@ -142,7 +142,10 @@ take_directory(struct runner_child *c, struct pot_prepare_options *o, struct err
 	if (runner_everywhere(c->config))
 		return runner_path_check(c->config, c->q->source, e);
 	if (runner_pin(c, c->q->source, &pinned, e) < 0)
-		return -1;
+		return e->kind != ERR_ABSENT
+			   ? -1
+			   : err_new(
+				 e, ERR_INPUT, "%s is no directory of this machine", c->q->source);
 	if (realpath(pinned.root, root) == NULL)
 		return err_sys(e, "open %s", pinned.root);
 	o->root_dir =
