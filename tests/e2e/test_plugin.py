@@ -177,6 +177,8 @@ def test_a_stop_whose_exec_stop_hangs(host):
         assert task.result(waiting)[:2] == (137, 9)
         asked = task.dir / "www1/local/asked"
         assert asked.exists() == left
+        if left:
+            wait_until(lambda: any("exec_stop of pot" in line for line in plugin_of(host).lines), what="a word in the log")
         task.destroy()
         asked.unlink(missing_ok=True)
         for fifo in task.fifos:
