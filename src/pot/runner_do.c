@@ -395,7 +395,7 @@ do_copy_in(struct runner_child *c, struct runner_reply *p, struct err *e)
 	o.source_dir = pinned.fd;
 	/* a root itself is the operator's, and where nobody is kept out its last component may be a
 	 * link as on the command line */
-	if (*pinned.name == '\0' || runner_everywhere(c->config)) {
+	if (*pinned.name == '\0' || (runner_everywhere(c->config) && !c->q->no_links)) {
 		if (runner_path(c, c->q->source, true, &source, e) < 0)
 			return -1;
 		o.source = source;

@@ -463,6 +463,20 @@ def test_a_dns_block_without_servers(host):
         task.destroy()
 
 
+def test_a_task_cannot_have_a_file_of_the_machine_copied(host):
+    """A link that it leaves in its directory is not followed by the copy of its next start."""
+    task = make(host, name="links")
+    own = task.dir / "links/local"
+    (own / "link").symlink_to("/etc/shadow")
+    (own / "real").write_text("own\n")
+    for source in (own / "link", f"{own}//link/"):
+        with pytest.raises(Refused, match="symbolic link"):
+            make(host, name="links", options={"copy": [f"{source}:/copied"]}).start()
+    task = make(host, "cat /copied", name="real", options={"copy": [f"{own}/real:/copied"]}).start()
+    assert task.result()[0] == 0 and task.logs()[0] == b"own\n"
+    task.destroy()
+
+
 def test_reserved_cores(host):
     """Those of resources.cores, unless the job's own limits say which."""
     last = max(os.sched_getaffinity(0))
