@@ -135,6 +135,15 @@ finish(int argc, char **argv)
 	return failed(&e);
 }
 
+/* What goes wrong beside a request, which succeeds all the same: a clean-up, an exec_stop. */
+static void
+say_beside(void *ctx, enum pot_say_level level, const char *text)
+{
+	(void)ctx;
+	if (level == POT_SAY_ERROR)
+		log_error("pot-runner", "%s", text);
+}
+
 static int
 worker(const struct options *o)
 {
@@ -152,6 +161,7 @@ worker(const struct options *o)
 	proc_title("pot-runner");
 	if (pot_env_open_with(o->sets, &env, &e) < 0)
 		return failed(&e);
+	env->say = say_beside;
 	struct runner_config config = { .env = env,
 		.sock = WORKER_FD,
 		.uid = (uid_t)o->uid,

@@ -252,6 +252,16 @@ do_start(struct start *s)
 	call_runner(s, &req, on_started);
 }
 
+/* What lies in the allocation is the task's to change: a link there could lead to any file of the
+ * machine the next time. */
+static bool
+is_of_allocation(const struct start *s, const char *path)
+{
+	size_t n = strlen(s->asked->alloc_dir);
+
+	return n > 0 && strncmp(path, s->asked->alloc_dir, n) == 0 && path[n] == '/';
+}
+
 static void
 on_copied(void *ctx, const struct runner_reply *r, const struct err *e)
 {
@@ -272,7 +282,8 @@ on_copied(void *ctx, const struct runner_reply *r, const struct err *e)
 	struct runner_request req = { .op = RUNNER_POT_COPY_IN,
 		.pot = s->task->pot,
 		.source = c->source,
-		.target = c->target };
+		.target = c->target,
+		.no_links = is_of_allocation(s, c->source) };
 	call_runner(s, &req, on_copied);
 }
 

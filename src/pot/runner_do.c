@@ -142,7 +142,10 @@ take_directory(struct runner_child *c, struct pot_prepare_options *o, struct err
 	if (runner_everywhere(c->config))
 		return runner_path_check(c->config, c->q->source, e);
 	if (runner_pin(c, c->q->source, &pinned, e) < 0)
-		return -1;
+		return e->kind != ERR_ABSENT
+			   ? -1
+			   : err_new(
+				 e, ERR_INPUT, "%s is no directory of this machine", c->q->source);
 	if (realpath(pinned.root, root) == NULL)
 		return err_sys(e, "open %s", pinned.root);
 	o->root_dir =
@@ -407,7 +410,7 @@ do_copy_in(struct runner_child *c, struct runner_reply *p, struct err *e)
 	o.source_dir = pinned.fd;
 	/* a root itself is the operator's, and where nobody is kept out its last component may be a
 	 * link as on the command line */
-	if (*pinned.name == '\0' || runner_everywhere(c->config)) {
+	if (*pinned.name == '\0' || (runner_everywhere(c->config) && !c->q->no_links)) {
 		if (runner_path(c, c->q->source, true, &source, e) < 0)
 			return -1;
 		o.source = source;

@@ -86,6 +86,7 @@ static const struct wire_row request_rows[] = {
 	WIRE_ROW(44, WIRE_STRS, struct runner_request, addresses),
 	WIRE_ROW(45, WIRE_STR, struct runner_request, bridge),
 	WIRE_ROW(46, WIRE_BOOL, struct runner_request, take_over),
+	WIRE_ROW(47, WIRE_BOOL, struct runner_request, no_links),
 	WIRE_ROWS_END,
 };
 

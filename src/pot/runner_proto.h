@@ -31,7 +31,7 @@ enum runner_op {
 	RUNNER_POT_EXEC,  /* pot, argv, env, user, tty, rows, columns; three descriptors without tty
 			   * → STARTED (with tty: the terminal's descriptor), DONE: code, signal */
 	RUNNER_POT_USAGE, /* pot → usage */
-	RUNNER_POT_COPY_IN, /* pot, source, target */
+	RUNNER_POT_COPY_IN, /* pot, source, target, no_links */
 	RUNNER_POT_WAIT, /* pot, run_id → DONE when that run has ended: code, signal, oom_killed */
 	RUNNER_POT_LIST,    /* pot (or NULL: all that there are) → runs */
 	RUNNER_RAW_START,   /* run_id, argv, env, cwd, user, log, limits, stop_… → run */
@@ -84,6 +84,8 @@ struct runner_request {
 	const char *dns;
 	const char *user, *cwd;	     /* inside; NULL: root and / (raw: the agent's user) */
 	const char *source, *target; /* COPY_IN; PREPARE: source in place of an image */
+	bool no_links; /* COPY_IN: the source may not be a link, even where the runner would follow
+			* one: it lies where a task writes */
 	const char *resolver;	  /* PREPARE: what stands in its /etc/resolv.conf; not with dns */
 	const char *network_path; /* START: somebody's network in place of its own */
 	struct runner_bind *binds;

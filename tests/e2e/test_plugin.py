@@ -165,6 +165,8 @@ def test_a_stop_whose_exec_stop_hangs(host):
         assert task.result(waiting)[:2] == (137, 9)
         asked = task.dir / "www1/local/asked"
         assert asked.exists() == left
+        if left:
+            wait_until(lambda: any("exec_stop of pot" in line for line in plugin_of(host).lines), what="a word in the log")
         task.destroy()
         asked.unlink(missing_ok=True)
         for fifo in task.fifos:
@@ -533,6 +535,20 @@ def test_a_dns_block_without_servers(host):
         task.start()
         assert task.result()[0] == 0 and task.logs()[0].decode() == text_of_it
         task.destroy()
+
+
+def test_a_task_cannot_have_a_file_of_the_machine_copied(host):
+    """A link that it leaves in its directory is not followed by the copy of its next start."""
+    task = make(host, name="links")
+    own = task.dir / "links/local"
+    (own / "link").symlink_to("/etc/shadow")
+    (own / "real").write_text("own\n")
+    for source in (own / "link", f"{own}//link/"):
+        with pytest.raises(Refused, match="symbolic link"):
+            make(host, name="links", options={"copy": [f"{source}:/copied"]}).start()
+    task = make(host, "cat /copied", name="real", options={"copy": [f"{own}/real:/copied"]}).start()
+    assert task.result()[0] == 0 and task.logs()[0] == b"own\n"
+    task.destroy()
 
 
 def test_reserved_cores(host):

@@ -127,6 +127,9 @@ def test_links_below_a_root_lead_nowhere(served):
         with pytest.raises(Refused, match=f"{name}.* symbolic link") as refused:
             make(served, options=options).start()
         assert refused.value.recoverable is None
+    with pytest.raises(Refused, match="no directory") as refused:
+        make(served, options={**gone, "path": f"{allocs}/none"}).start()
+    assert refused.value.recoverable is None
     assert served.pot("ls", "-q").split() == ["web_1_0"]
     # what lies in a directory stays what it is
     task = make(served, "readlink /own/link", options={"copy": [f"{allocs}/own:/own"]}, name="own").start()
