@@ -114,6 +114,8 @@ struct netif_ops {
 	    size_t n, struct err *);
 	/* The interfaces answer for them no longer, and nothing leads to the pair of that name
 	 * (NULL: no matter): another pot may have them at once. The pair itself goes as others do.
+	 * One that a pair of another name was given since (alias_up() after a run that was killed)
+	 * stays, where the system can tell.
 	 * "": of a pot that was started by something else, so that nothing here knows of them. */
 	int (*alias_down)(
 	    struct host *, const char *pair, const struct netif_alias *, size_t n, struct err *);
