@@ -6,6 +6,7 @@
 #include "platform/freebsd/links.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "base/vec.h"
 
@@ -15,6 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysctl.h>
+#include <time.h>
 #include <unistd.h>
 
 static char *
@@ -168,6 +171,40 @@ alias_up(struct host *h, const struct netif_pair *p, const struct netif_alias *a
 			continue;
 		(void)alias_down(h, p->name, at, n, &again);
 		return -1;
+	}
+	return 0;
+}
+
+/* How long the kernel asks for duplicates: a second for each time, and as long at most before the
+ * first of them. */
+static int64_t
+asks_until(void)
+{
+	int times = 1;
+	size_t size = sizeof(times);
+
+	(void)sysctlbyname("net.inet6.ip6.dad_count", &times, &size, NULL, 0);
+	return clock_mono_ns() + (times + 2) * NS_PER_SEC;
+}
+
+int
+alias_ready(struct host *h, const struct netif_alias *at, size_t n, struct err *e)
+{
+	static const struct timespec moment = { .tv_nsec = 5 * NS_PER_MS };
+	autostack struct stack s = STACK_INIT;
+	int64_t end = asks_until();
+
+	(void)h;
+	if (stack_open(&s, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		int usable = 0;
+		while ((usable = address_usable(&s, at[i].nic, &at[i].ip, e)) == 0 &&
+		       clock_mono_ns() < end)
+			nanosleep(&moment, NULL);
+		/* not in time: the interface has no link, and the pot starts without */
+		if (usable < 0)
+			return -1;
 	}
 	return 0;
 }
