@@ -112,8 +112,14 @@ struct netif_ops {
 	 * has such an address already, or leads it elsewhere. */
 	int (*alias_up)(struct host *, const struct netif_pair *, const struct netif_alias *,
 	    size_t n, struct err *);
+	/* Waits until a program can bind to them, or it is known that nobody answers: seconds, so
+	 * that no lock should be held. ERR_EXISTS: another machine on the network has one; they are
+	 * the caller's to take back. NULL: they can be used at once. */
+	int (*alias_ready)(struct host *, const struct netif_alias *, size_t n, struct err *);
 	/* The interfaces answer for them no longer, and nothing leads to the pair of that name
 	 * (NULL: no matter): another pot may have them at once. The pair itself goes as others do.
+	 * One that a pair of another name was given since (alias_up() after a run that was killed)
+	 * stays, where the system can tell.
 	 * "": of a pot that was started by something else, so that nothing here knows of them. */
 	int (*alias_down)(
 	    struct host *, const char *pair, const struct netif_alias *, size_t n, struct err *);

@@ -118,14 +118,25 @@ nothing_down(struct pot_env *env, const struct run *r, struct err *e)
 	return 0;
 }
 
+/* Not while another start looks whose they are and takes them over. */
+static int
+aliases_down(struct pot_env *env, const struct run *r, struct err *e)
+{
+	char link[16];
+	autofd int lock = lock_named(env, LOCK_NET, LOCK_WAIT, e);
+
+	return lock < 0 ? -1
+			: env->host->netif->alias_down(
+			      env->host, run_link(r, link), r->aliases, r->n_aliases, e);
+}
+
 static int
 network_down(struct pot_env *env, const struct run *r, struct err *e)
 {
 	char link[16];
 	struct err gone = ERR_INIT;
 
-	if (r->n_aliases > 0 && env->host->netif->alias_down(
-				    env->host, run_link(r, link), r->aliases, r->n_aliases, e) < 0)
+	if (r->n_aliases > 0 && aliases_down(env, r, e) < 0)
 		return -1;
 	/* Where the end of the pot takes its pair along, only a pair without a pot is removed by
 	 * hand; and one that the host has routes to, which the next start wants to be gone. */

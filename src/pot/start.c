@@ -159,9 +159,8 @@ refuse_alias_in_use(struct start *s, const struct netif_alias *a, struct err *e)
 }
 
 static int
-alias_network_up(struct start *s, struct err *e)
+give_aliases(struct start *s, const struct aliases *at, struct err *e)
 {
-	autoaliases struct aliases at = ALIASES_INIT;
 	struct host *host = s->env->host;
 	char link[16];
 	struct netif_pair pair = { .name = run_link(&s->run, link),
@@ -169,20 +168,32 @@ alias_network_up(struct start *s, struct err *e)
 		.pid = s->keeper.init_pid,
 		.netns = -1 };
 
-	if (aliases_of(s->env, s->spec->ip, pot_spec_stack(s->env, s->spec), &at, e) < 0)
-		return -1;
 	autofd int lock = lock_named(s->env, LOCK_NET, LOCK_WAIT, e);
 	if (lock < 0)
 		return -1;
-	for (size_t i = 0; i < at.all.n; i++)
-		if (refuse_alias_in_use(s, &at.all.at[i], e) < 0)
+	for (size_t i = 0; i < at->all.n; i++)
+		if (refuse_alias_in_use(s, &at->all.at[i], e) < 0)
 			return -1;
-	for (size_t i = 0; i < at.all.n; i++)
-		if (run_alias(s->env, &s->run, &at.all.at[i], e) < 0)
+	for (size_t i = 0; i < at->all.n; i++)
+		if (run_alias(s->env, &s->run, &at->all.at[i], e) < 0)
 			return -1;
 	if (host->netif->forwarding_enable(host, e) < 0)
 		return err_ctx(e, "let packets pass");
-	return host->netif->alias_up(host, &pair, at.all.at, at.all.n, e);
+	return host->netif->alias_up(host, &pair, at->all.at, at->all.n, e);
+}
+
+static int
+alias_network_up(struct start *s, struct err *e)
+{
+	autoaliases struct aliases at = ALIASES_INIT;
+	struct host *host = s->env->host;
+
+	if (aliases_of(s->env, s->spec->ip, pot_spec_stack(s->env, s->spec), &at, e) < 0 ||
+	    give_aliases(s, &at, e) < 0)
+		return -1;
+	return host->netif->alias_ready == NULL
+		   ? 0
+		   : host->netif->alias_ready(host, at.all.at, at.all.n, e);
 }
 
 static int

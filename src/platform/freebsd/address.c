@@ -107,6 +107,26 @@ address_remove(const struct stack *s, const char *name, const struct ip *a, stru
 }
 
 int
+address_usable(const struct stack *s, const char *name, const struct ip *a, struct err *e)
+{
+	struct in6_ifreq r = { .ifr_name = "" };
+	char text[IP_TEXT];
+
+	if (a->family == AF_INET || s->inet6 < 0)
+		return 1;
+	(void)str_copy(r.ifr_name, sizeof(r.ifr_name), name);
+	r.ifr_addr = inet6_of(a);
+	if (ioctl(s->inet6, SIOCGIFAFLAG_IN6, &r) < 0)
+		return err_sys(e, "look at the address %s of %s", ip_text(a, text), name);
+	if (r.ifr_ifru.ifru_flags6 & IN6_IFF_DUPLICATED)
+		return err_new(e, ERR_EXISTS,
+		    "another machine on the network of %s has the address %s: a pot needs one that "
+		    "nobody has",
+		    name, ip_text(a, text));
+	return (r.ifr_ifru.ifru_flags6 & IN6_IFF_TENTATIVE) == 0;
+}
+
+int
 address_family6(const struct stack *s, const char *name, struct err *e)
 {
 	struct in6_ndireq r = { .ifname = "" };

@@ -6,7 +6,7 @@
  * hand, ".." goes back to the descriptor that was left. No step can lead out, whatever somebody
  * moves meanwhile.
  */
-#include "platform/mount.h"
+#include "platform/freebsd/mounts.h"
 
 #include "base/own.h"
 #include "base/str.h"
@@ -214,6 +214,33 @@ beneath_mkdirs(int root_fd, const char *path, mode_t mode, struct err *e)
 	int fd = result < 0 ? -1 : openat(walk_at(&w), ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (result == 0 && fd < 0)
 		err_sys(e, "open directory %s in the pot", path);
+	walk_up(&w, 0);
+	return fd;
+}
+
+int
+beneath_parent(int root_fd, const char *path, char name[NAME_MAX + 1], struct err *e)
+{
+	struct walk w;
+	int fd = -1, moved = walk_begin(&w, root_fd, path);
+
+	while (moved == 0) {
+		if (!next_name(&w, name)) {
+			errno = EISDIR; /* "/", or what a ".." led to */
+			break;
+		}
+		bool last = is_last(&w) && strcmp(name, "..") != 0;
+		int link = last ? maybe_link(&w, name) : 0;
+		if (!last) {
+			moved = step(&w, name);
+		} else if (link <= 0) {
+			fd = link < 0 ? -1
+				      : openat(walk_at(&w), ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+			break;
+		}
+	}
+	if (fd < 0)
+		err_sys(e, "look for %s in the pot", path);
 	walk_up(&w, 0);
 	return fd;
 }

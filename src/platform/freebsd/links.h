@@ -57,9 +57,11 @@ int link_rename(int fd, const char *from, const char *to, struct err *e);
 int link_destroy(int fd, const char *name, struct err *e); /* absent is fine */
 int link_mac(int fd, const char *name, const uint8_t mac[6], struct err *e);
 
-/* Addresses: there already is fine. IPv6 ones are usable at once. */
+/* Addresses: there already is fine. IPv6 ones are usable at once where address_family6() was. */
 int address_add(const struct stack *s, const char *name, const struct ipnet *a, struct err *e);
 int address_remove(const struct stack *s, const char *name, const struct ip *a, struct err *e);
+/* 1: it is, 0: the kernel still asks whether somebody else has it. ERR_EXISTS: somebody has. */
+int address_usable(const struct stack *s, const char *name, const struct ip *a, struct err *e);
 /* No search for duplicates: we gave the addresses out ourselves; no router is believed. */
 int address_family6(const struct stack *s, const char *name, struct err *e);
 
@@ -88,6 +90,7 @@ int links_addresses(struct host *h, const char *name, struct ipnet **out, size_t
 
 int alias_up(struct host *h, const struct netif_pair *p, const struct netif_alias *at, size_t n,
     struct err *e);
+int alias_ready(struct host *h, const struct netif_alias *at, size_t n, struct err *e);
 int alias_down(
     struct host *h, const char *pair, const struct netif_alias *at, size_t n, struct err *e);
 int aliases_list(struct host *h, struct netif_alias **out, size_t *n, struct err *e);

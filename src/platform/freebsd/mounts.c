@@ -82,6 +82,41 @@ mount_at(struct options *o, const char *type, int dir, const char *name, struct 
 	return result;
 }
 
+/* ---- the table of mounts ---- */
+
+static int
+unmount_fs(const struct statfs *fs, struct err *e)
+{
+	char id[64];
+
+	/* by its number: no path, which somebody might change */
+	snprintf(id, sizeof(id), "FSID:%d:%d", fs->f_fsid.val[0], fs->f_fsid.val[1]);
+	if (unmount(id, MNT_BYFSID | MNT_FORCE) == 0 || errno == ENOENT || errno == EINVAL)
+		return 0;
+	return err_sys(e, "unmount %s", fs->f_mntonname);
+}
+
+/* All mounts there are, to be freed. */
+static int
+list_mounts(struct statfs **out, struct err *e)
+{
+	for (;;) {
+		int n = getfsstat(NULL, 0, MNT_NOWAIT);
+		if (n < 0)
+			return err_sys(e, "list the mounts");
+		size_t room = ((size_t)n + 16) * sizeof(**out);
+		struct statfs *all = xmalloc(room);
+		n = getfsstat(all, (long)room, MNT_NOWAIT);
+		if (n >= 0 && (size_t)n < room / sizeof(*all)) {
+			*out = all;
+			return n;
+		}
+		free(all);
+		if (n < 0)
+			return err_sys(e, "list the mounts");
+	}
+}
+
 /* ---- one item ---- */
 
 static bool
@@ -116,45 +151,81 @@ mount_directory(int root_fd, const char *source, const struct stat *is, const ch
 	return mount_at(&o, "nullfs", dir, ".", e);
 }
 
-/* A file has no descriptor that could be entered: its name in its directory is looked at again by
- * the kernel, and where that led is looked at here. */
+/* Where a file is mounted: looked for along links within the pot, made when there is none. As on
+ * Linux, a link that leads nowhere gives way to an empty file. */
 static int
-mounted_where(int dir, const char *name, char *path, size_t size, struct statfs *fs)
+target_file(int root_fd, const char *target, char name[NAME_MAX + 1], struct err *e)
 {
-	char in[PATH_OF_FD];
+	struct stat st;
+
+	if (str_ends(target, "/"))
+		return err_new(e, ERR_INPUT, "mount point %s does not name a file", target);
+	for (bool made = false;; made = true) {
+		struct err absent = ERR_INIT;
+		autofd int dir = beneath_parent(root_fd, target, name, &absent);
+
+		if (dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return S_ISREG(st.st_mode)
+				   ? take_fd(&dir)
+				   : err_new(e, ERR_INPUT,
+					 "mount point %s is not a regular file, as its source is",
+					 target);
+		if (dir >= 0)
+			err_sys(&absent, "look at it");
+		if (absent.kind != ERR_ABSENT || made) {
+			*e = absent;
+			return err_ctx(e, "mount point %s", target);
+		}
+		if (beneath_write(root_fd, target, 0644, "", 0, e) < 0)
+			return err_ctx(e, "mount point %s", target);
+	}
+}
+
+/* A file has no descriptor that could be entered: its name in its directory is looked at again by
+ * the kernel, which follows links from the machine's root. Where that led is looked at here. */
+static bool
+mounted_there(int dir, const char *name, const char *path)
+{
+	struct statfs fs;
 	autofd int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
-	path_of_fd(dir, in);
-	snprintf(path, size, "%s/%s", in, name);
-	return fd < 0 || fstatfs(fd, fs) < 0 ? -1 : strcmp(fs->f_mntonname, path) == 0;
+	return fd >= 0 && fstatfs(fd, &fs) == 0 && strcmp(fs.f_mntonname, path) == 0;
+}
+
+/* Takes away what was mounted last from the source, wherever that is: a name that was a file when
+ * the kernel looked may be gone by now, with the mount on it. */
+static int
+unmount_newest(const char *source, struct err *e)
+{
+	autofree struct statfs *all = NULL;
+	int n = list_mounts(&all, e);
+
+	for (int i = n - 1; i >= 0; i--)
+		if (strcmp(all[i].f_fstypename, "nullfs") == 0 &&
+		    strcmp(all[i].f_mntfromname, source) == 0)
+			return unmount_fs(&all[i], e);
+	return n < 0 ? -1 : 0;
 }
 
 static int
 mount_file(int root_fd, const char *source, const char *target, unsigned flags, struct err *e)
 {
 	struct options o = { .n = 0 };
-	char parent[PATH_MAX], path[PATH_OF_FD + NAME_MAX + 2];
-	const char *slash = strrchr(target, '/'), *name = slash != NULL ? slash + 1 : target;
-	size_t n = (size_t)(name - target);
-	struct statfs fs;
+	char name[NAME_MAX + 1], in[PATH_OF_FD], path[PATH_OF_FD + NAME_MAX + 2];
+	autofd int dir = target_file(root_fd, target, name, e);
 
-	if (*name == '\0' || strcmp(name, "..") == 0 || n >= sizeof(parent))
-		return err_new(e, ERR_INPUT, "mount point %s does not name a file", target);
-	memcpy(parent, target, n);
-	parent[n] = '\0';
-	autofd int dir = target_directory(root_fd, n > 0 ? parent : "/", e);
 	if (dir < 0)
 		return -1;
-	autofd int made =
-	    openat(dir, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (made < 0 && errno != EEXIST)
-		return err_sys(e, "mount point %s", target);
 	option(&o, "from", source);
 	flags_as_options(&o, flags);
 	if (mount_at(&o, "nullfs", dir, name, e) < 0)
 		return -1;
-	if (mounted_where(dir, name, path, sizeof(path), &fs) > 0)
+	path_of_fd(dir, in);
+	snprintf(path, sizeof(path), "%s/%s", in, name);
+	if (mounted_there(dir, name, path))
 		return 0;
+	if (unmount_newest(source, e) < 0)
+		return err_ctx(e, "mount point %s was replaced meanwhile", target);
 	return err_new(e, ERR_INPUT, "mount point %s was replaced by a link meanwhile", target);
 }
 
@@ -309,18 +380,6 @@ mounts_root(const struct mount_root *root, int *fd, struct err *e)
 
 /* ---- taking away ---- */
 
-static int
-unmount_fs(const struct statfs *fs, struct err *e)
-{
-	char id[64];
-
-	/* by its number: no path, which somebody might change */
-	snprintf(id, sizeof(id), "FSID:%d:%d", fs->f_fsid.val[0], fs->f_fsid.val[1]);
-	if (unmount(id, MNT_BYFSID | MNT_FORCE) == 0 || errno == ENOENT || errno == EINVAL)
-		return 0;
-	return err_sys(e, "unmount %s", fs->f_mntonname);
-}
-
 static bool
 is_of_place(const struct statfs *fs, const char *place)
 {
@@ -331,27 +390,6 @@ is_of_place(const struct statfs *fs, const char *place)
 	return fs->f_mntonname[n] == '/'    ? strcmp(fs->f_fstypename, "zfs") != 0
 	       : fs->f_mntonname[n] == '\0' ? strcmp(fs->f_fstypename, "nullfs") == 0
 					    : false;
-}
-
-/* All mounts there are, to be freed. */
-static int
-list_mounts(struct statfs **out, struct err *e)
-{
-	for (;;) {
-		int n = getfsstat(NULL, 0, MNT_NOWAIT);
-		if (n < 0)
-			return err_sys(e, "list the mounts");
-		size_t room = ((size_t)n + 16) * sizeof(**out);
-		struct statfs *all = xmalloc(room);
-		n = getfsstat(all, (long)room, MNT_NOWAIT);
-		if (n >= 0 && (size_t)n < room / sizeof(*all)) {
-			*out = all;
-			return n;
-		}
-		free(all);
-		if (n < 0)
-			return err_sys(e, "list the mounts");
-	}
 }
 
 int

@@ -9,6 +9,8 @@
 
 #include "platform/mount.h"
 
+#include <limits.h>
+
 /* Where a root is put together. */
 const char *mounts_place(const struct mount_root *root);
 /* The root itself, when it does not lie there anyway; *fd is a descriptor of it. */
@@ -24,5 +26,9 @@ int mounts_kernel_fs(int root_fd, const char *type, const char *target, const ch
 int mounts_clear(const char *place, struct err *e);
 /* What is mounted exactly at the target, a path in the pot. ERR_ABSENT: nothing. */
 int mounts_remove(int root_fd, const char *target, struct err *e);
+
+/* Where a path leads, links followed to the last (beneath.c): a descriptor of the directory, and in
+ * it the name, which is no link at that moment and need not be there. */
+int beneath_parent(int root_fd, const char *path, char name[NAME_MAX + 1], struct err *e);
 
 #endif

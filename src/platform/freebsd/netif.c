@@ -50,6 +50,7 @@ const struct netif_ops netif_freebsd = {
 	.bridge_info = bridge_info,
 	.pair_up = pair_up,
 	.alias_up = alias_up,
+	.alias_ready = alias_ready,
 	.alias_down = alias_down,
 	.aliases = aliases_list,
 	.loopback_up = loopback_up,

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <net/route.h>
 #include <netinet/in.h>
@@ -17,6 +18,9 @@ union address {
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
 };
+
+/* In a message each address begins where a long may lie. */
+#define ROUNDED(len) (((len) + sizeof(long) - 1) & ~(sizeof(long) - 1))
 
 static union address
 address_of(const struct ip *a)
@@ -42,16 +46,18 @@ route_default(int route_fd, const struct ip *gateway, struct err *e)
 	const union address parts[] = { address_of(&none), address_of(gateway), address_of(&none) };
 	struct {
 		struct rt_msghdr head;
-		char addresses[3 * sizeof(union address)];
+		char addresses[3 * ROUNDED(sizeof(union address))];
 	} m = { .head = { .rtm_version = RTM_VERSION,
 		    .rtm_flags = RTF_UP | RTF_GATEWAY | RTF_STATIC,
 		    .rtm_addrs = RTA_DST | RTA_GATEWAY | RTA_NETMASK } };
 	char text[IP_TEXT];
 	size_t used = 0;
 
+	static_assert(NELEM(parts) * ROUNDED(sizeof(parts[0])) <= sizeof(m.addresses),
+	    "the addresses of the largest kind fit");
 	for (size_t i = 0; i < NELEM(parts); i++) {
 		memcpy(m.addresses + used, &parts[i], parts[i].any.sa_len);
-		used += (parts[i].any.sa_len + sizeof(long) - 1) & ~(sizeof(long) - 1);
+		used += ROUNDED(parts[i].any.sa_len);
 	}
 	m.head.rtm_msglen = (unsigned short)(offsetof(__typeof__(m), addresses) + used);
 	for (size_t i = 0; i < NELEM(types); i++) {
@@ -84,10 +90,10 @@ is_default(const struct rt_msghdr *m, size_t len, int family)
 		if (bytes[i] != 0)
 			return false;
 	/* the mask follows; a default route's is empty */
-	at += (dst->sa_len + sizeof(long) - 1) & ~(sizeof(long) - 1);
+	at += ROUNDED(dst->sa_len);
 	if ((m->rtm_addrs & RTA_GATEWAY) != 0 && at + sizeof(*dst) <= end) {
 		size_t skip = ((const struct sockaddr *)(const void *)at)->sa_len;
-		at += ((skip > 0 ? skip : 1) + sizeof(long) - 1) & ~(sizeof(long) - 1);
+		at += ROUNDED(skip > 0 ? skip : 1);
 	}
 	if ((m->rtm_addrs & RTA_NETMASK) == 0 || at + 1 > end)
 		return true;
