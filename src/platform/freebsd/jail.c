@@ -4,6 +4,7 @@
 #include "base/own.h"
 #include "base/str.h"
 #include "platform/freebsd/links.h"
+#include "platform/isolate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -253,7 +254,14 @@ jail_signal(int jid, int sig, int64_t timeout_ms, struct err *e)
 
 /* A jail that is ending gives its pot's name free at once: the next start may want it. Who ends it
  * has the same name as its title. */
-#define ENDING "pot-ending-"
+enum { ENDING_NAME = sizeof(ISOLATE_ENDING) + 11 };
+
+static const char *
+ending_name(int jid, char out[ENDING_NAME])
+{
+	snprintf(out, ENDING_NAME, ISOLATE_ENDING "%d", jid);
+	return out;
+}
 
 int
 jail_empty(int jid, struct stack *s, struct err *e)
@@ -280,11 +288,10 @@ give_name_free(int jid)
 {
 	struct jail_parameters p = { .n = 0 };
 	struct err ignored = ERR_INIT;
-	char name[32];
+	char name[ENDING_NAME];
 
-	snprintf(name, sizeof(name), ENDING "%d", jid);
 	jail_number(&p, "jid", jid);
-	jail_text(&p, "name", name);
+	jail_text(&p, "name", ending_name(jid, name));
 	(void)jail_apply(&p, JAIL_UPDATE, &ignored);
 }
 
@@ -319,7 +326,7 @@ is_being_ended(const char *name)
 int
 jail_sweep(bool wait, struct err *e)
 {
-	char name[MAXHOSTNAMELEN];
+	char name[MAXHOSTNAMELEN], ours[ENDING_NAME];
 	int last = 0, found = 0;
 
 	for (;;) {
@@ -331,7 +338,8 @@ jail_sweep(bool wait, struct err *e)
 		last = jail_get(p.v, (unsigned)p.n, 0);
 		if (last < 0)
 			return errno == ENOENT ? found : err_sys(e, "list the jails");
-		if (str_starts(name, ENDING) && !is_being_ended(name) &&
+		/* one below it, or of that name without its number, is somebody's */
+		if (str_eq(name, ending_name(last, ours)) && !is_being_ended(name) &&
 		    jail_empty(last, &s, e) == 0 && jail_end(last, &s, !wait, e) == 0)
 			found++;
 	}
@@ -349,7 +357,7 @@ end_apart(int jid, struct stack *s, int asker)
 
 	if (pid != 0)
 		_exit(pid < 0);
-	setproctitle("-" ENDING "%d", jid);
+	setproctitle("-" ISOLATE_ENDING "%d", jid);
 	(void)send(asker, "t", 1, MSG_NOSIGNAL);
 	while (read(asker, &none, 1) < 0 && errno == EINTR)
 		;
