@@ -239,18 +239,12 @@ isolate_kill(struct isolate *i, const char *const *cgroups, struct err *e)
 	struct procctl_reaper_kill all = { .rk_sig = SIGKILL };
 
 	(void)cgroups;
-	if (own->jid > 0) {
-		int killed = jail_kill(own->jid, e);
-		/* whatever became of the others: without it the keeper goes on to take all down */
-		if (kill(i->pid, SIGKILL) < 0 && errno != ESRCH)
-			return err_sys(e, "kill the pot's init");
-		return killed;
-	}
-	/* all below this process: init, the command, what it started and what that lost; ESRCH:
-	 * there is nobody any more */
+	int killed = own->jid > 0 ? jail_kill(own->jid, e) : 0;
+	/* whatever became of those: all below this process, which are init, the command, what it
+	 * started and what that lost; ESRCH: there is nobody any more */
 	if (procctl(P_PID, getpid(), PROC_REAP_KILL, &all) < 0 && errno != ESRCH)
 		return err_sys(e, "kill what the command started");
-	return 0;
+	return killed;
 }
 
 static void
