@@ -187,4 +187,8 @@ struct isolate_ops {
 };
 extern const struct isolate_ops isolate_native;
 
+/* What is ending has this name and a number, to the system's own tools; so that none of a pot is
+ * taken for one, no pot's begins like it. */
+#define ISOLATE_ENDING "pot-ending-"
+
 #endif

@@ -1,3 +1,4 @@
+#include "platform/isolate.h"
 #include "pot/priv.h"
 
 #include <string.h>
@@ -19,6 +20,10 @@ pot_name_check(const char *name, struct err *e)
 		    "'%s' is no pot name: letters, digits, '_' and '-', starting with a letter or "
 		    "digit",
 		    name);
+	if (str_starts(name, ISOLATE_ENDING))
+		return err_new(e, ERR_INPUT,
+		    "'%s' is no pot name: what begins with '%s' is what is left of a pot that ends",
+		    name, ISOLATE_ENDING);
 	if (name[strspn(name, DIGITS)] == '\0')
 		return err_new(e, ERR_INPUT,
 		    "'%s' is no pot name: one letter at least, since numbers are ids", name);

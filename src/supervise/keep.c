@@ -365,26 +365,34 @@ live(struct keep *k)
 
 /* ---- ending ---- */
 
+/* Its writers are dead: what the pipe holds is all there will ever be. One that could not be killed
+ * may write on, and does not hold up the end. */
+static void
+drain(struct keep *k, struct logs *l)
+{
+	enum { TURNS = 64 }; /* of 256 KB, which is more than pipes hold */
+
+	for (int i = 0; i < TURNS && l->pipe >= 0 && logs_pump(l, &k->dropped) > 0; i++) {
+		struct pollfd p = { .fd = l->pipe, .events = POLLIN };
+		if (poll(&p, 1, 0) <= 0)
+			break;
+	}
+}
+
 static void
 collect(struct keep *k)
 {
 	int status;
 	struct err e;
 
+	/* what the command left behind; until it is waited for, init's number means nobody else */
+	(void)isolate_native.kill(&k->isolate, raw_cgroups(k), &e);
 	while (waitpid(k->isolate.pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (raw_cgroups(k) != NULL)
-		(void)isolate_native.kill(
-		    &k->isolate, raw_cgroups(k), &e); /* what the command left behind */
 	while (k->isolate.channel >= 0)
 		on_event(k); /* what init said last, then its end */
 	for (int i = 0; i < 2; i++) {
-		/* every writer is dead: what the pipes hold is all there will ever be */
-		while (k->logs[i].pipe >= 0 && logs_pump(&k->logs[i], &k->dropped) > 0) {
-			struct pollfd p = { .fd = k->logs[i].pipe, .events = POLLIN };
-			if (poll(&p, 1, 0) <= 0)
-				break;
-		}
+		drain(k, &k->logs[i]);
 		logs_close(&k->logs[i]);
 	}
 	if (!k->command_ended) { /* killed with everything */

@@ -16,6 +16,7 @@
 #include <sys/procctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -213,6 +214,35 @@ command_ended(struct life *l, int status)
 	tell(l->start->channel, &event);
 }
 
+/* What somebody started in there by an exec has its parent elsewhere. A shell that somebody types
+ * into pays no heed to SIGTERM, but knows what a terminal does that goes away. */
+static bool
+others_live(int jid)
+{
+	autofree struct kinfo_proc *all = NULL;
+	struct err ignored = ERR_INIT;
+	size_t n;
+
+	if (jid <= 0 || jail_processes(jid, &all, &n, &ignored) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if ((all[i].ki_kiflag & KI_SLEADER) && (all[i].ki_kiflag & KI_CTTY))
+			(void)kill(all[i].ki_pid, SIGHUP);
+	return n > 0;
+}
+
+/* By one of us whose end is heard of as that of the others is. */
+static void
+await_others(int jid)
+{
+	struct err ignored = ERR_INIT;
+
+	if (fork() != 0)
+		return;
+	closefrom(0);
+	_exit(jail_await(jid, &ignored) < 0);
+}
+
 enum reaped { REAP_SOME, REAP_NONE_LEFT, REAP_END /* nothing is left to live for */ };
 
 static enum reaped
@@ -234,6 +264,10 @@ reap(struct life *l, int stop_signal)
 	}
 	if (pid == 0 || errno != ECHILD || l->command != 0)
 		return REAP_SOME;
+	if (l->stopping && others_live(l->start->jid)) {
+		await_others(l->start->jid);
+		return REAP_SOME;
+	}
 	/* a jail that somebody else has removed does not come back */
 	if (l->stopping || l->start->jid <= 0 ||
 	    jail_root(l->start->jid, place, sizeof(place), &gone) < 0)

@@ -85,24 +85,27 @@ make_jail(const struct isolate_spec *spec, int *jid, struct err *e)
 	return 0;
 }
 
-/* The copy has all of the keeper's descriptors: what init does not need goes, lest it keeps open
- * what the keeper closes. */
-static void
-close_others(struct init_start *s)
+static int
+by_number(const void *a, const void *b)
 {
-	int lifted[4] = { s->channel, s->stdio[0], s->stdio[1], s->stdio[2] };
+	return *(const int *)a - *(const int *)b;
+}
 
-	/* above all that may be open, then down to where they stay */
-	for (int i = 0; i < 4; i++)
-		if (lifted[i] > 2)
-			lifted[i] = fcntl(lifted[i], F_DUPFD_CLOEXEC, 512);
-	(void)close_range(3, 511, 0);
-	for (int i = 0; i < 4; i++) {
-		int *to = i == 0 ? &s->channel : &s->stdio[i - 1];
-		if (*to > 2)
-			*to = fcntl(lifted[i], F_DUPFD_CLOEXEC, 3);
+/* The copy has all of the keeper's descriptors: what init does not need goes, lest it keeps open
+ * what the keeper closes. Those that stay keep their numbers, whatever the limit of them is. */
+static void
+close_others(const struct init_start *s)
+{
+	int keep[4] = { s->channel, s->stdio[0], s->stdio[1], s->stdio[2] }, from = 3;
+
+	qsort(keep, NELEM(keep), sizeof(*keep), by_number);
+	for (size_t i = 0; i < NELEM(keep); i++) {
+		if (keep[i] > from)
+			(void)close_range((unsigned)from, (unsigned)keep[i] - 1, 0);
+		if (keep[i] >= from)
+			from = keep[i] + 1;
 	}
-	closefrom(512);
+	closefrom(from);
 }
 
 /* The jail can be asked for by init's number as soon as this returns. */
@@ -236,18 +239,12 @@ isolate_kill(struct isolate *i, const char *const *cgroups, struct err *e)
 	struct procctl_reaper_kill all = { .rk_sig = SIGKILL };
 
 	(void)cgroups;
-	if (own->jid > 0) {
-		int killed = jail_kill(own->jid, e);
-		/* whatever became of the others: without it the keeper goes on to take all down */
-		if (kill(i->pid, SIGKILL) < 0 && errno != ESRCH)
-			return err_sys(e, "kill the pot's init");
-		return killed;
-	}
-	/* all below this process: init, the command, what it started and what that lost; ESRCH:
-	 * there is nobody any more */
+	int killed = own->jid > 0 ? jail_kill(own->jid, e) : 0;
+	/* whatever became of those: all below this process, which are init, the command, what it
+	 * started and what that lost; ESRCH: there is nobody any more */
 	if (procctl(P_PID, getpid(), PROC_REAP_KILL, &all) < 0 && errno != ESRCH)
 		return err_sys(e, "kill what the command started");
-	return 0;
+	return killed;
 }
 
 static void

@@ -4,6 +4,7 @@
 #include "base/own.h"
 #include "base/str.h"
 #include "platform/freebsd/links.h"
+#include "platform/isolate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -175,85 +176,156 @@ jail_of(pid_t pid, struct err *e)
 
 /* ---- the end ---- */
 
-/* All of the machine, to be freed; how many. */
-static ssize_t
-list_processes(struct kinfo_proc **out, struct err *e)
+/* All of the machine, to be freed. */
+static int
+all_processes(struct kinfo_proc **out, size_t *n, struct err *e)
 {
 	int mib[3] = { CTL_KERN, KERN_PROC, KERN_PROC_PROC };
 	size_t len = 0;
 
-	if (sysctl(mib, 3, NULL, &len, NULL, 0) < 0)
-		return err_sys(e, "list the processes");
-	len += 64 * sizeof(**out);
-	*out = xmalloc(len);
-	if (sysctl(mib, 3, *out, &len, NULL, 0) < 0)
-		return err_sys(e, "list the processes");
-	return (ssize_t)(len / sizeof(**out));
+	for (int tries = 0; tries < 16; tries++) {
+		if (sysctl(mib, 3, NULL, &len, NULL, 0) < 0)
+			break;
+		len += 64 * sizeof(struct kinfo_proc);
+		autofree struct kinfo_proc *all = xmalloc(len);
+		if (sysctl(mib, 3, all, &len, NULL, 0) == 0) {
+			*n = len / sizeof(*all);
+			*out = take(&all);
+			return 0;
+		}
+		if (errno != ENOMEM)
+			break;
+	}
+	return err_sys(e, "list the processes");
 }
 
-/* Tells what lives there now, and waits for its end until the deadline. How many there were; *left:
- * how many there still are. */
+/* The jails right below one, and below these. */
+static bool
+within(int jid, int other, int depth)
+{
+	char parent_key[] = "parent", jid_key[] = "jid";
+	int parent = 0;
+
+	if (other == jid)
+		return true;
+	if (other == 0 || depth > 16)
+		return false;
+	struct iovec v[] = { { jid_key, sizeof(jid_key) }, { &other, sizeof(other) },
+		{ parent_key, sizeof(parent_key) }, { &parent, sizeof(parent) } };
+	return jail_get(v, NELEM(v), JAIL_DYING) >= 0 && within(jid, parent, depth + 1);
+}
+
+int
+jail_processes(int jid, struct kinfo_proc **out, size_t *n, struct err *e)
+{
+	struct kinfo_proc *all;
+	size_t n_all = 0;
+
+	*n = 0;
+	if (all_processes(&all, &n_all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n_all; i++)
+		if (all[i].ki_jid > 0 && all[i].ki_stat != SZOMB && within(jid, all[i].ki_jid, 0))
+			all[(*n)++] = all[i];
+	*out = all;
+	return 0;
+}
+
+/* Tells who lives there now, and waits for their end until the deadline. How many there were; of
+ * them *told could still be told: the others were ending already, which nobody but a parent can
+ * wait for. */
 static int
-signal_round(int jid, int sig, int64_t until_ns, int *left, struct err *e)
+signal_round(int jid, int sig, int64_t until_ns, int *told, struct err *e)
 {
 	autofree struct kinfo_proc *all = NULL;
-	struct kevent ev;
-	int found = 0;
 	autofd int queue = kqueue();
+	struct kevent ev;
+	size_t n;
 
+	*told = 0;
 	if (queue < 0)
 		return err_sys(e, "make an event queue");
-	ssize_t n = list_processes(&all, e);
-	if (n < 0)
+	if (jail_processes(jid, &all, &n, e) < 0)
 		return -1;
-	for (ssize_t i = 0; i < n; i++) {
-		if (all[i].ki_jid != jid || all[i].ki_stat == SZOMB)
-			continue;
+	for (size_t i = 0; i < n; i++) {
 		EV_SET(&ev, (uintptr_t)all[i].ki_pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT,
 		    0, NULL);
-		if (kevent(queue, &ev, 1, NULL, 0, NULL) < 0)
-			continue; /* it has ended */
+		/* what is ending would be told of at once; or it has ended */
+		if (all[i].ki_flag & P_WEXIT || kevent(queue, &ev, 1, NULL, 0, NULL) < 0)
+			continue;
 		(void)kill(all[i].ki_pid, sig);
-		found++;
+		++*told;
 	}
-	for (*left = found; *left > 0; --*left) {
+	for (int left = *told; left > 0; left--) {
 		int64_t ns = until_ns - clock_mono_ns();
 		ns = ns < 0 ? 0 : ns;
 		struct timespec limit = { ns / NS_PER_SEC, ns % NS_PER_SEC };
 		if (kevent(queue, NULL, 0, &ev, 1, &limit) <= 0)
 			break;
 	}
-	return found;
+	return (int)n;
+}
+
+/* Again and again, for what was being forked meanwhile: 1 when nobody is left, 0 when the time is
+ * over, *left: how many there were then. */
+static int
+signal_until(int jid, int sig, int again, int64_t until_ns, int *left, struct err *e)
+{
+	struct timespec pause = { 0, NS_PER_MS / 10 };
+	int told;
+
+	for (;; sig = again) {
+		*left = signal_round(jid, sig, until_ns, &told, e);
+		if (*left <= 0)
+			return *left < 0 ? -1 : 1;
+		if (clock_mono_ns() >= until_ns)
+			return 0;
+		if (told > 0)
+			continue;
+		(void)nanosleep(&pause, NULL);
+		pause.tv_nsec = MIN(2 * pause.tv_nsec, 5 * NS_PER_MS);
+	}
 }
 
 int
 jail_kill(int jid, struct err *e)
 {
-	/* again, for what was being forked meanwhile */
-	for (int round = 0; round < 100; round++) {
-		int left = 0;
-		int found = signal_round(jid, SIGKILL, clock_mono_ns() + 10 * NS_PER_SEC, &left, e);
-		if (found <= 0)
-			return found;
-		if (left > 0)
-			return err_new(
-			    e, ERR_TIMEOUT, "%d processes of jail %d do not end", left, jid);
-	}
-	return err_new(e, ERR_BUSY, "the processes of jail %d multiply", jid);
+	enum { SECONDS = 10 };
+	int64_t until = clock_mono_ns() + SECONDS * NS_PER_SEC;
+	int left, done = signal_until(jid, SIGKILL, SIGKILL, until, &left, e);
+
+	return done != 0 ? (done < 0 ? -1 : 0)
+			 : err_new(e, ERR_TIMEOUT,
+			       "jail %d still has %d processes after %d seconds of killing them",
+			       jid, left, SECONDS);
 }
 
 int
 jail_signal(int jid, int sig, int64_t timeout_ms, struct err *e)
 {
-	int64_t until = clock_mono_ns() + timeout_ms * NS_PER_MS;
-	int left = 0, found = signal_round(jid, sig, until, &left, e);
+	int left;
 
-	return found < 0 ? -1 : left == 0;
+	return signal_until(jid, sig, 0, clock_mono_ns() + timeout_ms * NS_PER_MS, &left, e);
+}
+
+int
+jail_await(int jid, struct err *e)
+{
+	int left;
+
+	return signal_until(jid, 0, 0, INT64_MAX, &left, e) < 0 ? -1 : 0;
 }
 
 /* A jail that is ending gives its pot's name free at once: the next start may want it. Who ends it
  * has the same name as its title. */
-#define ENDING "pot-ending-"
+enum { ENDING_NAME = sizeof(ISOLATE_ENDING) + 11 };
+
+static const char *
+ending_name(int jid, char out[ENDING_NAME])
+{
+	snprintf(out, ENDING_NAME, ISOLATE_ENDING "%d", jid);
+	return out;
+}
 
 int
 jail_empty(int jid, struct stack *s, struct err *e)
@@ -280,11 +352,10 @@ give_name_free(int jid)
 {
 	struct jail_parameters p = { .n = 0 };
 	struct err ignored = ERR_INIT;
-	char name[32];
+	char name[ENDING_NAME];
 
-	snprintf(name, sizeof(name), ENDING "%d", jid);
 	jail_number(&p, "jid", jid);
-	jail_text(&p, "name", name);
+	jail_text(&p, "name", ending_name(jid, name));
 	(void)jail_apply(&p, JAIL_UPDATE, &ignored);
 }
 
@@ -307,19 +378,21 @@ is_being_ended(const char *name)
 {
 	autofree struct kinfo_proc *all = NULL;
 	struct err ignored = ERR_INIT;
-	ssize_t n = list_processes(&all, &ignored);
+	size_t n;
 
-	for (ssize_t i = 0; i < n; i++)
+	if (all_processes(&all, &n, &ignored) < 0)
+		return true;
+	for (size_t i = 0; i < n; i++)
 		if (all[i].ki_uid == 0 && all[i].ki_jid == 0 && all[i].ki_stat != SZOMB &&
 		    has_title(all[i].ki_pid, name))
 			return true;
-	return n < 0;
+	return false;
 }
 
 int
 jail_sweep(bool wait, struct err *e)
 {
-	char name[MAXHOSTNAMELEN];
+	char name[MAXHOSTNAMELEN], ours[ENDING_NAME];
 	int last = 0, found = 0;
 
 	for (;;) {
@@ -331,7 +404,8 @@ jail_sweep(bool wait, struct err *e)
 		last = jail_get(p.v, (unsigned)p.n, 0);
 		if (last < 0)
 			return errno == ENOENT ? found : err_sys(e, "list the jails");
-		if (str_starts(name, ENDING) && !is_being_ended(name) &&
+		/* one below it, or of that name without its number, is somebody's */
+		if (str_eq(name, ending_name(last, ours)) && !is_being_ended(name) &&
 		    jail_empty(last, &s, e) == 0 && jail_end(last, &s, !wait, e) == 0)
 			found++;
 	}
@@ -349,7 +423,7 @@ end_apart(int jid, struct stack *s, int asker)
 
 	if (pid != 0)
 		_exit(pid < 0);
-	setproctitle("-" ENDING "%d", jid);
+	setproctitle("-" ISOLATE_ENDING "%d", jid);
 	(void)send(asker, "t", 1, MSG_NOSIGNAL);
 	while (read(asker, &none, 1) < 0 && errno == EINTR)
 		;

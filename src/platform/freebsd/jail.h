@@ -15,7 +15,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-struct stack; /* links.h */
+struct kinfo_proc; /* sys/user.h */
+struct stack;	   /* links.h */
 
 /* Parameters of a jail that is to be made or changed; strings and bytes are borrowed. */
 enum { JAIL_PARAMETERS = 64, JAIL_SAID = 256 };
@@ -46,12 +47,17 @@ int jail_of(pid_t pid, struct err *e);
  * else's. */
 int jail_of_pot(const char *name, const char *place, struct err *e);
 
-/* SIGKILL to all that lives in it, also to what is being forked; waits until it is empty. */
+/* All that lives in it, or in a jail below it, without what has ended already; to be freed. */
+int jail_processes(int jid, struct kinfo_proc **out, size_t *n, struct err *e);
+/* SIGKILL to all that lives in it, also to what is being forked; waits until it is empty, for ten
+ * seconds at most. */
 int jail_kill(int jid, struct err *e);
 /* The same for a jail that is to go; *s is for jail_end(), see stack_empty(). */
 int jail_empty(int jid, struct stack *s, struct err *e);
 /* The same by a signal of choice, and for a time only: 1 when nobody is left, 0 when it is over. */
 int jail_signal(int jid, int sig, int64_t timeout_ms, struct err *e);
+/* Waits until nobody lives in it, however long that takes. */
+int jail_await(int jid, struct err *e);
 /* Removes what jail_end() began and did not come to an end with, because somebody killed who was at
  * it. How many. Without wait as jail_end() does it apart. */
 int jail_sweep(bool wait, struct err *e);

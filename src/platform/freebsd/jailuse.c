@@ -2,60 +2,13 @@
 
 #include "base/str.h"
 #include "base/vec.h"
+#include "platform/freebsd/jail.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/param.h>
 #include <sys/cpuset.h>
-#include <sys/jail.h>
-#include <sys/sysctl.h>
-#include <sys/uio.h>
 #include <sys/user.h>
 #include <unistd.h>
-
-static int
-all_processes(struct kinfo_proc **out, size_t *n, struct err *e)
-{
-	int mib[3] = { CTL_KERN, KERN_PROC, KERN_PROC_PROC };
-	size_t len = 0;
-
-	for (int tries = 0; tries < 16; tries++) {
-		if (sysctl(mib, 3, NULL, &len, NULL, 0) < 0)
-			break;
-		len += 64 * sizeof(struct kinfo_proc);
-		autofree struct kinfo_proc *all = xmalloc(len);
-		if (sysctl(mib, 3, all, &len, NULL, 0) == 0) {
-			*n = len / sizeof(*all);
-			*out = take(&all);
-			return 0;
-		}
-		if (errno != ENOMEM)
-			break;
-	}
-	return err_sys(e, "list the processes");
-}
-
-/* The jails right below one, and below these. */
-static bool
-within(int jid, int other, int depth)
-{
-	char parent_key[] = "parent", jid_key[] = "jid";
-	int parent = 0;
-
-	if (other == jid)
-		return true;
-	if (other == 0 || depth > 16)
-		return false;
-	struct iovec v[] = { { jid_key, sizeof(jid_key) }, { &other, sizeof(other) },
-		{ parent_key, sizeof(parent_key) }, { &parent, sizeof(parent) } };
-	return jail_get(v, NELEM(v), 0) >= 0 && within(jid, parent, depth + 1);
-}
-
-static bool
-belongs(int jid, const struct kinfo_proc *p)
-{
-	return p->ki_jid > 0 && p->ki_stat != SZOMB && within(jid, p->ki_jid, 0);
-}
 
 int
 jailuse_pids(int jid, int **out, size_t *n, struct err *e)
@@ -64,11 +17,10 @@ jailuse_pids(int jid, int **out, size_t *n, struct err *e)
 	VEC(int) found = VEC_INIT;
 	size_t n_all = 0;
 
-	if (all_processes(&all, &n_all, e) < 0)
+	if (jail_processes(jid, &all, &n_all, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n_all; i++)
-		if (belongs(jid, &all[i]))
-			VEC_PUSH(&found, all[i].ki_pid);
+		VEC_PUSH(&found, all[i].ki_pid);
 	*out = found.at;
 	*n = found.n;
 	return 0;
@@ -87,13 +39,11 @@ jailuse_sum(int jid, struct usage *out, struct err *e)
 	uint64_t page = (uint64_t)getpagesize();
 	size_t n_all = 0;
 
-	if (all_processes(&all, &n_all, e) < 0)
+	if (jail_processes(jid, &all, &n_all, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n_all; i++) {
 		const struct kinfo_proc *p = &all[i];
 
-		if (!belongs(jid, p))
-			continue;
 		out->pids++;
 		out->rss_bytes += (uint64_t)p->ki_rssize * page;
 		out->cpu_user_ns +=

@@ -1,5 +1,6 @@
 #include "platform/proc.h"
 
+#include "base/clock.h"
 #include "base/own.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <sys/ucred.h>
 #include <sys/un.h>
 #include <sys/user.h>
+#include <time.h>
 #include <unistd.h>
 
 static int
@@ -165,16 +167,39 @@ proc_queue(int handle, int sig, int value, struct err *e)
 	return sigqueue(pid, sig, v) < 0 ? err_sys(e, "send signal %s", proc_signal_name(sig)) : 0;
 }
 
+/* Who begins to watch a process that is ending already is told at once that it has. */
+static int
+await_end(int handle, int64_t until_ns, struct err *e)
+{
+	struct timespec pause = { 0, NS_PER_MS / 10 };
+	struct err gone = ERR_INIT;
+	pid_t pid;
+
+	while (checked(handle, &pid, &gone) == 0) {
+		if (clock_mono_ns() >= until_ns)
+			return 0;
+		(void)nanosleep(&pause, NULL);
+		pause.tv_nsec = MIN(2 * pause.tv_nsec, 5 * NS_PER_MS);
+	}
+	if (gone.kind == ERR_ABSENT)
+		return 1;
+	*e = gone;
+	return -1;
+}
+
 static int
 proc_wait(int handle, int timeout_ms, struct err *e)
 {
 	struct pollfd p = { .fd = handle, .events = POLLIN };
+	int64_t until = timeout_ms < 0 ? INT64_MAX : clock_mono_ns() + timeout_ms * NS_PER_MS;
 	int n;
 
 	do
 		n = poll(&p, 1, timeout_ms);
 	while (n < 0 && errno == EINTR);
-	return n < 0 ? err_sys(e, "wait for a process") : n > 0;
+	if (n <= 0)
+		return n < 0 ? err_sys(e, "wait for a process") : 0;
+	return await_end(handle, until, e);
 }
 
 /* ---- this boot ---- */

@@ -31,7 +31,7 @@ def prepare(m):
     """Programs, pool, a base to make pots from, a host outside, and `pot init`; again and again does no harm."""
     with open(bsd.BUILD / "potter-freebsd-x86_64.tar", "rb") as tar:
         subprocess.run(m.ssh("tar xf - -C /"), stdin=tar, check=True)
-    m.push([compile_c(name) for name in ("world", "primitives", "floor", "killat")], TOP)
+    m.push([compile_c(name) for name in ("world", "primitives", "floor", "killat", "linger")], TOP)
     if not m.sh("zpool list -H -o name zroot 2>/dev/null || true"):
         m.sh("zpool create -O compression=lz4 -O atime=off -m /zroot zroot vtbd1")
     m.sh("pw groupshow pot >/dev/null 2>&1 || pw groupadd pot; mkdir -p /usr/local/etc/pot")

@@ -91,15 +91,19 @@ unknown_configuration_keys_are_gathered(void **state)
 static void
 names_follow_a_strict_grammar(void **state)
 {
-	static const char *const good[] = { "web", "1a", "web_1-x", "A" };
+	static const char *const good[] = { "web", "1a", "web_1-x", "A", "pot-ending",
+		"my-pot-ending-5" };
 	static const char *const bad[] = { "", "-web", "_x", "a.b", "a b", "a/b", "..", "123",
-		"w\xc3\xa9" };
+		"w\xc3\xa9", "pot-ending-5", "pot-ending-web", "pot-ending-" };
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(good); i++)
 		assert_int_equal(pot_name_check(good[i], &e), 0);
 	for (size_t i = 0; i < NELEM(bad); i++)
 		assert_int_equal(pot_name_check(bad[i], &e), -1);
+	assert_int_equal(pot_name_check("pot-ending-web", &e), -1);
+	assert_int_equal(e.kind, ERR_INPUT);
+	assert_non_null(strstr(e.text, "begins with 'pot-ending-'"));
 	assert_int_equal(pot_word_check("base", "14.1", &e), 0);
 	assert_int_equal(pot_word_check("base", "../x", &e), -1);
 	assert_int_equal(pot_word_check("base", ".x", &e), -1);
