@@ -118,16 +118,47 @@ nothing_down(struct pot_env *env, const struct run *r, struct err *e)
 	return 0;
 }
 
-/* Not while another start looks whose they are and takes them over. */
+int
+run_with_alias(
+    struct pot_env *env, const struct ip *address, const char *but, struct run *r, struct err *e)
+{
+	autoarena struct arena mem = ARENA_INIT;
+	struct err ignored = ERR_INIT;
+	struct pot_strs names;
+
+	if (run_names(env, &mem, &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		if (strcmp(names.at[i], but) == 0 || run_read(env, names.at[i], r, &ignored) < 0)
+			continue;
+		for (size_t k = 0; k < r->n_aliases; k++)
+			if (ip_eq(&r->aliases[k].ip, address) && run_alive(env, r, &ignored) != 0)
+				return 1;
+	}
+	return 0;
+}
+
+/* Not while another start looks whose they are and takes them over; and not those that another has
+ * taken over since a keeper was killed. */
 static int
 aliases_down(struct pot_env *env, const struct run *r, struct err *e)
 {
+	autofree struct run *other = xmalloc(sizeof(*other));
+	struct netif_alias ours[RUN_ALIASES_MAX];
 	char link[16];
+	size_t n = 0;
 	autofd int lock = lock_named(env, LOCK_NET, LOCK_WAIT, e);
 
-	return lock < 0 ? -1
-			: env->host->netif->alias_down(
-			      env->host, run_link(r, link), r->aliases, r->n_aliases, e);
+	if (lock < 0)
+		return -1;
+	for (size_t i = 0; i < r->n_aliases; i++) {
+		int taken = run_with_alias(env, &r->aliases[i].ip, r->name, other, e);
+		if (taken < 0)
+			return -1;
+		if (taken == 0)
+			ours[n++] = r->aliases[i];
+	}
+	return env->host->netif->alias_down(env->host, run_link(r, link), ours, n, e);
 }
 
 static int

@@ -78,6 +78,10 @@ int run_names(struct pot_env *, struct arena *, struct pot_strs *, struct err *e
 int run_alive(struct pot_env *, const struct run *r, struct err *e);
 /* The same for whatever is recorded of the name; also -1 for a record that cannot be read. */
 int run_is_live(struct pot_env *, const char *name);
+/* The run of another pot than `but` that has the address, into *r: 1; 0: none that lives. Who wants
+ * that to stay true holds LOCK_NET. */
+int run_with_alias(
+    struct pot_env *, const struct ip *, const char *but, struct run *r, struct err *e);
 /* Its number when a pot runs of which there is no record, started by pot 0.16; 0. (stray.c) */
 int stray_runs(struct pot_env *, const char *name, struct err *e);
 /* Ends it as far as it is ours to end: its processes, its mounts, its links and ports. The caller

@@ -139,23 +139,13 @@ vnet_of(struct start *s, struct err *e)
 static int
 refuse_alias_in_use(struct start *s, const struct netif_alias *a, struct err *e)
 {
-	struct pot_strs names;
+	autofree struct run *other = xmalloc(sizeof(*other));
 	char text[IP_TEXT];
+	int taken = run_with_alias(s->env, &a->ip, s->run.name, other, e);
 
-	if (run_names(s->env, s->mem, &names, e) < 0)
-		return -1;
-	for (size_t i = 0; i < names.n; i++) {
-		struct err ignored = ERR_INIT;
-		struct run r;
-		if (strcmp(names.at[i], s->run.name) == 0 ||
-		    run_read(s->env, names.at[i], &r, &ignored) < 0)
-			continue;
-		for (size_t k = 0; k < r.n_aliases; k++)
-			if (ip_eq(&r.aliases[k].ip, &a->ip) && run_alive(s->env, &r, &ignored) != 0)
-				return err_new(e, ERR_EXISTS, "address %s is in use by pot %s",
-				    ip_text(&a->ip, text), r.name);
-	}
-	return 0;
+	return taken <= 0 ? taken
+			  : err_new(e, ERR_EXISTS, "address %s is in use by pot %s",
+				ip_text(&a->ip, text), other->name);
 }
 
 static int

@@ -253,6 +253,22 @@ def test_an_alias_goes_with_a_killed_keeper(machine):
     assert "203.0.113.9 " not in m.run("ip", "neigh", "show", "proxy")
 
 
+def test_an_alias_that_another_pot_has_taken_over_stays(machine):
+    """The keeper of the first was killed; whatever clears up after it leaves the address to the second."""
+    m = machine
+    for name in ("a", "b"):
+        m.make_pot(name, "-N", "alias", "-i", "203.0.113.9")
+    for word in ("stop", "doctor"):
+        m.start("a")
+        subprocess.run(["kill", "-9", str(info(m, "a")["keeper_pid"])], check=True)
+        wait_until(lambda: m.running() == [], what="the end of a")
+        m.start("b")
+        m.pot(*(["stop", "a"] if word == "stop" else ["doctor"]))
+        assert m.run("ip", "neigh", "show", "proxy").split()[0] == "203.0.113.9", word
+        m.pot("stop", "b")
+        assert m.run("ip", "neigh", "show", "proxy") == ""
+
+
 def test_inherit_is_the_machine_s_network_as_far_as_the_stack_goes(machine):
     m = machine
     for stack in ("ipv4", "ipv6", "dual"):
