@@ -184,7 +184,7 @@ def jail(m):
 def test_who_writes_on_does_not_hold_up_the_end(agent, how):
     """The command ends, or somebody kills the pot's init, and a process that it left fills the pipe of the log."""
     m = agent
-    m.write(f"{TOP}/over.job", JOB % ("cat /dev/zero & sleep " + ("3" if how == "command" else "1000")))
+    m.write(f"{TOP}/over.job", JOB % ("for i in 1 2 3 4 5 6 7 8; do cat /dev/zero & done; sleep " + ("3" if how == "command" else "1000")))
     m.sh(f"nomad run -detach {TOP}/over.job", timeout=180)
     wait_until(m, lambda: jail(m), "the pot")
     if how == "init":
