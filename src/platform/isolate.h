@@ -180,6 +180,8 @@ struct isolate_ops {
 	/* System V memory, semaphores and messages are the machine's all three, or none of them;
 	 * else each by its attribute. */
 	bool ipc_is_one;
+	/* The pot's own first process is counted with its others. */
+	bool init_counts;
 	/* pot 0.16 has made pots here, which have raw sockets whatever their configuration says. */
 	bool shell_pots;
 	/* Who has a network of its own has raw sockets in it, whatever the attribute says. */

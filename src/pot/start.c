@@ -43,8 +43,9 @@ limits_up(struct start *s, struct err *e)
 		.cpu_count = spec->rss_cpus,
 		.cpu_shares = s->o->cpu_shares != 0 ? s->o->cpu_shares : spec->rss_cpu_weight,
 		.shares_asked = s->o->cpu_shares == 0 && spec->rss_cpu_weight > 0,
-		/* and the pot's own first process */
-		.pids = spec->rss_processes > 0 ? spec->rss_processes + 1 : 0,
+		.pids = spec->rss_processes == 0	     ? 0
+			: s->env->host->isolate->init_counts ? spec->rss_processes + 1
+							     : spec->rss_processes,
 		.io_weight = spec->rss_io_weight };
 	char group[POT_NAME_MAX + 1 + RUN_ID_TEXT + 1];
 

@@ -481,4 +481,5 @@ const struct isolate_ops fake_isolate = {
 	.clear = isolate_clear,
 	.attributes = attributes,
 	.ipc_is_one = true,
+	.init_counts = true,
 };

@@ -295,4 +295,5 @@ const struct isolate_ops isolate_native = {
 	.forward = isolate_forward,
 	.attributes = attributes,
 	.ipc_is_one = true,
+	.init_counts = true,
 };
