@@ -75,10 +75,12 @@ static void look(void *ctx);
 static void
 unsure(struct recover *r, const struct err *e)
 {
+	const int64_t patience = (int64_t)PATIENCE_S * NS_PER_SEC;
 	int64_t now = clock_mono_ns(), *until = &r->plugin->recover_until_ns;
 
-	if (*until == 0)
-		*until = now + (int64_t)PATIENCE_S * NS_PER_SEC;
+	/* one that ran out long ago was of another start of the agent */
+	if (*until == 0 || now > *until + patience)
+		*until = now + patience;
 	if (e->kind == ERR_CORRUPT || e->kind == ERR_INPUT || r->call == NULL || now >= *until) {
 		fail(r, e->text);
 		return;

@@ -41,9 +41,8 @@ static const struct pot_attr attrs[] = {
 	    "may mount ZFS; on Linux never" },
 	/* pot 0.16 granted them whatever was set: that is what a new pot gets, and NO is meant */
 	{ "raw_sockets", POT_ATTR_BOOL, "YES", true, false, true, POT_ATTR_SYSTEM,
-	    "may use raw sockets (tcpdump, arping); on Linux ping works without, on FreeBSD a pot "
-	    "on a "
-	    "bridge always may" },
+	    "may use raw sockets (tcpdump, arping); on Linux ping works without, "
+	    "on FreeBSD a pot on a bridge always may" },
 	{ "sysvshm", POT_ATTR_SYSV, "new", true, false, true, POT_ATTR_SYSTEM,
 	    "System V shared memory; on Linux inherit is for all three of them" },
 	{ "sysvsem", POT_ATTR_SYSV, "new", true, false, true, POT_ATTR_SYSTEM,
