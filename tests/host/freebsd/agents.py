@@ -43,6 +43,11 @@ def free_port():
         return s.getsockname()[1]
 
 
+def told(state):
+    """The events of a task's state, a line each."""
+    return [f"{e['Type']}: {e['DisplayMessage']}" for e in state["Events"] or []]
+
+
 class Agents:
     def __init__(self, machine):
         self.m = machine
@@ -226,7 +231,7 @@ class Agents:
         return ((self.allocs(job) or [{}])[-1].get("TaskStates") or {}).get(name) or {"Restarts": 0, "State": "", "Events": []}
 
     def events(self, job, name="www1"):
-        return [f"{e['Type']}: {e['DisplayMessage']}" for e in self.state(job, name)["Events"] or []]
+        return told(self.state(job, name))
 
     def logs(self, alloc, stderr=False, name="www1"):
         kind = "stderr" if stderr else "stdout"

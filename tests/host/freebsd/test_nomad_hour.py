@@ -10,7 +10,7 @@ import signal
 import time
 
 import pytest
-from agents import NOMAD, ONCE, wait_until
+from agents import NOMAD, ONCE, told, wait_until
 from test_nomad import agents, image, nomad  # noqa: F401
 
 MINUTES, TASKS = float(os.environ.get("NOMAD_MINUTES", "0")), int(os.environ.get("NOMAD_TASKS", "50"))
@@ -51,7 +51,7 @@ class Short:
         for job, due in list(self.open.items()):
             allocs = self.a.allocs(job)
             if len(allocs) == 2 and all(x["ClientStatus"] in ("complete", "failed") for x in allocs):
-                self.odd += [(job, due, x["ClientStatus"], self.a.events(job)) for x in allocs if x["ClientStatus"] != due]
+                self.odd += [(job, due, x["ClientStatus"], told(x["TaskStates"]["www1"])) for x in allocs if x["ClientStatus"] != due]
                 self.a.stop_job(job)
                 del self.open[job]
                 self.done += 2
