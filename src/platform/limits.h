@@ -40,7 +40,8 @@ struct usage {
 	uint64_t throttled_ns;
 	uint64_t pids;
 	uint64_t oom_kills;
-	char cpus[64]; /* those it is bound to, "0-1,3", cut; "": not bound */
+	char cpus[64];	 /* those it is bound to, "0-1,3", cut; "": not bound */
+	int64_t read_ns; /* when it was so, by the clock of clock_mono_ns() */
 };
 
 struct limits_ops {

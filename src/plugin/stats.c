@@ -17,7 +17,8 @@ struct sampler {
 	bool asking;
 	bool has_last;
 	uint64_t last_cpu_ns;
-	int64_t last_ns;
+	int64_t last_ns; /* the moment that it told of, as read_ns */
+	double last_percent;
 };
 
 enum { EVERY_MIN_MS = 100, BEHIND_MAX = 65536 };
@@ -59,6 +60,23 @@ on_gone(void *ctx)
 	sampler_unlink(s);
 }
 
+/* Two answers may tell of the same moment: what was said of it is said again. */
+static double
+percent_since_last(struct sampler *s, const struct runner_usage *u)
+{
+	int64_t passed_ns = u->read_ns - s->last_ns;
+
+	if (s->has_last && passed_ns == 0)
+		return s->last_percent;
+	s->last_percent = s->has_last && passed_ns > 0 && u->cpu_ns >= s->last_cpu_ns
+			      ? (double)(u->cpu_ns - s->last_cpu_ns) * 100.0 / (double)passed_ns
+			      : 0;
+	s->has_last = true;
+	s->last_ns = u->read_ns;
+	s->last_cpu_ns = u->cpu_ns;
+	return s->last_percent;
+}
+
 static void
 sample(struct sampler *s, const struct runner_usage *u)
 {
@@ -69,14 +87,8 @@ sample(struct sampler *s, const struct runner_usage *u)
 	Np__ResourceUsage usage = NP__RESOURCE_USAGE__INIT;
 	Np__CpuUsage cpu = NP__CPU_USAGE__INIT;
 	Np__MemoryUsage memory = NP__MEMORY_USAGE__INIT;
-	int64_t at = clock_mono_ns();
 
-	if (s->has_last && at > s->last_ns && u->cpu_ns >= s->last_cpu_ns)
-		cpu.percent =
-		    (double)(u->cpu_ns - s->last_cpu_ns) * 100.0 / (double)(at - s->last_ns);
-	s->has_last = true;
-	s->last_ns = at;
-	s->last_cpu_ns = u->cpu_ns;
+	cpu.percent = percent_since_last(s, u);
 	cpu.total_ticks = cpu.percent / 100.0 * mhz();
 	cpu.n_measured_fields = NELEM(cpu_fields);
 	cpu.measured_fields = (int32_t *)(uintptr_t)cpu_fields;

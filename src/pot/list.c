@@ -326,6 +326,7 @@ pot_usage(struct pot_env *env, const char *name, bool disk, struct arena *mem,
 	out->swap_bytes = u.swap_bytes;
 	out->memory_limit_bytes = spec->rss_memory_bytes;
 	out->cpu_ns = u.cpu_ns;
+	out->read_ns = u.read_ns;
 	out->pids = (unsigned)u.pids;
 	out->virtual_bytes = u.memory_bytes + u.swap_bytes;
 	out->cpus = arena_strdup(mem, u.cpus);

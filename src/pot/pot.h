@@ -649,6 +649,7 @@ struct pot_usage {
 	unsigned pids;
 	char *cpus;		/* allocated ones, "0,1"; "" when all */
 	uint64_t virtual_bytes; /* memory and swap charged to it, with files that are cached */
+	int64_t read_ns;	/* when it was so, by the clock of clock_mono_ns() */
 };
 /* How busy it is, in percent of one processor: since somebody last asked, else since its start. */
 double pot_cpu_percent(struct pot_env *, const char *name, const struct pot_usage *);

@@ -391,6 +391,7 @@ do_usage(struct runner_child *c, struct runner_reply *p, struct err *e)
 		.swap_bytes = u.swap_bytes,
 		.memory_limit_bytes = u.memory_limit_bytes,
 		.cpu_ns = u.cpu_ns,
+		.read_ns = u.read_ns,
 		.pids = u.pids };
 	return 0;
 }

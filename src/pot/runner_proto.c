@@ -124,6 +124,7 @@ static const struct wire_row reply_rows[] = {
 	WIRE_ROW(17, WIRE_U64, struct runner_reply, done),
 	WIRE_ROW(18, WIRE_U64, struct runner_reply, total),
 	WIRE_ROW(19, WIRE_BOOL, struct runner_reply, has_fd),
+	WIRE_ROW(20, WIRE_I64, struct runner_reply, usage.read_ns),
 	WIRE_ROWS_END,
 };
 

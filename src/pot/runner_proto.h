@@ -126,6 +126,7 @@ struct runner_run {
 struct runner_usage {
 	uint64_t rss_bytes, cache_bytes, swap_bytes, memory_limit_bytes;
 	uint64_t cpu_ns;
+	int64_t read_ns; /* when it was so, by the clock of clock_mono_ns() */
 	unsigned pids;
 };
 

@@ -201,6 +201,7 @@ raw_usage(struct runner_child *c, struct runner_reply *p, struct err *e)
 		.cache_bytes = u.cache_bytes,
 		.swap_bytes = u.swap_bytes,
 		.cpu_ns = u.cpu_ns,
+		.read_ns = u.read_ns,
 		.pids = (unsigned)u.pids };
 	return 0;
 }

@@ -1,4 +1,5 @@
 /* Control groups, processes, and what is done with a pot's root. */
+#include "base/clock.h"
 #include "base/str.h"
 #include "platform/fake/ops.h"
 
@@ -95,7 +96,7 @@ do_usage(struct fake_host *f, const char *run, struct usage *out, struct err *e)
 {
 	if (need_group(f, run, e) < 0)
 		return -1;
-	*out = (struct usage){ .pids = count(f, run) };
+	*out = (struct usage){ .pids = count(f, run), .read_ns = clock_mono_ns() };
 	return 0;
 }
 

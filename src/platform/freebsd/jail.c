@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "base/str.h"
+#include "platform/freebsd/ending.h"
 #include "platform/freebsd/links.h"
 #include "platform/isolate.h"
 
@@ -199,20 +200,41 @@ all_processes(struct kinfo_proc **out, size_t *n, struct err *e)
 	return err_sys(e, "list the processes");
 }
 
-/* The jails right below one, and below these. */
-static bool
-within(int jid, int other, int depth)
+int
+jail_parent(int jid)
 {
 	char parent_key[] = "parent", jid_key[] = "jid";
 	int parent = 0;
-
-	if (other == jid)
-		return true;
-	if (other == 0 || depth > 16)
-		return false;
-	struct iovec v[] = { { jid_key, sizeof(jid_key) }, { &other, sizeof(other) },
+	struct iovec v[] = { { jid_key, sizeof(jid_key) }, { &jid, sizeof(jid) },
 		{ parent_key, sizeof(parent_key) }, { &parent, sizeof(parent) } };
-	return jail_get(v, NELEM(v), JAIL_DYING) >= 0 && within(jid, parent, depth + 1);
+
+	return jail_get(v, NELEM(v), JAIL_DYING) < 0 ? 0 : parent;
+}
+
+/* The jails right below one, and below these. */
+static bool
+within(int jid, int other)
+{
+	for (int depth = 0; other > 0 && depth <= 16; depth++, other = jail_parent(other))
+		if (other == jid)
+			return true;
+	return false;
+}
+
+int
+jail_all_processes(struct kinfo_proc **out, size_t *n, struct err *e)
+{
+	struct kinfo_proc *all;
+	size_t n_all = 0;
+
+	*n = 0;
+	if (all_processes(&all, &n_all, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n_all; i++)
+		if (all[i].ki_jid > 0 && all[i].ki_stat != SZOMB)
+			all[(*n)++] = all[i];
+	*out = all;
+	return 0;
 }
 
 int
@@ -222,10 +244,10 @@ jail_processes(int jid, struct kinfo_proc **out, size_t *n, struct err *e)
 	size_t n_all = 0;
 
 	*n = 0;
-	if (all_processes(&all, &n_all, e) < 0)
+	if (jail_all_processes(&all, &n_all, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n_all; i++)
-		if (all[i].ki_jid > 0 && all[i].ki_stat != SZOMB && within(jid, all[i].ki_jid, 0))
+		if (within(jid, all[i].ki_jid))
 			all[(*n)++] = all[i];
 	*out = all;
 	return 0;
@@ -271,7 +293,7 @@ signal_round(int jid, int sig, int64_t until_ns, int *told, struct err *e)
 static int
 signal_until(int jid, int sig, int again, int64_t until_ns, int *left, struct err *e)
 {
-	struct timespec pause = { 0, NS_PER_MS / 10 };
+	struct ending ending = ENDING_INIT;
 	int told;
 
 	for (;; sig = again) {
@@ -280,10 +302,8 @@ signal_until(int jid, int sig, int again, int64_t until_ns, int *left, struct er
 			return *left < 0 ? -1 : 1;
 		if (clock_mono_ns() >= until_ns)
 			return 0;
-		if (told > 0)
-			continue;
-		(void)nanosleep(&pause, NULL);
-		pause.tv_nsec = MIN(2 * pause.tv_nsec, 5 * NS_PER_MS);
+		if (told == 0)
+			ending_pause(&ending);
 	}
 }
 

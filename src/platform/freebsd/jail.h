@@ -49,6 +49,10 @@ int jail_of_pot(const char *name, const char *place, struct err *e);
 
 /* All that lives in it, or in a jail below it, without what has ended already; to be freed. */
 int jail_processes(int jid, struct kinfo_proc **out, size_t *n, struct err *e);
+/* The same of all jails. */
+int jail_all_processes(struct kinfo_proc **out, size_t *n, struct err *e);
+/* The jail that it is right below; 0: below none, or it is gone. */
+int jail_parent(int jid);
 /* SIGKILL to all that lives in it, also to what is being forked; waits until it is empty, for ten
  * seconds at most. */
 int jail_kill(int jid, struct err *e);

@@ -10,7 +10,7 @@
 /* Of jails within it as well. *out is to be freed. */
 int jailuse_pids(int jid, int **out, size_t *n, struct err *e);
 /* Memory, processor time and number of processes; time of ended ones as far as their parents, or
- * those of these, live. */
+ * those of these, live. As it was at out->read_ns, at most 100 ms ago. */
 int jailuse_sum(int jid, struct usage *out, struct err *e);
 /* All CPUs of this machine: how many. */
 int jailuse_cpus(bool cpus[CPUS_MAX], struct err *e);

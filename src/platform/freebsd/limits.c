@@ -5,6 +5,7 @@
  * in <POT_RUN_DIR>/limits/<run>, which is there before the rules are. A jail of that name is taken
  * for this run's only when bind() has noted its number: without that it may be anybody's.
  */
+#include "base/clock.h"
 #include "base/str.h"
 #include "platform/freebsd/jail.h"
 #include "platform/freebsd/jailuse.h"
@@ -407,7 +408,7 @@ usage(struct host *h, const char *run, struct usage *out, struct err *e)
 {
 	autorctl_run struct rctl_run r = RCTL_RUN_INIT;
 	autofree char *text = xcalloc(1, FILE_MAX);
-	struct usage u = { .pids = 0 };
+	struct usage u = { .read_ns = clock_mono_ns() };
 	char cpus[RCTL_CPUS];
 	uint64_t value;
 	int jid;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "platform/freebsd/ending.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -171,15 +172,14 @@ proc_queue(int handle, int sig, int value, struct err *e)
 static int
 await_end(int handle, int64_t until_ns, struct err *e)
 {
-	struct timespec pause = { 0, NS_PER_MS / 10 };
+	struct ending ending = ENDING_INIT;
 	struct err gone = ERR_INIT;
 	pid_t pid;
 
 	while (checked(handle, &pid, &gone) == 0) {
 		if (clock_mono_ns() >= until_ns)
 			return 0;
-		(void)nanosleep(&pause, NULL);
-		pause.tv_nsec = MIN(2 * pause.tv_nsec, 5 * NS_PER_MS);
+		ending_pause(&ending);
 	}
 	if (gone.kind == ERR_ABSENT)
 		return 1;

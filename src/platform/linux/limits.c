@@ -391,6 +391,7 @@ linux_usage(struct host *h, const char *run, struct usage *out, struct err *e)
 		return err_new(e, ERR_ABSENT, "there is no control group of %s", run);
 	usage_memory(&p, &u);
 	usage_cpu(&p, &u);
+	u.read_ns = clock_mono_ns();
 	usage_cpus(&p, &u);
 	pids = controller_dir(&p, CG_PIDS, &v2);
 	if (!is_dir(pids) || cgroup_read_u64(pids, "pids.current", &u.pids, &ignored) < 0) {

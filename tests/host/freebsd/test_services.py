@@ -1,4 +1,5 @@
 """rc.d's scripts, limits with and without the kernel's accounting, and jails that somebody else removes."""
+import json
 import re
 import time
 
@@ -109,6 +110,28 @@ def test_limits_without_accounting(pot):
             assert m.sh("potcpu show").split("served")[1].split()[:2] == ["1", str(last)]
         m.pot("stop", "served")
     assert "jail:served" not in m.sh("rctl 2>/dev/null", ok=None)
+
+
+def test_all_pots_are_looked_at_at_once(pot):
+    """The kernel tells of one jail's processes only by telling of all: one look is for every pot that is asked about."""
+    m = pot
+    make(m, "three", "/bin/sh -c 'sleep 1000 & sleep 1000 & wait'")
+    make(m, "last")
+    for name in ("served", "three", "last"):
+        m.pot("start", "-d", name)
+    m.sh("jail -c name=last.below path=/ persist; jexec last.below /bin/sleep 1000 >/dev/null 2>&1 </dev/null & "
+         "until pgrep -j last.below sleep >/dev/null; do :; done")
+    used = {row["name"]: row for row in json.loads(m.pot("show", "--json"))}
+    alone = used["served"]["pids"]
+    assert (used["three"]["pids"], used["last"]["pids"]) == (alone + 2, alone + 1), used
+    assert all(row["rss_bytes"] > 0 for row in used.values()), used
+    m.sh(f"cd {TOP} && ktrace -f looks potcpu show >shown && kdump -f looks >looked")
+    assert {"served", "three", "last"} <= set(m.sh(f"cat {TOP}/shown").split())
+    # its size, then itself
+    assert m.sh(f"grep -c kern.proc.proc {TOP}/looked").strip() == "2"
+    m.sh(f"rm {TOP}/looks {TOP}/looked {TOP}/shown; jail -r last.below")
+    for name in ("served", "three", "last"):
+        m.pot("stop", name)
 
 
 def test_a_device_is_not_mounted(pot):

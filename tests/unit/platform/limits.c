@@ -1,5 +1,6 @@
 #include "platform/limits.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "platform/linux/cgroups.h"
 #include "platform/linux/ops.h"
@@ -185,6 +186,7 @@ a_run_is_counted_killed_and_removed(void **state)
 	OK(li->usage(&host, "web.0123456789ab", &u, &err));
 	assert_int_equal(u.pids, 0);
 	assert_true(u.cpu_ns > 0);
+	assert_true(u.read_ns > 0 && u.read_ns <= clock_mono_ns());
 	OK(li->remove(&host, "web.0123456789ab", &err));
 	OK(li->remove(&host, "web.0123456789ab", &err));
 	OK(li->kill(&host, "web.0123456789ab", &err));
