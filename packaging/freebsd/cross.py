@@ -313,6 +313,13 @@ def check_plist(into):
         raise Failed(f"{plist.relative_to(TOP)}: of the links in bin the option COMPAT has {sorted(optional)}, and they are {sorted(links)}")
 
 
+def check_light(into):
+    """What each command of a pot starts waits for its libraries: libthr alone takes half a millisecond to load."""
+    for name in ("bin/pot", "libexec/potter/pot-keeper"):
+        if b"libthr.so" in (into / "usr/local" / name).read_bytes():
+            raise Failed(f"{name} needs libthr: some of its code has threads or locks; it is to need libc alone")
+
+
 # The order that portlint(1) wants of a port's variables.
 PORT_ORDER = ["PORTNAME", "DISTVERSION", "CATEGORIES", "MASTER_SITES", "MAINTAINER", "COMMENT", "WWW", "LICENSE", "LICENSE_FILE",
               "ONLY_FOR_ARCHS", "BUILD_DEPENDS", "LIB_DEPENDS", "RUN_DEPENDS", "USES", "CONFLICTS_INSTALL", "MESON_ARGS", "SUB_FILES",
@@ -377,6 +384,7 @@ def main():
         into = pathlib.Path(args.stage).resolve() if args.stage else build / ("stage" if args.arch == "x86_64" else f"stage-{args.arch}")
         archive = stage(build, args.arch, tree, into)
         check_plist(into)
+        check_light(into)
         check_port()
     except CannotRun as why:
         print(f"SKIP: {why}")
